@@ -1,0 +1,1 @@
+"""What a heart is, as arrays: image geometry, left-ventricular coordinates, reference anatomy, transport."""

@@ -1,0 +1,1 @@
+"""Running things: progress and cancel, safe files, run reports, scheduling, devices."""

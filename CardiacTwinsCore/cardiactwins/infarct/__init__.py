@@ -1,0 +1,1 @@
+"""Random infarct models, their divergence from a real population, and their personalization."""

@@ -1,0 +1,1 @@
+"""Nodes to arrays and back; the only package that imports slicer."""
