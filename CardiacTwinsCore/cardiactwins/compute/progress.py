@@ -16,7 +16,8 @@ class Progress(Protocol):
     """Receives the state of a long run; raises `Cancelled` from inside to stop it.
 
     step, total: finished units of work and their number (`total` may shrink when a run stops early).
-    message: one line for people. values: figures to plot (loss, parameters, ...), plain Python numbers or lists.
+    message: one line for people.
+    values: figures to plot (loss, parameters, ...), plain Python numbers or lists.
     """
 
     def __call__(
