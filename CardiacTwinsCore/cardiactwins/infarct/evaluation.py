@@ -1,0 +1,137 @@
+"""Evaluates candidate parameters of a model: draws populations, takes losses, in parallel and resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardiactwins.compute.files import write_json_atomic
+from cardiactwins.infarct.draws import PopulationDraws
+from cardiactwins.infarct.loss import PopulationLoss
+from cardiactwins.infarct.model import InfarctModel
+
+__all__ = ["Evaluator", "run_fingerprint"]
+
+
+class Evaluator:
+    """Losses of parameter vectors, each the mean over one or more synthetic populations.
+
+    One thread a core works on whole evaluations, with one BLAS thread each, as an evaluation fits a core's cache;
+    the result does not depend on the number of threads. With a checkpoint every call's losses are kept in a file;
+    a later run with the same fingerprint gets them from there, in the order of the calls, so that the optimizer is
+    led through the same states without computing them again. Use as a context manager.
+    """
+
+    def __init__(
+        self,
+        model: InfarctModel,
+        loss: PopulationLoss,
+        lesions: int,
+        draws: str,
+        seed: int,
+        workers: int | None = None,
+        checkpoint: str | Path | None = None,
+        fingerprint: str = "",
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.evaluations = 0
+        self._draws = PopulationDraws(model, lesions, draws, seed)
+        self._fresh = PopulationDraws(model, lesions, "independent", seed + 1_000_003)
+        self._next_population = 0
+        self._workers = (
+            workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers
+        )
+        self._checkpoint = None if checkpoint is None else Path(checkpoint)
+        self._fingerprint = fingerprint
+        self._calls: list[list[float]] = []
+        self._replay = iter(self._read_checkpoint())
+
+    def __enter__(self) -> Evaluator:
+        from threadpoolctl import threadpool_limits
+
+        self._stack = ExitStack()
+        self._stack.enter_context(threadpool_limits(1, "blas"))
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(self._workers or os.cpu_count()))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()
+
+    def __call__(self, candidates: NDArray[np.float64], populations: int = 1) -> NDArray[np.float64]:
+        """Mean loss over `populations` synthetic populations of each parameter vector (n, d), (n,).
+
+        Independent draws take a new population for every evaluation; common ones the populations 0, 1, ...
+        """
+        jobs = []
+        for index in range(len(candidates)):
+            for replicate in range(populations):
+                number = replicate
+                if self._draws.kind == "independent":
+                    number, self._next_population = self._next_population, self._next_population + 1
+                jobs.append((candidates[index], number))
+        losses = self._recorded(jobs, self._draws)
+        return losses.reshape(len(candidates), populations).mean(axis=1)
+
+    def fresh(self, parameters: NDArray[np.float64], populations: int) -> NDArray[np.float64]:
+        """Losses of independent populations that no search has seen, (populations,)."""
+        return self._recorded([(parameters, number) for number in range(populations)], self._fresh)
+
+    def _recorded(
+        self, jobs: list[tuple[NDArray[np.float64], int]], draws: PopulationDraws
+    ) -> NDArray[np.float64]:
+        known = next(self._replay, None)
+        if known is not None and len(known) == len(jobs):
+            self._calls.append(known)
+            return np.array(known)
+        losses = list(self._pool.map(lambda job: self.loss(draws.lesions(*job)), jobs))
+        self.evaluations += len(jobs)
+        self._calls.append(losses)
+        if self._checkpoint is not None:
+            write_json_atomic(self._checkpoint, {"fingerprint": self._fingerprint, "losses": self._calls})
+        return np.array(losses)
+
+    def _read_checkpoint(self) -> list[list[float]]:
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return []
+        kept = json.loads(self._checkpoint.read_text(encoding="utf-8"))
+        if kept.get("fingerprint") != self._fingerprint:
+            raise ValueError(
+                f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or seed). Name "
+                "another file, or delete it to start anew."
+            )
+        return kept["losses"]
+
+
+def run_fingerprint(
+    model: InfarctModel,
+    loss: PopulationLoss,
+    lesions: NDArray[np.bool_],
+    start: NDArray[np.float64],
+    settings: Any,
+    seed: int,
+) -> str:
+    """Hash of all that a run's result depends on."""
+    description = {
+        "model": model.name,
+        "options": {key: repr(value) for key, value in vars(model).items() if key in ("zone", "draws")},
+        "parameters": [asdict(parameter) for parameter in model.parameters],
+        "anatomy": repr(model.anatomy),
+        "loss": [loss.kind, loss.neighbours, loss.bandwidth, loss.estimator],
+        "start": start.tolist(),
+        "settings": asdict(settings),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    digest.update(np.packbits(lesions).tobytes())
+    return digest.hexdigest()

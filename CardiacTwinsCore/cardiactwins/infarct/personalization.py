@@ -1,0 +1,324 @@
+"""Population-wise personalization: the parameters of a random model whose lesions are distributed as the real ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.infarct.draws import DRAWS
+from cardiactwins.infarct.evaluation import Evaluator, run_fingerprint
+from cardiactwins.infarct.loss import PopulationLoss
+from cardiactwins.infarct.model import InfarctModel, checked_parameters
+from cardiactwins.infarct.population import InfarctPopulation
+
+__all__ = ["Personalization", "PersonalizationHistory", "PersonalizationSettings", "personalize"]
+
+
+@dataclass(frozen=True)
+class PersonalizationSettings:
+    """How the parameters are searched. The defaults do not depend on the start; `paper()` is konik-2024, 3.1.
+
+    lesions: synthetic lesions P of one population. candidates, parents: lambda and mu of CMA-ES. generations: at most
+    M a search. threshold: loss that ends a search (0: never) once confirmed on `confirmations` fresh populations
+    (0: at once). condition: largest condition number of the covariance matrix. stagnation: a search ends when mean and
+    spread have moved less than this share of the parameters' scales for 8 generations (0: never; mom-2021, 2.3).
+    step: initial standard deviation in units of `step_unit`: "identity" - 1 pixel or sphere for every parameter (the
+    papers' identity covariance); "scale" - each parameter's own scale; "range" - a quarter of the bounds (large start).
+    draws: see `PopulationDraws`. scouts: Sobol points over the bounds that are tried beside the start; the best of
+    all becomes the start. polish_generations, polish_populations, polish_step: a second search from the end of the
+    first, smaller steps, each candidate judged by the mean loss of several populations.
+    """
+
+    lesions: int = 100
+    candidates: int = 15
+    parents: int = 3
+    generations: int = 34
+    threshold: float = 0.0
+    confirmations: int = 5
+    condition: float = 1e14
+    stagnation: float = 0.02
+    step: float = 1.0
+    step_unit: str = "scale"
+    draws: str = "quasi-random"
+    scouts: int = 128
+    polish_generations: int = 20
+    polish_populations: int = 4
+    polish_step: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.draws not in DRAWS:
+            raise ValueError(f"Draws are one of {', '.join(DRAWS)}; found {self.draws!r}.")
+        if self.step_unit not in ("identity", "scale", "range"):
+            raise ValueError(f"A step unit is 'identity', 'scale' or 'range'; found {self.step_unit!r}.")
+        if not 1 <= self.parents <= self.candidates:
+            raise ValueError(f"{self.parents} parents cannot be chosen from {self.candidates} candidates.")
+        if self.lesions < 10 or self.candidates < 2 or self.generations < 1:
+            raise ValueError("A personalization needs at least 10 lesions, 2 candidates and 1 generation.")
+
+    @classmethod
+    def paper(cls, **changes) -> PersonalizationSettings:
+        """konik-2024, section 3.1: lambda 15, mu 3, M 34, threshold 0.004, identity covariance, independent draws."""
+        settings = cls(
+            threshold=0.004,
+            confirmations=0,
+            stagnation=0.0,
+            step_unit="identity",
+            draws="independent",
+            scouts=0,
+            polish_generations=0,
+        )
+        return replace(settings, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonalizationHistory:
+    """What happened in each generation g of G, for plots and tables.
+
+    stage: (G,) names. loss: (G,) best loss of the generation; mean_loss: (G,). parameters: (G, d) mean of the search
+    distribution. spread: (G, d) its standard deviations. eigenvalues: (G, d) of the covariance, in squared units
+    of the initial steps. condition: (G,).
+    """
+
+    stage: tuple[str, ...]
+    loss: NDArray[np.float64]
+    mean_loss: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
+    condition: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Personalization:
+    """The outcome of `personalize`.
+
+    parameters: (d,) optimum. loss, loss_error: mean and standard error of the loss on 20 fresh independent populations
+    at the optimum. start: (d,). stop: why each stage ended. evaluations: losses computed, seconds: time they took.
+    """
+
+    model: str
+    parameter_names: tuple[str, ...]
+    loss_kind: str
+    parameters: NDArray[np.float64]
+    loss: float
+    loss_error: float
+    start: NDArray[np.float64]
+    stop: tuple[str, ...]
+    evaluations: int
+    seconds: float
+    seed: int
+    settings: PersonalizationSettings
+    history: PersonalizationHistory
+
+    def summary(self) -> dict:
+        """Plain values for a report or a table."""
+        return {
+            "model": self.model,
+            "loss": self.loss_kind,
+            "parameters": dict(zip(self.parameter_names, self.parameters.tolist(), strict=True)),
+            "loss_fresh_mean": self.loss,
+            "loss_fresh_standard_error": self.loss_error,
+            "start": self.start.tolist(),
+            "stop": list(self.stop),
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "settings": asdict(self.settings),
+        }
+
+
+FRESH_POPULATIONS = 20
+STAGNATION_WINDOW = 8
+
+
+def personalize(
+    population: InfarctPopulation,
+    model: InfarctModel,
+    *,
+    loss: str | PopulationLoss = "KL_full",
+    start: ArrayLike | None = None,
+    settings: PersonalizationSettings | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Progress = silent,
+) -> Personalization:
+    """Parameters of `model` that bring its lesions closest to the population (konik-2024, equation 1).
+
+    loss: one of LOSSES or a prepared `PopulationLoss`. start: (d,) initial parameters, or the model's defaults.
+    workers: threads; the result does not depend on their number. checkpoint: a file that receives every
+    generation's losses; a later call with the same arguments goes on from it and ends with the same result.
+    progress receives each generation's loss, parameters, spread, eigenvalues and condition.
+
+    Raises ValueError when the model lives on another reference than the population, for parameters out of bounds and
+    for a checkpoint of another run; `Cancelled` comes from `progress`.
+    """
+    settings = settings or PersonalizationSettings()
+    if (
+        model.anatomy.shape != population.anatomy.shape
+        or model.anatomy.n_voxels != population.anatomy.n_voxels
+    ):
+        raise ValueError(
+            f"The model draws on a reference of {model.anatomy.shape} and the population was aligned to "
+            f"{population.anatomy.shape}. Give both the same reference anatomy."
+        )
+    if isinstance(loss, str):
+        loss = PopulationLoss(population.anatomy, population.lesions, loss)
+    first = [parameter.default for parameter in model.parameters] if start is None else start
+    first = checked_parameters(model, first)
+    began = time.perf_counter()
+    fingerprint = run_fingerprint(model, loss, population.lesions, first, settings, seed)
+    with Evaluator(
+        model, loss, settings.lesions, settings.draws, seed, workers, checkpoint, fingerprint
+    ) as evaluator:
+        search = _Search(model, settings, seed, evaluator, progress)
+        best = search.scout(first)
+        best = search.descend("search", best, settings.generations, 1, settings.step)
+        if settings.polish_generations:
+            best = search.descend(
+                "polish", best, settings.polish_generations, settings.polish_populations, settings.polish_step
+            )
+        fresh = evaluator.fresh(best, FRESH_POPULATIONS)
+    return Personalization(
+        model=model.name,
+        parameter_names=tuple(parameter.name for parameter in model.parameters),
+        loss_kind=loss.kind,
+        parameters=best,
+        loss=float(fresh.mean()),
+        loss_error=float(fresh.std(ddof=1) / np.sqrt(len(fresh))),
+        start=first,
+        stop=tuple(search.stops),
+        evaluations=evaluator.evaluations,
+        seconds=time.perf_counter() - began,
+        seed=seed,
+        settings=settings,
+        history=search.history(),
+    )
+
+
+class _Search:
+    """CMA-ES descents that share an evaluator and write one history."""
+
+    def __init__(
+        self,
+        model: InfarctModel,
+        settings: PersonalizationSettings,
+        seed: int,
+        evaluator: Evaluator,
+        progress: Progress,
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.evaluator = evaluator
+        self.progress = progress
+        self.stops: list[str] = []
+        self.records: list[dict] = []
+        self._rng = np.random.default_rng([seed, 1])
+        self._total = settings.generations + settings.polish_generations
+
+    @property
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        lower, upper = zip(*((p.lower, p.upper) for p in self.model.parameters), strict=True)
+        return np.array(lower, dtype=float), np.array(upper, dtype=float)
+
+    def scout(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The best of the start and Sobol points over the bounds, (d,)."""
+        if not self.settings.scouts:
+            return start
+        from scipy.stats import qmc
+
+        lower, upper = self._bounds
+        sobol = qmc.Sobol(len(start), scramble=True, rng=self._rng)
+        points = sobol.random_base2(int(np.ceil(np.log2(self.settings.scouts))))[: self.settings.scouts]
+        candidates = np.vstack([start, lower + points * (upper - lower)])
+        losses = self.evaluator(checked_parameters(self.model, candidates), populations=1)
+        return candidates[int(np.argmin(losses))]
+
+    def descend(
+        self, stage: str, start: NDArray[np.float64], generations: int, populations: int, step: float
+    ) -> NDArray[np.float64]:
+        """One run of CMA-ES from `start`; returns the mean of the search distribution at its end."""
+        import cma
+
+        strategy = cma.CMAEvolutionStrategy(start, step, self._options())
+        stop = f"{generations} generations"
+        for _ in range(generations):
+            candidates = strategy.ask()
+            losses = self.evaluator(checked_parameters(self.model, candidates), populations=populations)
+            strategy.tell(candidates, losses.tolist())
+            self._record(stage, strategy, losses)
+            ended = next(self._stops(strategy, losses), None)
+            if ended:
+                stop = ended
+                break
+        self.stops.append(f"{stage}: {stop}")
+        return checked_parameters(self.model, strategy.result.xfavorite)
+
+    def _options(self) -> dict:
+        lower, upper = self._bounds
+        unit = {
+            "identity": np.ones(len(lower)),
+            "scale": np.array([parameter.scale for parameter in self.model.parameters]),
+            "range": (upper - lower) / 4,
+        }[self.settings.step_unit]
+        return {
+            "bounds": [lower.tolist(), upper.tolist()],
+            "CMA_stds": unit.tolist(),
+            "integer_variables": [i for i, p in enumerate(self.model.parameters) if p.integer],
+            "popsize": self.settings.candidates,
+            "CMA_mu": self.settings.parents,
+            "randn": lambda *shape: self._rng.standard_normal(shape),
+            "seed": np.nan,
+            "verbose": -9,
+        }
+
+    def _record(self, stage: str, strategy, losses: NDArray[np.float64]) -> None:
+        covariance = strategy.sigma**2 * np.asarray(strategy.C)
+        record = {
+            "stage": stage,
+            "loss": float(losses.min()),
+            "mean_loss": float(losses.mean()),
+            "parameters": np.asarray(strategy.result.xfavorite, dtype=float),
+            "spread": np.asarray(strategy.result.stds, dtype=float),
+            "eigenvalues": np.sort(np.linalg.eigvalsh(covariance))[::-1],
+            "condition": float(strategy.condition_number),
+        }
+        self.records.append(record)
+        values = {key: np.asarray(value).tolist() for key, value in record.items() if key != "stage"}
+        done = len(self.records)
+        self.progress(done, self._total, f"{stage}: generation {done}, loss {record['loss']:.4f}", values)
+
+    def _stops(self, strategy, losses: NDArray[np.float64]) -> Iterator[str]:
+        """Reasons to end a search after this generation (konik-2024, 2.3.2; mom-2021, 2.3)."""
+        settings = self.settings
+        if strategy.condition_number > settings.condition:
+            yield f"condition number above {settings.condition:g}"
+        if losses.min() < settings.threshold and self._confirmed(strategy):
+            yield f"loss below {settings.threshold:g}"
+        recent = self.records[-STAGNATION_WINDOW:]
+        same_stage = len(recent) == STAGNATION_WINDOW and recent[0]["stage"] == recent[-1]["stage"]
+        if settings.stagnation and same_stage:
+            scale = np.array([parameter.scale for parameter in self.model.parameters])
+            moves = [
+                np.ptp([record[key] for record in recent], axis=0) / scale for key in ("parameters", "spread")
+            ]
+            if max(move.max() for move in moves) < settings.stagnation:
+                yield f"mean and spread unchanged for {STAGNATION_WINDOW} generations"
+
+    def _confirmed(self, strategy) -> bool:
+        if not self.settings.confirmations:
+            return True
+        best = checked_parameters(self.model, strategy.result.xfavorite)
+        return bool(self.evaluator.fresh(best, self.settings.confirmations).mean() < self.settings.threshold)
+
+    def history(self) -> PersonalizationHistory:
+        """The records of all stages."""
+        columns = {key: [record[key] for record in self.records] for key in self.records[0]}
+        stage = tuple(columns.pop("stage"))
+        return PersonalizationHistory(stage=stage, **{key: np.array(value) for key, value in columns.items()})
