@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from cardiactwins import __version__
@@ -104,14 +104,14 @@ def package_versions() -> dict[str, str]:
             versions[distribution] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
             # The Slicer application brings slicer and vtk without metadata of a distribution.
-            if importlib.util.find_spec(package) is not None and distribution != "slicer-core":
+            if find_spec(package) is not None and distribution != "slicer-core":
                 versions[distribution] = getattr(sys.modules.get(package), "__version__", "unknown")
     return versions
 
 
 def accelerators() -> tuple[str, ...]:
     """Names of the GPUs that torch can use; empty without torch."""
-    if importlib.util.find_spec("torch") is None:
+    if find_spec("torch") is None:
         return ()
     import torch
 
@@ -148,7 +148,7 @@ def cpu_name() -> str:
 
 def memory_bytes() -> tuple[int | None, int | None]:
     """Memory of the machine and the part free for new work, in bytes; None where the system does not tell."""
-    if importlib.util.find_spec("psutil") is not None:
+    if find_spec("psutil") is not None:
         import psutil
 
         memory = psutil.virtual_memory()

@@ -64,8 +64,8 @@ def run_cells(
     progress: called a few times a second; values are finished, failed and seconds_left (None at first).
         When it raises `Cancelled` the local workers are killed (on Dask, waiting cells are withdrawn).
 
-    Raises ValueError for an unknown function, a cell that is not JSON, or workers < 1; OSError for an unusable
-    directory; ConnectionError when no Dask scheduler answers.
+    Raises ValueError for an unknown function, a cell that is not JSON, or workers < 1; OSError when the
+    directory cannot be used; ConnectionError when no Dask scheduler answers.
     """
     function = _importable_name(function)
     if workers is not None and workers < 1:
