@@ -1,8 +1,8 @@
-"""Plain reference: the papers' procedure, vectorised inside one image or one pair of images, no more and no less.
+"""Plain reference: the papers' procedure, vectorised inside one image or one pair of images, no more.
 
 konik-2024, sections 2.2 and 2.3: lesions are drawn one after the other, distances are taken pair by pair, the
-bandwidth is recomputed for every evaluation. Every lesion is driven by one row of uniform numbers, so that the
-library can be compared with it lesion by lesion.
+bandwidth is recomputed for every evaluation. Every lesion is driven by one row of uniform numbers, so that
+the library can be compared with it lesion by lesion.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from scipy.special import logsumexp, ndtri
 
 
 def elliptical_lesions(parameters, uniforms, positions, start_voxels):
-    """Ellipses (2D) or ellipsoids (3D) centred near the endocardium; parameters are (mean, std) of each semi-axis."""
+    """Ellipses (2D) centred near the endocardium; parameters are (mean, std) of each semi-axis."""
     lesions = []
-    axes_count = len(parameters) // 2
     for row in uniforms:
         centre = positions[start_voxels[int(row[0] * len(start_voxels))]]
         radius = np.hypot(centre[0], centre[1])
         radial = np.array([centre[0] / radius, centre[1] / radius, 0.0])
         tangent = np.array([-radial[1], radial[0], 0.0])
-        frame = [tangent, radial, np.array([0.0, 0.0, 1.0])]
+        frame = [tangent, radial]
         offset = positions - centre
         inside = np.zeros(len(positions))
-        for axis in range(axes_count):
+        for axis in range(2):
             mean, std = parameters[2 * axis : 2 * axis + 2]
             length = max(abs(mean + std * ndtri(row[1 + axis])), 1e-6)
             inside += (offset @ frame[axis] / length) ** 2
@@ -33,7 +32,7 @@ def elliptical_lesions(parameters, uniforms, positions, start_voxels):
 
 def spherical_lesions(parameters, uniforms, positions, start_voxels):
     """Union of spheres, each centred on a random myocardial voxel of the one before."""
-    count, largest = int(round(parameters[0])), parameters[1]
+    count, largest = round(parameters[0]), parameters[1]
     lesions = []
     for row in uniforms:
         centre = positions[start_voxels[int(row[0] * len(start_voxels))]]
@@ -62,7 +61,9 @@ def kullback_leibler(synthetic, real, neighbours=9):
     """KL(synthetic || real) of Gaussian kernel densities at the pooled images (konik-2024, 2.3.3 and 3.1)."""
     distances = pooled_distances(synthetic, real)
     bandwidth = np.mean([np.sort(row)[1 : neighbours + 1].mean() for row in distances])
-    log_synthetic = np.array([logsumexp(-(row[: len(synthetic)] ** 2) / (2 * bandwidth**2)) for row in distances])
+    log_synthetic = np.array(
+        [logsumexp(-(row[: len(synthetic)] ** 2) / (2 * bandwidth**2)) for row in distances]
+    )
     log_real = np.array([logsumexp(-(row[len(synthetic) :] ** 2) / (2 * bandwidth**2)) for row in distances])
     log_synthetic -= logsumexp(log_synthetic)
     log_real -= logsumexp(log_real)

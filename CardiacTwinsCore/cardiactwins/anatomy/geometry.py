@@ -37,7 +37,9 @@ class ImageGeometry:
         if not np.allclose(matrix[3], (0, 0, 0, 1)):
             raise ValueError(f"The IJK-to-RAS matrix is not affine: its last row is {matrix[3].tolist()}.")
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
-            raise ValueError("The IJK-to-RAS matrix is singular: two image axes are parallel or have no length.")
+            raise ValueError(
+                "The IJK-to-RAS matrix is singular: two image axes are parallel or have no length."
+            )
         matrix.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "ijk_to_ras", matrix)

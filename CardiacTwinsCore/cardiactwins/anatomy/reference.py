@@ -20,18 +20,20 @@ INSERTION_ANGLE = 2 * np.pi / 3
 class ReferenceAnatomy:
     """Semi-ellipsoidal left ventricle on a stack of slices (konik-2024, section 2.1).
 
-    All lengths are in pixels of the reference grid. The radii hold at mid-level (half the epicardial long axis),
-    so that the 2D reference is the mid-level slice of the 3D one. The papers print 30 and 50 pixels, which do not
-    fit their 80 x 80 grid; 18.4 and 30.7 keep the ratio 3 : 5 and give the 1,892 myocardial pixels of their data.
+    All lengths are in pixels of the reference grid. The radii hold at mid-level (half the epicardial long
+    axis), so that the 2D reference is the mid-level slice of the 3D one. The papers print 30 and 50 pixels,
+    which do not fit their 80 x 80 grid; 18.4 and 30.7 keep the ratio 3 : 5 and give the 1,892 myocardial
+    pixels of their data.
 
     slices: number of slices (1 for 2D; 11 in konik-2024, 21 in mom-2021). Slice k = 0 is the most apical one.
-    size: rows and columns of a slice.
-    endocardial_radius, epicardial_radius: in-plane radii at mid-level.
-    endocardial_length, epicardial_length: distance of the endocardial and epicardial apex from the base plane.
+    size: rows and columns of a slice. endocardial_radius, epicardial_radius: in-plane radii at mid-level.
+    endocardial_length, epicardial_length: distance of the endocardial and epicardial apex from the base
+    plane.
 
-    Frame: x (columns) to the patient's left, y (rows) to posterior, z (slices) from apex to base, as a short-axis
-    slice is displayed, seen from the apex. The circumferential coordinate starts at the anterior RV insertion
-    (120 degrees, upper left) and runs counter-clockwise as displayed, through the septum to inferior.
+    Frame: x (columns) to the patient's left, y (rows) to posterior, z (slices) from apex to base, as a
+    short-axis slice is displayed, seen from the apex. The circumferential coordinate starts at the anterior
+    RV insertion (120 degrees, upper left) and runs counter-clockwise as displayed, through the septum to
+    inferior.
     """
 
     slices: int = 1
@@ -58,8 +60,8 @@ class ReferenceAnatomy:
             )
         if self.slice_radii[1].max() > self.size / 2:
             raise ValueError(
-                f"The epicardium (radius {self.slice_radii[1].max():.1f} pixels at the base) does not fit a grid of "
-                f"{self.size} pixels. Enlarge the grid or reduce the radii."
+                f"The epicardium (radius {self.slice_radii[1].max():.1f} pixels at the base) does not fit "
+                f"a grid of {self.size} pixels. Enlarge the grid or reduce the radii."
             )
 
     @property
@@ -98,7 +100,7 @@ class ReferenceAnatomy:
 
     @cached_property
     def geometry(self) -> ImageGeometry:
-        """Grid of the reference in RAS, one pixel taken as 1 mm; the axis of the ventricle passes through (0, 0)."""
+        """Grid of the reference in RAS, a pixel taken as 1 mm; the long axis passes through (0, 0)."""
         center = (self.size - 1) / 2
         return ImageGeometry.from_spacing(
             self.shape,
@@ -136,14 +138,14 @@ class ReferenceAnatomy:
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:
-        """Positions (x, y, z) of the myocardial voxels in pixels from the long axis and the apical slice, (N, 3)."""
+        """Positions (x, y, z) of the voxels in pixels from the long axis and the apical slice, (N, 3)."""
         center = (self.size - 1) / 2
         k, j, i = self.indices.T
         return np.stack([i - center, j - center, k * self.slice_spacing], axis=1)
 
     @cached_property
     def radial(self) -> NDArray[np.float64]:
-        """Transmural coordinate of the myocardial voxels, 0 endocardium to 1 epicardium in the slice, (N,)."""
+        """Transmural coordinate of the voxels, 0 endocardium to 1 epicardium in the slice, (N,)."""
         endocardium, epicardium = (radii[self.indices[:, 0]] for radii in self.slice_radii)
         radius = np.hypot(self.positions[:, 0], self.positions[:, 1])
         return np.clip((radius - endocardium) / (epicardium - endocardium), 0, 1)

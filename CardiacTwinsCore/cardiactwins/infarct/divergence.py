@@ -1,4 +1,4 @@
-"""How far a synthetic population is from the real one: Kullback-Leibler divergence and maximum mean discrepancy."""
+"""How far a synthetic population is from the real one: Kullback-Leibler divergence, mean discrepancy."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def neighbour_bandwidth(pooled: NDArray[np.float64], neighbours: int = 9) -> flo
 def log_kernel_sum(squared: NDArray[np.float64], bandwidth: float) -> NDArray[np.float64]:
     """log sum_j exp(-d_ij^2 / (2 bandwidth^2)) over the last axis, by log-sum-exp.
 
-    Written out because it is the inner loop: scipy.special.logsumexp takes eight times as long on such matrices.
+    Written out because it is the inner loop: scipy.special.logsumexp takes eight times as long on such
+    matrices.
     """
     nearest = squared.min(axis=-1, keepdims=True)
     factor = -0.5 / bandwidth**2
@@ -79,10 +80,10 @@ def kullback_leibler(
 ) -> float:
     """KL(synthetic || real) between Gaussian kernel densities (konik-2024, 2.3.3).
 
-    pooled: squared distances (P + Q, P + Q), synthetic first. bandwidth: fixed, or None for `neighbour_bandwidth`.
-    estimator: "pooled" - both densities are evaluated at all pooled samples and normalised to sum 1 over them (the
-    papers'); "sample" - mean over the synthetic samples of the log ratio of densities, each sample's own kernel
-    included (leave-one-in).
+    pooled: squared distances (P + Q, P + Q), synthetic first. bandwidth: fixed, or None for
+    `neighbour_bandwidth`. estimator: "pooled" - both densities are evaluated at all pooled samples and
+    normalised to sum 1 over them (the papers'); "sample" - mean over the synthetic samples of the log ratio
+    of densities, each sample's own kernel included (leave-one-in).
     """
     bandwidth = neighbour_bandwidth(pooled, neighbours) if bandwidth is None else bandwidth
     if estimator == "sample":
@@ -101,7 +102,7 @@ def kullback_leibler(
 def maximum_mean_discrepancy(
     pooled: NDArray[np.float64], n_synthetic: int, *, bandwidth: float | None = None, neighbours: int = 9
 ) -> float:
-    """Squared maximum mean discrepancy, unbiased estimate with a Gaussian kernel (Gretton et al. 2012, equation 3).
+    """Squared maximum mean discrepancy, unbiased, Gaussian kernel (Gretton et al. 2012, equation 3).
 
     It is near zero, and may be slightly negative, for equal populations.
     """

@@ -13,14 +13,15 @@ DRAWS = ("independent", "common", "quasi-random")
 
 
 class PopulationDraws:
-    """Draws numbered synthetic populations of one model; the same seed and number give the same random numbers.
+    """Draws numbered synthetic populations; the same seed and number give the same random numbers.
 
-    kind: "independent" and "common" take pseudo-random numbers, "quasi-random" scrambled Sobol points, which fill the
-    space of a lesion's uniform numbers more evenly, so that the loss of a population is less noisy. With common and
-    quasi-random draws the caller judges all parameter vectors on the same population numbers, so that losses differ
-    by the parameters alone; their uniform numbers are kept for that.
+    kind: "independent" and "common" take pseudo-random numbers, "quasi-random" scrambled Sobol points, which
+    fill the space of a lesion's uniform numbers more evenly, so that the loss of a population is less noisy.
+    With common and quasi-random draws the caller judges all parameter vectors on the same population numbers,
+    so that losses differ by the parameters alone; their uniform numbers are kept for that.
 
-    A model that offers no `paint` is sampled with equal generators; quasi-random draws need `paint` (ValueError).
+    A model that offers no `paint` is sampled with equal generators; quasi-random draws need `paint`
+    (ValueError).
     """
 
     def __init__(self, model: InfarctModel, n: int, kind: str, seed: int) -> None:
@@ -28,8 +29,8 @@ class PopulationDraws:
             raise ValueError(f"Draws are one of {', '.join(DRAWS)}; found {kind!r}.")
         if kind == "quasi-random" and not hasattr(model, "paint"):
             raise ValueError(
-                f"Quasi-random draws need a model with `paint` and `n_uniforms`; '{model.name}' has only `sample`. "
-                "Use common or independent draws."
+                f"Quasi-random draws need a model with `paint` and `n_uniforms`; '{model.name}' has only "
+                "`sample`. Use common or independent draws."
             )
         self.model = model
         self.n = n

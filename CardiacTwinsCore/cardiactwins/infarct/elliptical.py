@@ -23,11 +23,13 @@ SHORTEST_AXIS = 1e-6
 class EllipticalModel:
     """Intersection of a random ellipse or ellipsoid with the myocardium (konik-2024, 2.2, model 1).
 
-    The centre is a random voxel of the start zone. Axis 1 lies along the circumference, axis 2 along the endocardial
-    normal (the radius of the slice in 2D), axis 3 (3D only) along the meridian. Semi-axes are drawn in pixels.
+    The centre is a random voxel of the start zone. Axis 1 lies along the circumference, axis 2 along the
+    endocardial normal (the radius of the slice in 2D), axis 3 (3D only) along the meridian. Semi-axes are
+    drawn in pixels.
 
-    draws: "normal" - each semi-axis is |Normal(mean, std)|, parameters (mean1, std1, mean2, std2[, mean3, std3])
-    (konik-2024); "uniform" - |centre + extension * U(-1, 1)|, parameters (centre1, extension1, ...) (mom-2021).
+    draws: "normal" - each semi-axis is |Normal(mean, std)|, parameters (mean1, std1, mean2, std2[, mean3,
+    std3]) (konik-2024); "uniform" - |centre + extension * U(-1, 1)|, parameters (centre1, extension1, ...)
+    (mom-2021).
     """
 
     anatomy: ReferenceAnatomy
@@ -48,7 +50,7 @@ class EllipticalModel:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Centre and extension of each semi-axis in pixels; the defaults are the papers' best start (table 2)."""
+        """Centre and extension of each semi-axis in pixels; defaults: the papers' best start (table 2)."""
         centre, extension = ("mean", "std") if self.draws == "normal" else ("centre", "extension")
         defaults = {"circumferential": (22.0, 10.0), "radial": (16.0, 20.0), "longitudinal": (22.0, 10.0)}
         return tuple(

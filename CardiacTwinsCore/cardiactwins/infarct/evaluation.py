@@ -25,10 +25,10 @@ __all__ = ["Evaluator", "run_fingerprint"]
 class Evaluator:
     """Losses of parameter vectors, each the mean over one or more synthetic populations.
 
-    One thread a core works on whole evaluations, with one BLAS thread each, as an evaluation fits a core's cache;
-    the result does not depend on the number of threads. With a checkpoint every call's losses are kept in a file;
-    a later run with the same fingerprint gets them from there, in the order of the calls, so that the optimizer is
-    led through the same states without computing them again. Use as a context manager.
+    One thread a core works on whole evaluations, with one BLAS thread each, as an evaluation fits a core's
+    cache; the result does not depend on the number of threads. With a checkpoint every call's losses are kept
+    in a file; a later run with the same fingerprint gets them from there, in the order of the calls, so that
+    the optimizer is led through the same states without computing them again. Use as a context manager.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Evaluator:
         kept = json.loads(self._checkpoint.read_text(encoding="utf-8"))
         if kept.get("fingerprint") != self._fingerprint:
             raise ValueError(
-                f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or seed). Name "
-                "another file, or delete it to start anew."
+                f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or seed). "
+                "Name another file, or delete it to start anew."
             )
         return kept["losses"]
 

@@ -19,19 +19,19 @@ from cardiactwins.infarct.divergence import (
 __all__ = ["LOSSES", "PopulationLoss"]
 
 LOSSES = ("KL_full", "KL_attr", "KL_sectors", "MMD")
-"""KL_full compares images; KL_attr size and transmurality (the paper's definition); KL_sectors the infarcted share of
-24 circumferential sectors and size (the definition in the authors' code); MMD compares images."""
+"""KL_full compares images; KL_attr size and transmurality (the paper's definition); KL_sectors the infarcted
+share of 24 circumferential sectors and size (the definition in the authors' code); MMD compares images."""
 
 
 class PopulationLoss:
     """Divergence of synthetic lesions from real ones (konik-2024, 2.3.3).
 
-    anatomy: the reference. lesions: real lesions (Q, N) bool. kind: one of LOSSES. neighbours, bandwidth, estimator:
-    see `kullback_leibler`. Attributes of KL_attr and KL_sectors are divided by their standard deviation in the real
-    population, as a distance needs comparable scales and the papers name none.
+    anatomy: the reference. lesions: real lesions (Q, N) bool. kind: one of LOSSES. neighbours, bandwidth,
+    estimator: see `kullback_leibler`. Attributes of KL_attr and KL_sectors are divided by their standard
+    deviation in the real population, as a distance needs comparable scales and the papers name none.
 
-    Calling it with synthetic lesions (P, N) returns the loss. Raises ValueError for an unknown kind, for fewer than
-    5 real lesions, or when all real lesions are the same.
+    Calling it with synthetic lesions (P, N) returns the loss. Raises ValueError for an unknown kind, for
+    fewer than 5 real lesions, or when all real lesions are the same.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class PopulationLoss:
             raise ValueError(f"A loss is one of {', '.join(LOSSES)}; found {kind!r}.")
         if len(lesions) < 5:
             raise ValueError(
-                f"A population needs at least 5 infarcts to be compared with a model; found {len(lesions)}. Add cases, "
-                "or fit them individually."
+                f"A population needs at least 5 infarcts to be compared with a model; found {len(lesions)}. "
+                "Add cases, or fit them individually."
             )
         if bandwidth is not None and not bandwidth > 0:
             raise ValueError(f"A kernel bandwidth must be positive; found {bandwidth}.")

@@ -15,7 +15,7 @@ __all__ = ["InfarctModel", "Parameter", "StartZone", "checked_parameters"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a model: its name, unit, bounds, the step that matters (`scale`), and whether it counts."""
+    """One parameter: name, unit, bounds, the step that matters (`scale`), and whether it is a whole number."""
 
     name: str
     unit: str
@@ -28,10 +28,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class StartZone:
-    """Where lesions start: a patch of endocardium around a circumferential angle (science-notes; konik-2024, 2.2).
+    """Where lesions start: a patch of endocardium around a circumferential angle (konik-2024, 2.2).
 
-    circumferential: centre in [0, 1) (weighted mean angle of the population); longitudinal: centre, 0 base..1 apex.
-    The tolerances are half widths in the same coordinates; depth is the largest radial coordinate of a start.
+    circumferential: centre in [0, 1) (weighted mean angle of the population); longitudinal: centre, 0 base..1
+    apex. The tolerances are half widths in the same coordinates; depth is the largest radial coordinate of a
+    start.
     """
 
     circumferential: float = 0.0
@@ -48,8 +49,8 @@ class StartZone:
         voxels = np.flatnonzero(inside)
         if voxels.size == 0:
             raise ValueError(
-                f"No myocardial voxel lies in the start zone around circumferential {self.circumferential:.3f}, "
-                f"longitudinal {self.longitudinal:.2f}. Widen the tolerances or use a finer reference."
+                f"No myocardial voxel lies in the start zone around circumferential "
+                f"{self.circumferential:.3f}, longitudinal {self.longitudinal:.2f}. Widen the tolerances or use a finer reference."
             )
         return voxels[np.argsort(turn[voxels], kind="stable")]
 
@@ -72,11 +73,13 @@ class InfarctModel(Protocol):
 
 
 def checked_parameters(model: InfarctModel, values: ArrayLike) -> NDArray[np.float64]:
-    """Parameter vectors (..., d) as float64; integers rounded. ValueError when out of bounds or not finite."""
+    """Parameter vectors (..., d), float64, integers rounded. ValueError when out of bounds or not finite."""
     values = np.array(values, dtype=float)
     if values.shape[-1:] != (len(model.parameters),):
         names = ", ".join(parameter.name for parameter in model.parameters)
-        raise ValueError(f"{model.name} takes {len(model.parameters)} parameters ({names}); found {values.shape}.")
+        raise ValueError(
+            f"{model.name} takes {len(model.parameters)} parameters ({names}); found {values.shape}."
+        )
     for index, parameter in enumerate(model.parameters):
         column = values[..., index]
         if parameter.integer:

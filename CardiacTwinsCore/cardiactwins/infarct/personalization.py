@@ -1,4 +1,4 @@
-"""Population-wise personalization: the parameters of a random model whose lesions are distributed as the real ones."""
+"""Population-wise personalization: parameters of a random model whose lesions are distributed as real ones."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ __all__ = ["Personalization", "PersonalizationHistory", "PersonalizationSettings
 class PersonalizationSettings:
     """How the parameters are searched. The defaults do not depend on the start; `paper()` is konik-2024, 3.1.
 
-    lesions: synthetic lesions P of one population. candidates, parents: lambda and mu of CMA-ES. generations: at most
-    M a search. threshold: loss that ends a search (0: never) once confirmed on `confirmations` fresh populations
-    (0: at once). condition: largest condition number of the covariance matrix. stagnation: a search ends when mean and
-    spread have moved less than this share of the parameters' scales for 8 generations (0: never; mom-2021, 2.3).
-    step: initial standard deviation in units of `step_unit`: "identity" - 1 pixel or sphere for every parameter (the
-    papers' identity covariance); "scale" - each parameter's own scale; "range" - a quarter of the bounds (large start).
-    draws: see `PopulationDraws`. scouts: Sobol points over the bounds that are tried beside the start; the best of
-    all becomes the start. polish_generations, polish_populations, polish_step: a second search from the end of the
-    first, smaller steps, each candidate judged by the mean loss of several populations.
+    lesions: synthetic lesions P of one population. candidates, parents: lambda and mu of CMA-ES. generations:
+    at most M a search. threshold: loss that ends a search (0: never) once confirmed on `confirmations` fresh
+    populations (0: at once). condition: largest condition number of the covariance matrix. stagnation: a
+    search ends when mean and spread have moved less than this share of the parameters' scales for 8
+    generations (0: never; mom-2021, 2.3). step: initial standard deviation in units of `step_unit`:
+    "identity" - 1 pixel or sphere for every parameter (the papers' identity covariance); "scale" - each
+    parameter's own scale; "range" - a quarter of the bounds (large start). draws: see `PopulationDraws`.
+    scouts: Sobol points over the bounds that are tried beside the start; the best of all becomes the start.
+    polish_generations, polish_populations, polish_step: a second search from the end of the first, smaller
+    steps, each candidate judged by the mean loss of several populations.
     """
 
     lesions: int = 100
@@ -63,7 +64,7 @@ class PersonalizationSettings:
 
     @classmethod
     def paper(cls, **changes) -> PersonalizationSettings:
-        """konik-2024, section 3.1: lambda 15, mu 3, M 34, threshold 0.004, identity covariance, independent draws."""
+        """konik-2024, 3.1: lambda 15, mu 3, M 34, threshold 0.004, identity covariance, independent draws."""
         settings = cls(
             threshold=0.004,
             confirmations=0,
@@ -80,9 +81,9 @@ class PersonalizationSettings:
 class PersonalizationHistory:
     """What happened in each generation g of G, for plots and tables.
 
-    stage: (G,) names. loss: (G,) best loss of the generation; mean_loss: (G,). parameters: (G, d) mean of the search
-    distribution. spread: (G, d) its standard deviations. eigenvalues: (G, d) of the covariance, in squared units
-    of the initial steps. condition: (G,).
+    stage: (G,) names. loss: (G,) best loss of the generation; mean_loss: (G,). parameters: (G, d) mean of the
+    search distribution. spread: (G, d) its standard deviations. eigenvalues: (G, d) of the covariance, in
+    squared units of the initial steps. condition: (G,).
     """
 
     stage: tuple[str, ...]
@@ -98,8 +99,9 @@ class PersonalizationHistory:
 class Personalization:
     """The outcome of `personalize`.
 
-    parameters: (d,) optimum. loss, loss_error: mean and standard error of the loss on 20 fresh independent populations
-    at the optimum. start: (d,). stop: why each stage ended. evaluations: losses computed, seconds: time they took.
+    parameters: (d,) optimum. loss, loss_error: mean and standard error of the loss on 20 fresh independent
+    populations at the optimum. start: (d,). stop: why each stage ended. evaluations: losses computed,
+    seconds: time they took.
     """
 
     model: str
@@ -151,13 +153,13 @@ def personalize(
 ) -> Personalization:
     """Parameters of `model` that bring its lesions closest to the population (konik-2024, equation 1).
 
-    loss: one of LOSSES or a prepared `PopulationLoss`. start: (d,) initial parameters, or the model's defaults.
-    workers: threads; the result does not depend on their number. checkpoint: a file that receives every
-    generation's losses; a later call with the same arguments goes on from it and ends with the same result.
-    progress receives each generation's loss, parameters, spread, eigenvalues and condition.
+    loss: one of LOSSES or a prepared `PopulationLoss`. start: (d,) initial parameters, or the model's
+    defaults. workers: threads; the result does not depend on their number. checkpoint: a file that receives
+    every generation's losses; a later call with the same arguments goes on from it and ends with the same
+    result. progress receives each generation's loss, parameters, spread, eigenvalues and condition.
 
-    Raises ValueError when the model lives on another reference than the population, for parameters out of bounds and
-    for a checkpoint of another run; `Cancelled` comes from `progress`.
+    Raises ValueError when the model lives on another reference than the population, for parameters out of
+    bounds and for a checkpoint of another run; `Cancelled` comes from `progress`.
     """
     settings = settings or PersonalizationSettings()
     if (

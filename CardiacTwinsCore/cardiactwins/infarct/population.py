@@ -18,9 +18,9 @@ __all__ = ["ExcludedCase", "InfarctCase", "InfarctPopulation"]
 class InfarctCase:
     """One patient's segmentation on its own grid.
 
-    identifier: name shown to people. geometry: the grid. cavity, myocardium, infarct: (k, j, i) bool;
-    the myocardium includes the infarct, the infarct includes no-reflow. no_reflow, right_ventricle: the same or None.
-    insertion_points: (M, 3) RAS mm of the anterior RV insertion, one per slice or fewer, or None.
+    identifier: name shown to people. geometry: the grid. cavity, myocardium, infarct: (k, j, i) bool; the
+    myocardium includes the infarct, the infarct includes no-reflow. no_reflow, right_ventricle: the same or
+    None. insertion_points: (M, 3) RAS mm of the anterior RV insertion, one per slice or fewer, or None.
     territory: culprit artery ("LAD", "LCX", "RCA") or None.
     """
 
@@ -47,11 +47,11 @@ class ExcludedCase:
 class InfarctPopulation:
     """Infarcts on one reference anatomy.
 
-    anatomy: the reference with N myocardial voxels. lesions: (Q, N) bool. identifiers: Q names.
-    no_reflow: (Q, N) bool or None. territories: Q culprit arteries or None each.
+    anatomy: the reference with N myocardial voxels. lesions: (Q, N) bool. identifiers: Q names. no_reflow:
+    (Q, N) bool or None. territories: Q culprit arteries or None each.
     rotations: (Q,) shift of the circumferential coordinate that was applied to each case.
-    attributes: named columns (Q,) measured on the patients' own grids (ml, grams, ...), where spacing is real.
-    excluded: cases that were left out, with the reason.
+    attributes: named columns (Q,) measured on the patients' own grids (ml, grams, ...), where spacing is
+    real. excluded: cases that were left out, with the reason.
     """
 
     anatomy: ReferenceAnatomy

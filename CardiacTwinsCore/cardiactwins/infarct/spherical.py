@@ -18,13 +18,14 @@ SMALLEST_RADIUS = 1.0
 
 @dataclass(frozen=True, eq=False)
 class IterativeSphericalModel:
-    """Union of spheres, each centred on a random myocardial voxel of the one before (konik-2024, 2.2, model 2).
+    """Union of spheres, each centred on a random voxel of the one before (konik-2024, 2.2, model 2).
 
     The first sphere is centred on a random voxel of the start zone; radii are U(1, maximal radius) in pixels.
     Parameters: number of spheres (integer) and maximal radius.
 
-    A sphere is kept as runs of voxels along the rows of the image: as myocardial voxels are numbered in row order, a
-    run is a range of numbers, so that drawing, counting and choosing touch rows and never single voxels.
+    A sphere is kept as runs of voxels along the rows of the image: as myocardial voxels are numbered in row
+    order, a run is a range of numbers, so that drawing, counting and choosing touch rows and never single
+    voxels.
     """
 
     anatomy: ReferenceAnatomy
@@ -34,7 +35,7 @@ class IterativeSphericalModel:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Number of spheres and maximal radius in pixels; the defaults are the papers' best start (table 3)."""
+        """Number of spheres and maximal radius in pixels; defaults: the papers' best start (table 3)."""
         return (
             Parameter("spheres", "", 1, self.most_spheres, 5.0, 5, integer=True),
             Parameter("maximal radius", "pixels", SMALLEST_RADIUS, 60.0, 5.0, 35.0),
@@ -81,7 +82,7 @@ class IterativeSphericalModel:
     def sphere_runs(
         self, centres: NDArray[np.int64], radii: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First voxel and end of the runs that make each sphere, two arrays (n, rows); empty runs have no length.
+        """First voxel and end of the runs that make each sphere, two (n, rows); empty runs have no length.
 
         centres: voxel numbers (n,); radii in pixels (n,). Rows come in image order.
         """
