@@ -1,0 +1,228 @@
+"""Endocardium and epicardium of a stack of short-axis slices, as radii around a centre in each slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+__all__ = ["WallBorders", "cavity_regions", "wall_borders"]
+
+ANGLES = 360
+OPEN_WALL = 0.3
+"""Walls thinner than this many pixels count as open (the outflow tract)."""
+LEAST_COVERAGE = 0.4
+"""A slice with less of its ring present takes the missing borders from the nearest slice that has more."""
+STRAY_SHARE = 0.1
+"""Pieces of a slice smaller than this share of the largest one are strays without coordinates."""
+
+
+@dataclass(frozen=True, eq=False)
+class WallBorders:
+    """Closed borders of the wall in polar form around each slice's centre.
+
+    first: index of the first slice of the S consecutive ones. centers: (S, 2) continuous (j, i) of the
+    cavity's centroid (of the wall's where there is no cavity). endocardium, epicardium: (S, 360) radii in mm
+    at the angles 0, 1, ... degrees. plane: (2, 2), in-plane (u, v) mm of one step along (j, i), as columns;
+    angles run from u to v. cavity_last: most apical slice that has a cavity. mask: (k, j, i) myocardium
+    without strays.
+    """
+
+    first: int
+    centers: NDArray[np.float64]
+    endocardium: NDArray[np.float64]
+    epicardium: NDArray[np.float64]
+    plane: NDArray[np.float64]
+    cavity_last: int
+    mask: NDArray[np.bool_]
+
+    def center_at(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Centre (j, i) at continuous slice indices, (..., 2)."""
+        slices = self.first + np.arange(len(self.centers))
+        return np.stack([np.interp(k, slices, column) for column in self.centers.T], axis=-1)
+
+    def polar(self, kji: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distance from the slice's centre in mm and angle in rad, (n,) each, of kji indices (n, 3)."""
+        u, v = self.plane @ (kji[:, 1:] - self.center_at(kji[:, 0])).T
+        return np.hypot(u, v), np.mod(np.arctan2(v, u), 2 * np.pi)
+
+    def radii_at(
+        self, k: NDArray[np.float64], angle: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Endocardial and epicardial radius in mm at slice indices k and angles in rad, (n,) each."""
+        where = np.stack([k - self.first, np.mod(angle, 2 * np.pi) * ANGLES / (2 * np.pi)])
+        inner, outer = (
+            ndimage.map_coordinates(np.hstack([table, table[:, :1]]), where, order=1, mode="nearest")
+            for table in (self.endocardium, self.epicardium)
+        )
+        return inner, outer
+
+
+def cavity_regions(
+    cavity: NDArray[np.bool_], myocardium: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Cavity and whole ventricle of each slice, (k, j, i) each, without holes, specks and strays.
+
+    The cavity is the largest region of the filled slice that is not wall, papillary muscles included: an
+    unlabelled rim between the two labels and a cavity that was not labelled inside a closed ring both belong
+    to it.
+    """
+    inner = np.zeros_like(myocardium)
+    whole = np.zeros_like(myocardium)
+    for k in np.flatnonzero(myocardium.any(axis=(1, 2))):
+        labels, n = ndimage.label(ndimage.binary_fill_holes(cavity[k] | myocardium[k]), np.ones((3, 3)))
+        wall_sizes = np.bincount(labels[myocardium[k]], minlength=n + 1)
+        sizes = np.bincount(labels.ravel(), minlength=n + 1) * (wall_sizes > 0)
+        whole[k] = np.isin(labels, np.flatnonzero((sizes >= STRAY_SHARE * sizes[1:].max()) & (sizes > 0)))
+        whole[k] &= labels > 0
+        labels, n = ndimage.label(whole[k] & ~myocardium[k])
+        if n:
+            largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+            inner[k] = ndimage.binary_fill_holes(labels == largest)
+    return inner, whole
+
+
+def wall_borders(
+    cavity: NDArray[np.bool_],
+    myocardium: NDArray[np.bool_],
+    plane: NDArray[np.float64],
+    *,
+    apex_first: bool,
+    upsampling: int = 4,
+) -> WallBorders:
+    """Borders of the wall on rays from each slice's centre (mom-2021, section 2.1).
+
+    cavity, myocardium: (k, j, i), the slices along k. plane: see `WallBorders`. apex_first: slice 0 is
+    apical. upsampling: samples a pixel along the rays, interpolated linearly, so that a wall of two pixels
+    keeps its radial resolution. Where the wall is open (outflow tract, torn segmentation) both borders go on
+    linearly in the angle between the lips; beyond the tip of the cavity the endocardial radius is 0.
+    """
+    inner, whole = cavity_regions(cavity, myocardium)
+    wall = whole & myocardium
+    present = np.flatnonzero(wall.any(axis=(1, 2)))
+    hollow = np.flatnonzero(inner.any(axis=(1, 2)))
+    cavity_last = int(hollow.min() if apex_first else hollow.max())
+    capped = present < cavity_last if apex_first else present > cavity_last
+
+    centers = _centers(inner, whole, present, hollow, present[capped])
+    pixel = float(np.linalg.norm(plane, axis=0).min())
+    reach = _reach(whole, centers, present, plane) + 2 * pixel
+    radii = np.arange(0.0, reach, pixel / upsampling)
+    rays = _ray_offsets(radii, plane)
+
+    endocardium = np.zeros((len(present), ANGLES))
+    epicardium = np.zeros((len(present), ANGLES))
+    for row, k in enumerate(present):
+        points = centers[row][:, None, None] + rays
+        if k in hollow:
+            endocardium[row] = _outermost(_sampled(inner[k], points), radii)
+            epicardium[row] = _outermost(_sampled(whole[k], points), radii)
+        else:
+            profile = _sampled(wall[k], points)
+            epicardium[row] = _outermost(profile, radii)
+            if not capped[row]:
+                endocardium[row] = _innermost(profile, radii)
+    is_open = epicardium - endocardium < OPEN_WALL * pixel
+    _close(endocardium, epicardium, is_open)
+    smoothing = pixel / np.maximum(epicardium.mean(axis=1), pixel) * ANGLES / (2 * np.pi)
+    for row, width in enumerate(smoothing):
+        endocardium[row] = ndimage.gaussian_filter1d(endocardium[row], 0.7 * width, mode="wrap")
+        epicardium[row] = ndimage.gaussian_filter1d(epicardium[row], 0.7 * width, mode="wrap")
+    np.maximum(epicardium, endocardium + OPEN_WALL * pixel, out=epicardium)
+    return WallBorders(
+        first=int(present[0]),
+        centers=_every_slice(centers, present),
+        endocardium=_every_slice(endocardium, present),
+        epicardium=_every_slice(epicardium, present),
+        plane=plane,
+        cavity_last=cavity_last,
+        mask=wall,
+    )
+
+
+def _centers(
+    inner: NDArray[np.bool_],
+    whole: NDArray[np.bool_],
+    present: NDArray[np.int64],
+    hollow: NDArray[np.int64],
+    capped: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    own = {int(k): np.argwhere(inner[k]).mean(axis=0) for k in hollow}
+    own |= {int(k): np.argwhere(whole[k]).mean(axis=0) for k in capped}
+    known = np.array(sorted(own))
+    table = np.array([own[k] for k in known])
+    return np.stack([np.interp(present, known, column) for column in table.T], axis=1)
+
+
+def _reach(
+    whole: NDArray[np.bool_],
+    centers: NDArray[np.float64],
+    present: NDArray[np.int64],
+    plane: NDArray[np.float64],
+) -> float:
+    return max(
+        float(np.linalg.norm(plane @ (np.argwhere(whole[k]) - center).T, axis=0).max())
+        for k, center in zip(present, centers, strict=True)
+    )
+
+
+def _ray_offsets(radii: NDArray[np.float64], plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
+    directions = np.linalg.inv(plane) @ np.stack([np.cos(angle), np.sin(angle)])
+    return directions[:, :, None] * radii
+
+
+def _sampled(region: NDArray[np.bool_], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ndimage.map_coordinates(region.astype(np.float32), points, order=1, mode="constant")
+
+
+def _outermost(profile: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Radius at which each ray (A, R) leaves the region for good; 0 for rays that never meet it."""
+    last = profile.shape[1] - 1 - np.argmax(profile[:, ::-1] >= 0.5, axis=1)
+    return np.where((profile >= 0.5).any(axis=1), _crossing(profile, radii, last, last + 1), 0.0)
+
+
+def _innermost(profile: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Radius at which each ray (A, R) first enters the region; 0 for rays that never meet it."""
+    first = np.argmax(profile >= 0.5, axis=1)
+    return np.where((profile >= 0.5).any(axis=1), _crossing(profile, radii, first, first - 1), 0.0)
+
+
+def _crossing(
+    profile: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    inside: NDArray[np.int64],
+    outside: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    outside = np.clip(outside, 0, profile.shape[1] - 1)
+    rays = np.arange(len(profile))
+    above, below = profile[rays, inside], profile[rays, outside]
+    share = np.divide(above - 0.5, above - below, out=np.zeros(len(rays)), where=above > below)
+    return radii[inside] + share * (radii[outside] - radii[inside])
+
+
+def _close(
+    endocardium: NDArray[np.float64], epicardium: NDArray[np.float64], is_open: NDArray[np.bool_]
+) -> None:
+    """Continue both borders, (S, A) in place, where the wall is open."""
+    coverage = 1 - is_open.mean(axis=1)
+    least = min(LEAST_COVERAGE, float(coverage.max()))
+    covered = np.flatnonzero(coverage >= least)
+    angles = np.arange(is_open.shape[1])
+    for row in covered:
+        if is_open[row].any():
+            for border in (endocardium[row], epicardium[row]):
+                known = angles[~is_open[row]]
+                border[:] = np.interp(angles, known, border[known], period=len(angles))
+    for row in np.flatnonzero(coverage < least):
+        nearest = covered[np.argmin(np.abs(covered - row))]
+        for border in (endocardium, epicardium):
+            border[row, is_open[row]] = border[nearest, is_open[row]]
+
+
+def _every_slice(table: NDArray[np.float64], present: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rows for every slice between the first and the last one that is present, interpolated linearly."""
+    slices = np.arange(present[0], present[-1] + 1)
+    return np.stack([np.interp(slices, present, column) for column in table.T], axis=1)

@@ -1,0 +1,122 @@
+"""The anterior insertion of the right ventricle, where the circumferential coordinate starts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from cardiactwins.anatomy.borders import ANGLES, WallBorders
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.reference import INSERTION_ANGLE
+
+__all__ = ["checked_insertion_points", "insertion_from_points", "insertion_from_right_ventricle"]
+
+FARTHEST_MM = 25.0
+CONTACT_MM = 4.0
+LEAST_ARC = 10
+"""A contact of the right ventricle narrower than this many degrees says nothing of the insertion."""
+
+
+def checked_insertion_points(
+    points: ArrayLike, geometry: ImageGeometry, myocardium: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Insertion points (M, 3) in RAS mm. ValueError when not finite or over 25 mm from the wall."""
+    points = np.atleast_2d(np.asarray(points, dtype=float))
+    if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
+        raise ValueError(f"Insertion points must be (M, 3) in RAS mm, with M >= 1; found {points.shape}.")
+    if not np.isfinite(points).all():
+        raise ValueError("An insertion point holds NaN or infinite coordinates. Place it again or remove it.")
+    distance = cKDTree(geometry.kji_to_ras(np.argwhere(myocardium))).query(points)[0]
+    farthest = int(np.argmax(distance))
+    if distance[farthest] > FARTHEST_MM:
+        raise ValueError(
+            f"Insertion point {farthest + 1} at RAS {np.round(points[farthest], 1).tolist()} lies "
+            f"{distance[farthest]:.0f} mm from the myocardium (at most {FARTHEST_MM:.0f} mm). Check that the "
+            "points and the segmentation share one space (a transform that was not hardened, LPS instead of RAS)."
+        )
+    return points
+
+
+def insertion_from_points(
+    points: NDArray[np.float64], geometry: ImageGeometry, borders: WallBorders
+) -> NDArray[np.float64]:
+    """Angle in rad of the insertion in each slice of `borders`, (S,), from RAS points (M, 3).
+
+    Between slices with a point the angle is interpolated along the shorter way round; beyond the outermost
+    points it stays constant.
+    """
+    kji = geometry.ras_to_kji(points)
+    distance, angle = borders.polar(kji)
+    if (distance <= 1e-6).any():
+        raise ValueError(
+            "An insertion point lies on the long axis. Place it where the right ventricle meets the wall."
+        )
+    return _between_slices(kji[:, 0], angle, borders)
+
+
+def insertion_from_right_ventricle(
+    right_ventricle: NDArray[np.bool_], borders: WallBorders
+) -> NDArray[np.float64] | None:
+    """Angle in rad of the insertion in each slice of `borders`, (S,), from a mask (k, j, i); None if apart.
+
+    The septum follows the anterior insertion counter-clockwise seen from the apex, whatever the patient's
+    position: the insertion is the end of the contact arc from which the arc runs that way. The arc is all but
+    the widest gap of the angles at which the right ventricle lies within 4 mm (or two pixels) of the
+    epicardium.
+    """
+    pixel = float(np.linalg.norm(borders.plane, axis=0).min())
+    step = pixel / 2
+    depth = np.arange(-step, max(CONTACT_MM, 2 * pixel) + step, step)
+    angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
+    directions = np.linalg.inv(borders.plane) @ np.stack([np.cos(angle), np.sin(angle)])
+    slices, starts = [], []
+    for row, center in enumerate(borders.centers):
+        k = borders.first + row
+        radii = borders.epicardium[row][:, None] + depth
+        points = center[:, None, None] + directions[:, :, None] * radii
+        contact = ndimage.map_coordinates(
+            right_ventricle[k].astype(np.float32), points, order=1, mode="constant"
+        )
+        start = _arc_start((contact >= 0.5).any(axis=1))
+        if start is not None:
+            slices.append(float(k))
+            starts.append(angle[start])
+    return _between_slices(np.array(slices), np.array(starts), borders) if slices else None
+
+
+def insertion_from_display(geometry: ImageGeometry, axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimated RAS direction (3,) of the insertion in a stack: 120 degrees in a standard short-axis display.
+
+    axis: unit RAS vector from base to apex. The display looks from the apex; its right is the image axis (row
+    or column) that leads most to the patient's left. The anterior insertion is then at the upper left, as in
+    `ReferenceAnatomy`. Flipped or transposed storage does not change the result; a patient's rotation does.
+    """
+    in_plane = np.concatenate([geometry.direction[:, :2], -geometry.direction[:, :2]], axis=1).T
+    right = in_plane[np.argmax(in_plane @ (-1.0, 0.0, 0.0))]
+    right = right - (right @ axis) * axis
+    right /= np.linalg.norm(right)
+    return np.cos(INSERTION_ANGLE) * right + np.sin(INSERTION_ANGLE) * np.cross(axis, right)
+
+
+def _arc_start(contact: NDArray[np.bool_]) -> int | None:
+    """First index of the arc that is everything but the widest gap of `contact` (A,), going round."""
+    touching = np.flatnonzero(contact)
+    if touching.size == 0:
+        return None
+    gaps = np.diff(touching, append=touching[0] + len(contact))
+    widest = int(np.argmax(gaps))
+    arc = len(contact) - gaps[widest] + 1
+    return (
+        int(touching[(widest + 1) % len(touching)]) if LEAST_ARC <= arc <= len(contact) - LEAST_ARC else None
+    )
+
+
+def _between_slices(
+    k: NDArray[np.float64], angle: NDArray[np.float64], borders: WallBorders
+) -> NDArray[np.float64]:
+    levels, group = np.unique(np.round(k, 3), return_inverse=True)
+    mean = np.array([np.angle(np.exp(1j * angle[group == g]).mean()) for g in range(len(levels))])
+    slices = borders.first + np.arange(len(borders.centers))
+    return np.interp(slices, levels, np.unwrap(mean))

@@ -1,0 +1,260 @@
+"""Infarcts of many patients brought onto one reference anatomy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cardiactwins.anatomy.aha import TERRITORIES, reference_segments
+from cardiactwins.anatomy.coordinates import LVCoordinates, lv_coordinates
+from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.anatomy.transport import Transport
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.infarct.model import StartZone
+from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
+
+__all__ = [
+    "AlignedInfarct",
+    "align_case",
+    "align_population",
+    "infarct_territory",
+    "start_zone",
+    "weighted_mean_angle",
+    "whole_ventricle_gap",
+]
+
+OPEN_APEX = 0.5
+"""The apex is taken as imaged when the apical cavity is at most this share of the largest one."""
+WIDENING_BASE = 1.15
+"""The base is taken as imaged when the last slice's cavity is at most so many times the largest other one."""
+
+
+class AlignedInfarct(NamedTuple):
+    """An infarct on the reference: lesion and no-reflow (or None), (N,) bool each."""
+
+    lesion: NDArray[np.bool_]
+    no_reflow: NDArray[np.bool_] | None
+
+
+def align_case(
+    case: InfarctCase, anatomy: ReferenceAnatomy, *, rotation: float = 0.0, clip: bool = False
+) -> AlignedInfarct:
+    """Transport one patient's infarct to the reference; voxels where the interpolated value is at least 0.5.
+
+    rotation: turns added to the circumferential coordinate. clip: drop infarct voxels outside the myocardium
+    instead of refusing the case. A 2D reference takes the slice nearest to mid-level, a 3D one needs the
+    whole ventricle (`whole_ventricle_gap`). ValueError when the case cannot be used, with the reason.
+    """
+    return _aligned(case, *_inputs(case, anatomy, clip), anatomy, rotation)
+
+
+def align_population(
+    cases: Iterable[InfarctCase],
+    anatomy: ReferenceAnatomy,
+    *,
+    rotate: bool = True,
+    minimum: int = 5,
+    clip: bool = False,
+    progress: Progress = silent,
+) -> InfarctPopulation:
+    """Align patients and rotate each territory's centre of mass onto the LAD's (mom-2021, section 2.1).
+
+    rotate: add to all cases of a territory the difference of its `weighted_mean_angle` to that of the LAD
+    cases (to the centre of the LAD's AHA segments where there is no LAD case). A case without a culprit
+    artery gets the territory in which most of its infarct lies (`infarct_territory`). Cases that cannot be
+    used are listed with the reason in `excluded`. ValueError when fewer than `minimum` cases remain.
+    """
+    cases = list(cases)
+    used, excluded, aligned, inputs = [], [], [], []
+    for step, case in enumerate(cases):
+        progress(step, 2 * len(cases), f"Align {case.identifier}")
+        try:
+            case_inputs = _inputs(case, anatomy, clip)
+            aligned.append(_aligned(case, *case_inputs, anatomy, 0.0))
+        except ValueError as error:
+            excluded.append(ExcludedCase(case.identifier, str(error)))
+        else:
+            used.append(case)
+            inputs.append(case_inputs)
+    if len(used) < minimum:
+        reasons = "; ".join(f"{case.identifier}: {case.reason}" for case in excluded[:5])
+        raise ValueError(
+            f"{len(used)} of {len(cases)} cases can be used, but a population needs at least {minimum}. "
+            f"Add cases or correct those left out ({reasons or 'none was left out'})."
+        )
+    lesions = np.array([one.lesion for one in aligned])
+    territories = tuple(
+        case.territory or infarct_territory(lesion, anatomy)
+        for case, lesion in zip(used, lesions, strict=True)
+    )
+    rotations = _onto_lad(lesions, territories, anatomy) if rotate else np.zeros(len(used))
+    for step, (case, case_inputs, rotation) in enumerate(zip(used, inputs, rotations, strict=True)):
+        progress(len(cases) + step, 2 * len(cases), f"Rotate {case.identifier}")
+        if rotation:
+            aligned[step] = _aligned(case, *case_inputs, anatomy, rotation)
+    progress(2 * len(cases), 2 * len(cases), f"{len(used)} of {len(cases)} cases aligned")
+    return InfarctPopulation(
+        anatomy=anatomy,
+        lesions=np.array([one.lesion for one in aligned]),
+        identifiers=tuple(case.identifier for case in used),
+        no_reflow=_no_reflow(aligned, anatomy),
+        territories=territories,
+        rotations=rotations,
+        excluded=tuple(excluded),
+    )
+
+
+def weighted_mean_angle(lesions: ArrayLike, anatomy: ReferenceAnatomy) -> float:
+    """Circular mean in [0, 1) of the circumferential coordinate over all infarct voxels of lesions (..., N).
+
+    Every infarct voxel weighs the same, so that large infarcts count more (konik-2024, section 2.2).
+    ValueError when there is no infarct, or when it is spread so evenly around the ring that it has no mean
+    angle.
+    """
+    counts = np.asarray(lesions).reshape(-1, anatomy.n_voxels).sum(axis=0, dtype=float)
+    if counts.sum() == 0:
+        raise ValueError("No lesion holds an infarct voxel, so that there is no mean angle.")
+    mean = (counts * np.exp(2j * np.pi * anatomy.circumferential)).sum() / counts.sum()
+    if abs(mean) < 1e-6:
+        raise ValueError("The infarct is spread evenly around the ring: it has no mean angle.")
+    return float(np.mod(np.angle(mean) / (2 * np.pi), 1.0))
+
+
+def start_zone(population: InfarctPopulation) -> StartZone:
+    """Where models start lesions of this population: its weighted mean angle and longitudinal coordinate."""
+    counts = population.lesions.sum(axis=0, dtype=float)
+    angle = weighted_mean_angle(population.lesions, population.anatomy)
+    longitudinal = float((counts * population.anatomy.longitudinal).sum() / counts.sum())
+    return StartZone(circumferential=angle, longitudinal=longitudinal)
+
+
+def infarct_territory(lesion: ArrayLike, anatomy: ReferenceAnatomy) -> str:
+    """Coronary artery whose AHA segments hold the largest part of a lesion (N,)."""
+    segments = reference_segments(anatomy)[np.asarray(lesion, dtype=bool)]
+    if segments.size == 0:
+        raise ValueError("The lesion is empty: it lies in no coronary territory.")
+    return max(TERRITORIES, key=lambda artery: int(np.isin(segments, TERRITORIES[artery]).sum()))
+
+
+def whole_ventricle_gap(coordinates: LVCoordinates, cavity: ArrayLike) -> str | None:
+    """What is missing of a ventricle that a 3D reference needs from apex to base; None when it is whole.
+
+    cavity: (k, j, i) bool. The rule: every slice between the first and the last holds myocardium; the most
+    apical slice has no cavity, or one of at most half the largest area; the most basal slice's cavity is at
+    most 1.15 times as large as the largest other one (the ventricle has stopped widening).
+    """
+    longitudinal = coordinates.longitudinal
+    levels = np.unique(np.round(longitudinal[coordinates.mask], 9))
+    if len(levels) > max(coordinates.mask.shape):
+        return None
+    steps = np.diff(levels)
+    if steps.size and steps.max() > 1.5 * steps.min():
+        return "a slice between apex and base has no myocardium"
+    slices_along = _varying_axis(coordinates)
+    other = tuple(axis for axis in range(3) if axis != slices_along)
+    areas = np.asarray(cavity, dtype=bool).sum(axis=other)
+    with np.errstate(all="ignore"):
+        along = np.array(
+            [np.nan if not m.any() else np.nanmean(v[m]) for v, m in _by_slice(coordinates, slices_along)]
+        )
+    areas = areas[np.isfinite(along)][np.argsort(along[np.isfinite(along)])]
+    if areas[-1] > OPEN_APEX * areas.max():
+        return (
+            f"the apex is not covered (cavity of the last slice {areas[-1] / areas.max():.0%} of the largest)"
+        )
+    if areas[0] > WIDENING_BASE * areas[1:].max():
+        return (
+            f"the base is not covered (cavity still widening, {areas[0] / areas[1:].max():.2f} of the next)"
+        )
+    return None
+
+
+def _varying_axis(coordinates: LVCoordinates) -> int:
+    spread = []
+    for axis in range(3):
+        means = [np.nanmean(v[m]) for v, m in _by_slice(coordinates, axis) if m.any()]
+        spread.append(np.ptp(means))
+    return int(np.argmax(spread))
+
+
+def _by_slice(coordinates: LVCoordinates, axis: int) -> Sequence[tuple[NDArray, NDArray]]:
+    pair = (np.moveaxis(coordinates.longitudinal, axis, 0), np.moveaxis(coordinates.mask, axis, 0))
+    return list(zip(*pair, strict=True))
+
+
+def _inputs(
+    case: InfarctCase, anatomy: ReferenceAnatomy, clip: bool
+) -> tuple[LVCoordinates, NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Coordinates, infarct and no-reflow of a case that can be used; ValueError with the reason otherwise."""
+    infarct = np.asarray(case.infarct, dtype=bool)
+    myocardium = np.asarray(case.myocardium, dtype=bool)
+    if infarct.shape != case.geometry.shape:
+        raise ValueError(
+            f"The infarct has shape {infarct.shape}, but the grid has {case.geometry.shape} (k, j, i)."
+        )
+    coordinates = lv_coordinates(
+        case.geometry,
+        case.cavity,
+        myocardium,
+        insertion_points=case.insertion_points,
+        right_ventricle=case.right_ventricle,
+    )
+    if not infarct.any():
+        raise ValueError("The infarct is empty.")
+    outside = int((infarct & ~myocardium).sum())
+    if outside and not clip:
+        raise ValueError(
+            f"The infarct lies outside the myocardium ({outside:,} of {int(infarct.sum()):,} voxels). Clip it to "
+            "the myocardium or correct the segmentation."
+        )
+    if not (infarct & coordinates.mask).any():
+        raise ValueError("The infarct lies outside the myocardium.")
+    if anatomy.is_3d:
+        if not coordinates.is_3d:
+            raise ValueError("The segmentation has a single slice, but the reference is 3D.")
+        gap = whole_ventricle_gap(coordinates, case.cavity)
+        if gap:
+            raise ValueError(f"The left ventricle is not whole: {gap}.")
+    no_reflow = None if case.no_reflow is None else np.asarray(case.no_reflow, dtype=bool) & infarct
+    return coordinates, infarct, no_reflow
+
+
+def _aligned(
+    case: InfarctCase,
+    coordinates: LVCoordinates,
+    infarct: NDArray[np.bool_],
+    no_reflow: NDArray[np.bool_] | None,
+    anatomy: ReferenceAnatomy,
+    rotation: float,
+) -> AlignedInfarct:
+    transport = Transport(coordinates.rotated(rotation), anatomy)
+    if not anatomy.is_3d and not (infarct & transport.mid_level).any():
+        raise ValueError("There is no infarct at mid-level.")
+    lesion = transport.to_reference(infarct) >= 0.5
+    if not lesion.any():
+        raise ValueError("The infarct is too small: nothing of it is left on the reference.")
+    if no_reflow is None:
+        return AlignedInfarct(lesion, None)
+    return AlignedInfarct(lesion, (transport.to_reference(no_reflow) >= 0.5) & lesion)
+
+
+def _onto_lad(
+    lesions: NDArray[np.bool_], territories: Sequence[str], anatomy: ReferenceAnatomy
+) -> NDArray[np.float64]:
+    """Turns to add to each case, in [-0.5, 0.5), (Q,)."""
+    names = np.array(territories)
+    centers = {name: weighted_mean_angle(lesions[names == name], anatomy) for name in set(territories)}
+    if "LAD" not in centers:
+        lad = np.isin(reference_segments(anatomy), TERRITORIES["LAD"])
+        centers["LAD"] = weighted_mean_angle(lad, anatomy)
+    return np.array([np.mod(centers["LAD"] - centers[name] + 0.5, 1.0) - 0.5 for name in territories])
+
+
+def _no_reflow(aligned: Sequence[AlignedInfarct], anatomy: ReferenceAnatomy) -> NDArray[np.bool_] | None:
+    if all(one.no_reflow is None for one in aligned):
+        return None
+    nothing = np.zeros(anatomy.n_voxels, dtype=bool)
+    return np.array([nothing if one.no_reflow is None else one.no_reflow for one in aligned])
