@@ -12,36 +12,49 @@ __all__ = [
     "neighbour_bandwidth",
     "pooled_squared_distances",
     "squared_distances",
+    "squared_norms",
 ]
 
 
-def squared_distances(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+def squared_norms(samples: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Squared Euclidean norm of each row of (n, F), (n,)."""
+    return np.einsum("ij,ij->i", samples, samples, dtype=np.float64)
+
+
+def squared_distances(
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    norms_a: NDArray[np.float64] | None = None,
+    norms_b: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Squared Euclidean distances (n, m) between rows of a (n, F) and b (m, F), never negative.
 
     On binary images in float32 the products are whole numbers below 2^24, hence exact.
+    norms_a, norms_b: the rows' squared norms where they are known already.
     """
-    cross = (a @ b.T).astype(np.float64)
-    norm_a = np.einsum("ij,ij->i", a, a, dtype=np.float64)
-    norm_b = norm_a if b is a else np.einsum("ij,ij->i", b, b, dtype=np.float64)
-    cross *= -2.0
-    cross += norm_a[:, None]
-    cross += norm_b
-    return np.maximum(cross, 0, out=cross)
+    distances = (a @ b.T).astype(np.float64)
+    distances *= -2.0
+    distances += (squared_norms(a) if norms_a is None else norms_a)[:, None]
+    distances += squared_norms(b) if norms_b is None else norms_b
+    return np.maximum(distances, 0, out=distances)
 
 
 def pooled_squared_distances(
     synthetic: NDArray[np.floating],
     real: NDArray[np.floating],
     real_to_real: NDArray[np.float64] | None = None,
+    real_norms: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Squared distances (P + Q, P + Q) of the pooled samples, synthetic (P, F) first, then real (Q, F).
 
-    real_to_real: the (Q, Q) block where it is known already.
+    real_to_real, real_norms: the (Q, Q) block and the (Q,) squared norms where they are known already.
     """
     p, q = len(synthetic), len(real)
     pooled = np.empty((p + q, p + q))
-    pooled[:p, :p] = squared_distances(synthetic, synthetic)
-    pooled[:p, p:] = squared_distances(synthetic, real)
+    products = (synthetic @ synthetic.T).astype(np.float64)
+    norms = products.diagonal().copy()
+    np.maximum(norms[:, None] + norms - 2 * products, 0, out=pooled[:p, :p])
+    pooled[:p, p:] = squared_distances(synthetic, real, norms, real_norms)
     pooled[p:, :p] = pooled[:p, p:].T
     pooled[p:, p:] = squared_distances(real, real) if real_to_real is None else real_to_real
     np.fill_diagonal(pooled, 0.0)

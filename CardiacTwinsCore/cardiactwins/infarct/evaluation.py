@@ -61,7 +61,7 @@ class Evaluator:
 
         self._stack = ExitStack()
         self._stack.enter_context(threadpool_limits(1, "blas"))
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(self._workers or os.cpu_count()))
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(self._workers))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -107,8 +107,8 @@ class Evaluator:
         kept = json.loads(self._checkpoint.read_text(encoding="utf-8"))
         if kept.get("fingerprint") != self._fingerprint:
             raise ValueError(
-                f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or seed). "
-                "Name another file, or delete it to start anew."
+                f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or "
+                "seed). Name another file, or delete it to start anew."
             )
         return kept["losses"]
 
@@ -135,3 +135,8 @@ def run_fingerprint(
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     digest.update(np.packbits(lesions).tobytes())
     return digest.hexdigest()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from cardiactwins.infarct.divergence import (
     maximum_mean_discrepancy,
     pooled_squared_distances,
     squared_distances,
+    squared_norms,
 )
 
 __all__ = ["LOSSES", "PopulationLoss"]
@@ -59,13 +60,16 @@ class PopulationLoss:
         self.bandwidth = bandwidth
         self.estimator = estimator
         self._describe = self._description()
-        self._real = self._describe(np.asarray(lesions))
+        lesions = np.asarray(lesions, dtype=bool)
+        self._real = self._describe(lesions)
+        self._real_by_voxel = np.ascontiguousarray(self._real.T) if self.compares_images else None
         spread = self._real.std(axis=0)
         if not spread.any():
             raise ValueError("All real infarcts are the same: a divergence needs a population that varies.")
-        self._scale = np.where(spread > 1e-12, spread, 1.0) if kind in ("KL_attr", "KL_sectors") else None
-        if self._scale is not None:
+        self._scale = 1.0 if self.compares_images else np.where(spread > 1e-12, spread, 1.0)
+        if not self.compares_images:
             self._real = self._real / self._scale
+        self._real_norms = squared_norms(self._real)
         self._real_to_real = squared_distances(self._real, self._real)
 
     def _description(self) -> Callable[[NDArray], NDArray]:
@@ -79,11 +83,26 @@ class PopulationLoss:
             )
         return lambda lesions: lesions.astype(np.float32)
 
+    @property
+    def compares_images(self) -> bool:
+        """Whether samples are whole lesions rather than attributes."""
+        return self.kind in ("KL_full", "MMD")
+
+    def pooled_distances(self, synthetic: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Squared distances (P + Q, P + Q) of synthetic (P, N) and real lesions as this loss sees them.
+
+        Of images only the voxels that some synthetic lesion touches enter the products; others add nothing.
+        """
+        if self.compares_images:
+            touched = np.flatnonzero(synthetic.any(axis=0))
+            described = synthetic[:, touched].astype(np.float32)
+            real = self._real_by_voxel[touched].T
+        else:
+            described, real = self._describe(synthetic) / self._scale, self._real
+        return pooled_squared_distances(described, real, self._real_to_real, self._real_norms)
+
     def __call__(self, synthetic: NDArray[np.bool_]) -> float:
-        described = self._describe(synthetic)
-        if self._scale is not None:
-            described = described / self._scale
-        pooled = pooled_squared_distances(described, self._real, self._real_to_real)
+        pooled = self.pooled_distances(synthetic)
         if self.kind == "MMD":
             return maximum_mean_discrepancy(
                 pooled, len(synthetic), bandwidth=self.bandwidth, neighbours=self.neighbours

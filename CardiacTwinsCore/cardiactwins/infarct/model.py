@@ -15,7 +15,7 @@ __all__ = ["InfarctModel", "Parameter", "StartZone", "checked_parameters"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: name, unit, bounds, the step that matters (`scale`), and whether it is a whole number."""
+    """One parameter: name, unit, bounds, the step that matters (`scale`), default, and whether it counts."""
 
     name: str
     unit: str
@@ -49,8 +49,8 @@ class StartZone:
         voxels = np.flatnonzero(inside)
         if voxels.size == 0:
             raise ValueError(
-                f"No myocardial voxel lies in the start zone around circumferential "
-                f"{self.circumferential:.3f}, longitudinal {self.longitudinal:.2f}. Widen the tolerances or use a finer reference."
+                f"No myocardial voxel lies in the start zone around circumferential {self.circumferential:.3f}"
+                f", longitudinal {self.longitudinal:.2f}. Widen the tolerances or use a finer reference."
             )
         return voxels[np.argsort(turn[voxels], kind="stable")]
 

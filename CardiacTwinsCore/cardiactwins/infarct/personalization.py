@@ -1,4 +1,4 @@
-"""Population-wise personalization: parameters of a random model whose lesions are distributed as real ones."""
+"""Population-wise personalization: parameters of a random model that make its lesions like the real ones."""
 
 from __future__ import annotations
 

@@ -65,19 +65,19 @@ class IterativeSphericalModel:
         uniforms = np.asarray(uniforms, dtype=float)
         n = len(uniforms)
         counts, largest = np.broadcast_to(checked_parameters(self, parameters), (n, 2)).T
-        edges = np.zeros((n, self.anatomy.n_voxels + 1), dtype=np.int16)
+        edges = np.zeros((n, self.anatomy.n_voxels + 1), dtype=np.int32)
         flat, width = edges.reshape(-1), edges.shape[1]
         centres = self.start_voxels[(uniforms[:, 0] * len(self.start_voxels)).astype(int)]
         for step in range(int(counts.max())):
             active = np.flatnonzero(counts > step)
             radii = SMALLEST_RADIUS + (largest[active] - SMALLEST_RADIUS) * uniforms[active, 1 + 2 * step]
             starts, stops = self.sphere_runs(centres[active], radii)
-            lesion, run = np.nonzero(stops > starts)
-            base = active[lesion] * width
-            np.add.at(flat, base + starts[lesion, run], np.int16(1))
-            np.add.at(flat, base + stops[lesion, run], np.int16(-1))
+            filled = stops > starts
+            base = np.broadcast_to((active * width)[:, None], starts.shape)[filled]
+            np.add.at(flat, base + starts[filled], np.int32(1))
+            np.add.at(flat, base + stops[filled], np.int32(-1))
             centres[active] = chosen_voxels(starts, stops, uniforms[active, 2 + 2 * step])
-        return np.cumsum(edges[:, :-1], axis=1, dtype=np.int16) > 0
+        return (np.cumsum(edges, axis=1, dtype=np.int32) > 0)[:, :-1]
 
     def sphere_runs(
         self, centres: NDArray[np.int64], radii: NDArray[np.float64]
