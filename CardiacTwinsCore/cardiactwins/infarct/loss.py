@@ -91,14 +91,18 @@ class PopulationLoss:
     def pooled_distances(self, synthetic: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Squared distances (P + Q, P + Q) of synthetic (P, N) and real lesions as this loss sees them.
 
-        Of images only the voxels that some synthetic lesion touches enter the products; others add nothing.
+        Voxels that no synthetic lesion touches add nothing to the products; they are left out where these are
+        more than half, as gathering the others costs as much as it saves below that.
         """
-        if self.compares_images:
-            touched = np.flatnonzero(synthetic.any(axis=0))
+        real = self._real
+        touched = synthetic.any(axis=0) if self.compares_images else None
+        if touched is None:
+            described = self._describe(synthetic) / self._scale
+        elif 2 * np.count_nonzero(touched) < len(touched):
             described = synthetic[:, touched].astype(np.float32)
             real = self._real_by_voxel[touched].T
         else:
-            described, real = self._describe(synthetic) / self._scale, self._real
+            described = self._describe(synthetic)
         return pooled_squared_distances(described, real, self._real_to_real, self._real_norms)
 
     def __call__(self, synthetic: NDArray[np.bool_]) -> float:
