@@ -1,7 +1,7 @@
 """The command line: `cardiactwins COMMAND`.
 
 Exit codes: 0 done; 1 the run or some of its cases failed; 2 wrong usage or input. Results go to standard
-output (with `--json`, one JSON summary as its last line), all else to standard error. Heavy packages load inside
+output (with `--json`, one JSON summary as its last line), all else to standard error. Heavy packages load in
 commands.
 """
 

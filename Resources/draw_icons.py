@@ -1,0 +1,61 @@
+"""Draw the icons of the extension and of its modules: `python Resources/draw_icons.py`.
+
+InfarctSynth: a short-axis ring of myocardium with an infarct wedge, widest at the endocardium.
+CardiacTwins: two such rings, twins of one heart, of which one has the infarct.
+"""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Annulus, Circle, Polygon
+from numpy import array, cos, linspace, radians, sin, vstack
+
+ROOT = Path(__file__).resolve().parents[1]
+PIXELS = 128
+MYOCARDIUM, CAVITY, INFARCT, BORDER_ZONE, OUTLINE = "#c0504d", "#7b1f24", "#f6e7c1", "#e0a060", "#4a1013"
+ENDOCARDIUM = 0.6
+"""Radius of the endocardium where that of the epicardium is 1 (3 : 5, the reference anatomy)."""
+
+
+def draw_heart(axes, centre, radius, infarct=True):
+    """A short-axis ring around `centre`, its epicardium of `radius`, in units of the picture's width."""
+    axes.add_patch(Circle(centre, radius, facecolor=CAVITY, zorder=radius))
+    axes.add_patch(Annulus(centre, radius, radius * (1 - ENDOCARDIUM), facecolor=MYOCARDIUM, zorder=radius))
+    if infarct:
+        for color, depth, half_angle in ((BORDER_ZONE, 0.93, 58), (INFARCT, 0.8, 48)):
+            outline = array(centre) + radius * wedge(depth, half_angle)
+            axes.add_patch(Polygon(outline, facecolor=color, zorder=radius))
+    for border in (radius, radius * ENDOCARDIUM):
+        axes.add_patch(Circle(centre, border, fill=False, edgecolor=OUTLINE, linewidth=2.2, zorder=radius))
+
+
+def wedge(depth, half_angle, towards=40):
+    """Outline of a lesion, `half_angle` degrees wide on either side and `depth` of the wall deep."""
+    turn = linspace(-1, 1, 61)
+    front = ENDOCARDIUM + (1 - ENDOCARDIUM) * depth * (1 - abs(turn) ** 4)
+    angle = radians(towards + half_angle * turn)
+    outer = front * array([cos(angle), sin(angle)])
+    inner = ENDOCARDIUM * array([cos(angle), sin(angle)])
+    return vstack([outer.T, inner.T[::-1]])
+
+
+def save(path, hearts):
+    figure = Figure(figsize=(1, 1), dpi=PIXELS)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_axis_off()
+    for centre, radius, infarct in hearts:
+        draw_heart(axes, centre, radius, infarct)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, transparent=True, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    save(ROOT / "InfarctSynth" / "Resources" / "Icons" / "InfarctSynth.png", [((0.5, 0.5), 0.47, True)])
+    save(
+        ROOT / "Resources" / "Icons" / "CardiacTwins.png",
+        [((0.32, 0.66), 0.3, False), ((0.63, 0.37), 0.35, True)],
+    )

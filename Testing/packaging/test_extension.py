@@ -1,0 +1,167 @@
+"""The 3D Slicer extension: its file lists, its layouts and its module files, without the application."""
+
+import ast
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_INS = Path(__file__).parent / "stand_ins"
+SCRIPT = Path(__file__).parent / "update_cmake_lists.py"
+
+spec = importlib.util.spec_from_file_location("update_cmake_lists", SCRIPT)
+cmake_lists = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(cmake_lists)
+
+MODULES = cmake_lists.module_folders()
+BROUGHT_BY_THE_APPLICATION = {"numpy", "scipy", "slicer-core"}
+COMMAND_LINE_ONLY = {"typer", "rich"}
+
+
+def module_id(module: Path) -> str:
+    return module.name
+
+
+@pytest.fixture(scope="module")
+def installed_layout(tmp_path_factory):
+    """All modules in one folder, as the application's build and installation lay them."""
+    folder = tmp_path_factory.mktemp("installed") / "qt-scripted-modules"
+    for module in MODULES:
+        for files in cmake_lists.listed_files(module).values():
+            for file in files:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(module / file, folder / file)
+    return folder
+
+
+def in_application(program: str, folder: Path) -> str:
+    """Output of `program` in a Python with the application's stand-ins, away from the source tree."""
+    prelude = (
+        "import sys; from pathlib import Path\n"
+        f"sys.path.insert(0, {str(STAND_INS)!r})\n"
+        "import slicer_application; slicer_application.install(); sys.path.pop(0)\n"
+        "from slicer_application import load_module\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", prelude + program], capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_extension_has_its_modules():
+    assert {module.name for module in MODULES} == {path.parent.name for path in ROOT.glob("*/CMakeLists.txt")}
+    assert {"CardiacTwinsCore", "InfarctSynth"} <= {module.name for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=module_id)
+def test_every_file_of_a_module_is_listed_and_nothing_listed_is_absent(module):
+    listed, present = cmake_lists.listed_files(module), cmake_lists.files_in_tree(module)
+    assert f"{module.name}.py" in listed["MODULE_PYTHON_SCRIPTS"]
+    for name in cmake_lists.LISTS:
+        assert listed[name] == present[name], f"run python {SCRIPT.relative_to(ROOT)}"
+
+
+def test_an_unlisted_and_an_absent_file_are_noticed(tmp_path):
+    module = tmp_path / "Toy"
+    (module / "toy").mkdir(parents=True)
+    (module / "Testing").mkdir()
+    for file in ("Toy.py", "toy/heart.py", "toy/label.json", "Testing/ToyTest.py"):
+        (module / file).touch()
+    (module / "CMakeLists.txt").write_text(
+        "set(MODULE_PYTHON_SCRIPTS\n  Toy.py\n  gone.py\n  )\nset(MODULE_PYTHON_RESOURCES\n  )\n"
+    )
+    assert cmake_lists.listed_files(module) != cmake_lists.files_in_tree(module)
+    assert cmake_lists.update(module)
+    assert cmake_lists.listed_files(module) == {
+        "MODULE_PYTHON_SCRIPTS": ["Toy.py", "toy/heart.py"],
+        "MODULE_PYTHON_RESOURCES": ["toy/label.json"],
+    }
+    assert not cmake_lists.update(module)
+
+
+def test_no_two_modules_install_the_same_file():
+    files = [
+        file.lower()
+        for module in MODULES
+        for listed in cmake_lists.listed_files(module).values()
+        for file in listed
+    ]
+    assert sorted(files) == sorted(set(files))
+
+
+def test_the_lists_configure_with_cmake(tmp_path, installed_layout):
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("cmake is not installed")
+    command = [cmake, "-S", ROOT, "-B", tmp_path, f"-DSlicer_DIR={STAND_INS / 'cmake'}", "-DBUILD_TESTING=ON"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    built = tmp_path / "qt-scripted-modules"
+
+    def files(folder):
+        return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+    assert files(built) == files(installed_layout)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=module_id)
+def test_a_module_file_imports_only_what_the_application_brings(module):
+    allowed = set(sys.stdlib_module_names) | {"slicer", "vtk", "SimpleITK", "numpy", "scipy", "qt", "ctk"}
+    tree = ast.parse((module / f"{module.name}.py").read_text(encoding="utf-8"))
+    names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert {name.partition(".")[0] for name in names} <= allowed
+
+
+def test_what_a_module_asks_for_is_what_the_package_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {re.split(r"[<>=]", line)[0]: line for line in project["dependencies"]}
+    path = ROOT / "InfarctSynth" / "Resources" / "requirements_InfarctSynth.txt"
+    asked = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    expected = needed.keys() - BROUGHT_BY_THE_APPLICATION - COMMAND_LINE_ONLY
+    assert sorted(asked) == sorted(needed[name] for name in expected)
+
+
+def test_loading_the_modules_loads_neither_the_library_nor_numpy(installed_layout):
+    program = """
+before = set(sys.modules)
+modules = [load_module(Path(name)) for name in ("CardiacTwinsCore.py", "InfarctSynth.py")]
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(loaded & {"cardiactwins", "numpy", "scipy", "cma"}))
+print(modules[0].parent.hidden, modules[1].parent.dependencies)
+"""
+    assert in_application(program, installed_layout).splitlines() == ["[]", "True ['CardiacTwinsCore']"]
+
+
+def test_the_library_is_found_in_the_source_tree():
+    program = """
+load_module(Path("CardiacTwinsCore/CardiacTwinsCore.py"))
+import cardiactwins
+print(Path(cardiactwins.__file__).resolve().parent)
+"""
+    assert Path(in_application(program, ROOT).strip()) == ROOT / "CardiacTwinsCore" / "cardiactwins"
+
+
+def test_the_self_tests_pass_in_the_installed_layout(installed_layout):
+    program = """
+import slicer
+modules = [load_module(Path(name).resolve()) for name in ("CardiacTwinsCore.py", "InfarctSynth.py")]
+from cardiactwins.mrml import headless
+headless.start()
+slicer.selfTests["CardiacTwinsCore"]()
+
+import InfarctSynth
+widget = InfarctSynth.InfarctSynthWidget()
+widget.setup()
+slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
+widget.selfTestButton.click()
+print(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode"))
+"""
+    assert in_application(program, installed_layout).splitlines()[-1] == "0"
