@@ -12,7 +12,6 @@ import numpy as np
 from cardiactwins.anatomy.reference import INSERTION_ANGLE, ReferenceAnatomy
 
 AXES = np.linspace(0.5, 80, 160)
-CENTRES = np.linspace(-0.1, 0.1, 20)
 
 
 def local_frame(anatomy: ReferenceAnatomy, circumferential: float) -> tuple[np.ndarray, np.ndarray]:

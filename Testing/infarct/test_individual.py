@@ -67,7 +67,7 @@ def test_fit_finds_the_ellipse_that_painted_the_lesion():
     anatomy = ReferenceAnatomy()
     truth = [(0.05, 12.0, 6.0), (-0.03, 20.5, 9.5), (0.0, 7.5, 8.0)]
     lesions = [painted(anatomy, *ellipse) for ellipse in truth]
-    fits = fit_individuals(population_of(lesions, anatomy), 0.0, centres=21)
+    fits = fit_individuals(population_of(lesions, anatomy), 0.0, centres=21, spread=0.1)
     np.testing.assert_array_equal(fits.dice, 1)
     np.testing.assert_array_equal(fits.lesions, lesions)
     signed = np.mod(fits.centre + 0.5, 1) - 0.5

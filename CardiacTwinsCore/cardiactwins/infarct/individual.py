@@ -67,7 +67,7 @@ def fit_individuals(
     *,
     centres: int = 20,
     axes: ArrayLike = PAPER_AXES,
-    spread: float = 0.1,
+    spread: float = 0.2,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> IndividualFits:
@@ -75,7 +75,9 @@ def fit_individuals(
 
     population: infarcts on a 2D reference. zone: weighted mean angle of the population as a circumferential
     coordinate in turns, or the start zone around it. The `centres` candidates lie on the endocardium, evenly
-    over +- `spread` turns around that angle; the paper says only "in the endocardial neighborhood".
+    over +- `spread` turns around that angle. The paper says only "in the endocardial neighborhood"; on 38
+    EMIDEC infarcts the mean Dice is 0.66 at 0.1, 0.74 from 0.2 to 0.3, and falls beyond, where 20 centres
+    get sparse.
     axes: ascending candidates of both semi-axes, pixels. workers: threads, by default one a processor.
 
     The maximum is exact. Among ellipses of equal Dice the first in the order centre, axis 1, axis 2 is taken.
