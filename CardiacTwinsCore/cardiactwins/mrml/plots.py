@@ -1,0 +1,85 @@
+"""Curves of a table as plot nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.tables import new_table
+
+__all__ = ["new_history", "new_plot"]
+
+SERIES_COLORS = (
+    (0.12, 0.47, 0.71),
+    (0.84, 0.15, 0.16),
+    (0.17, 0.63, 0.17),
+    (0.58, 0.40, 0.74),
+    (0.55, 0.34, 0.29),
+)
+
+
+def new_plot(
+    name: str,
+    table: Any,
+    x: str,
+    y: Sequence[str],
+    x_title: str = "",
+    y_title: str = "",
+    log_y: bool = False,
+    scatter: bool = False,
+) -> Any:
+    """A plot chart node in the scene with one series a column of `y` over column `x` of a table node.
+
+    Titles default to the column with its unit. ValueError when the table has no such column.
+    """
+    missing = [column for column in (x, *y) if table.GetColumnIndex(column) < 0]
+    if missing:
+        raise ValueError(f"Table '{table.GetName()}' has no column {', '.join(map(repr, missing))}.")
+    chart = start().scene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
+    chart.SetTitle(name)
+    chart.SetXAxisTitle(x_title or _with_unit(table, x))
+    chart.SetYAxisTitle(y_title or (_with_unit(table, y[0]) if len(y) == 1 else ""))
+    chart.SetYAxisLogScale(log_y)
+    chart.SetLegendVisibility(len(y) > 1)
+    for index, column in enumerate(y):
+        chart.AddAndObservePlotSeriesNodeID(_series(name, table, x, column, index, scatter).GetID())
+    return chart
+
+
+def new_history(
+    name: str,
+    columns: Mapping[str, ArrayLike],
+    x: str,
+    units: Mapping[str, str] | None = None,
+    log_y: bool = False,
+) -> tuple[Any, Any]:
+    """A table node of a run's history and a chart of every other numeric column over `x`; returns both."""
+    table = new_table(name, columns, units)
+    numeric = [
+        column for column in columns if column != x and table.GetTable().GetColumnByName(column).IsNumeric()
+    ]
+    return table, new_plot(name, table, x, numeric, log_y=log_y)
+
+
+def _series(name: str, table: Any, x: str, column: str, index: int, scatter: bool) -> Any:
+    series = start().scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"{name}: {column}")
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(x)
+    series.SetYColumnName(column)
+    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    series.SetColor(*SERIES_COLORS[index % len(SERIES_COLORS)])
+    if scatter:
+        series.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleNone)
+        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
+    else:
+        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+    return series
+
+
+def _with_unit(table: Any, column: str) -> str:
+    unit = table.GetColumnUnitLabel(column)
+    return f"{column} ({unit})" if unit else column

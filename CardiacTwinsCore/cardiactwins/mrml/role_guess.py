@@ -1,0 +1,117 @@
+"""Which segment of a segmentation is what, from its codes and its name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from vtkmodules.vtkCommonCore import reference
+
+from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
+from cardiactwins.mrml.segmentations import find_segment, segment_names
+
+__all__ = ["guess_roles", "role_of_name"]
+
+ROLE_OF_CODE = {
+    **{(role.type.scheme, role.type.value): key for key, role in SEGMENT_ROLES.items()},
+    ("SCT", "74281007"): "myocardium",
+    ("SCT", "22298006"): "infarct",
+    ("DCM", "122113"): "infarct",
+}
+"""(scheme, code) of a segment's type -> role: the standard codes, myocardium, myocardial infarction, scarred
+myocardium."""
+
+OTHER_STRUCTURES = (
+    r"atri\w*|oreillette|vorhof|aort\w*|papill\w*|trabec\w*|trabek\w*|remote|valve|pulm\w*|fat|thromb\w*"
+)
+RIGHT = r"rv\w*|right|vd|droite?|recht\w*"
+WALL = r"\w*myo\w*|lvm|lvw|wall|muscle|muskel|\w*muskel|paroi|wand|epi|epic\w*|epik\w*"
+
+NAME_PATTERNS = (
+    (
+        "no_reflow",
+        r"no ?reflow|mvo|omv|pmo|microvascular obstruction|obstruction microvasculaire"
+        r"|mikrovaskular\w* obstruktion",
+    ),
+    (
+        "border_zone",
+        r"border ?zone|bz|gz|gr[ae]y ?zone|peri ?infar[ck]t\w*|zone grise|zone (de )?bordure|randzone|grauzone",
+    ),
+    (
+        "infarct",
+        r"\w*infar[ck]t\w*|mi|scars?|\w*narbe\w*|cicatri\w*|lge|(hyper|late) ?enhancement|fibros\w*"
+        r"|necros\w*|nekrose",
+    ),
+    ("right_ventricle", RIGHT),
+    ("myocardium", WALL),
+    (
+        "cavity",
+        r"lv|lvc|lvbp|lvv|vg|left|gauche|link\w*|bp|blood ?pool|blut\w*|cavit\w*|cavum|kavum|lumen|endo|endoc\w*"
+        r"|endok\w*",
+    ),
+)
+"""Role -> what its name holds as whole words, the more particular roles first: an 'infarcted myocardium' is
+an infarct. English, French and German."""
+
+
+def guess_roles(node: Any, roles: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Role (a key of `SEGMENT_ROLES`) -> segment id, from the segments' terminology, then from their names.
+
+    roles: segments by id or name that the user has assigned; they are not guessed. Segments that nothing is
+    known of are left out. ValueError when two segments look the same, or an assigned one is missing.
+    """
+    unknown = sorted(set(roles or ()) - set(SEGMENT_ROLES))
+    if unknown:
+        raise ValueError(f"Unknown segment roles: {', '.join(unknown)}. Known: {', '.join(SEGMENT_ROLES)}.")
+    assigned = {role: find_segment(node, segment) for role, segment in (roles or {}).items()}
+    candidates: dict[str, list[str]] = {}
+    for segment_id, name in segment_names(node).items():
+        role = _role_of_code(node.GetSegmentation().GetSegment(segment_id)) or role_of_name(name)
+        if role and role not in assigned and segment_id not in assigned.values():
+            candidates.setdefault(role, []).append(segment_id)
+    names = segment_names(node)
+    for role, segments in candidates.items():
+        standard = [segment for segment in segments if names[segment] == SEGMENT_ROLES[role].name]
+        chosen = standard if len(standard) == 1 else segments
+        if len(chosen) > 1:
+            listed = " and ".join(f"'{names[segment]}'" for segment in chosen)
+            raise ValueError(
+                f"Segments {listed} of '{node.GetName()}' both look like the role '{role}'. "
+                f"Say which it is, for example roles={{'{role}': '{names[chosen[0]]}'}}."
+            )
+        assigned[role] = chosen[0]
+    return {role: assigned[role] for role in SEGMENT_ROLES if role in assigned}
+
+
+def role_of_name(name: str) -> str | None:
+    """Role that a segment's name tells, or None: 'LV_Myo' -> 'myocardium', 'MVO' -> 'no_reflow'."""
+    words = _words(name)
+    if _holds(words, OTHER_STRUCTURES) or (_holds(words, RIGHT) and _holds(words, WALL)):
+        return None
+    return next((role for role, pattern in NAME_PATTERNS if _holds(words, pattern)), None)
+
+
+def _words(name: str) -> str:
+    """Lower-case words without accents: 'LVMyo', 'lv-myo' and 'LV_Myo' all become 'lv myo'."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    plain = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
+    return " ".join(re.findall(r"[a-z0-9]+", plain))
+
+
+def _holds(words: str, pattern: str) -> bool:
+    return re.search(rf"\b(?:{pattern})\b", words) is not None
+
+
+def _role_of_code(segment: Any) -> str | None:
+    """Role of the type in the segment's terminology entry ('context~category~type~...')."""
+    text = reference("")
+    if not segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text):
+        return None
+    parts = str(text).split("~")
+    if len(parts) < 3:
+        return None
+    scheme, value, *_ = (*parts[2].split("^"), "", "")
+    return ROLE_OF_CODE.get((scheme, value))
