@@ -21,7 +21,7 @@ def test_info_as_json_says_what_is_here():
     assert answer["versions"]["scipy"] == metadata.version("scipy")
     assert answer["threads"] >= 1
     assert answer["memory_total"] is None or answer["memory_total"] > 2**28
-    assert answer["scene"]
+    assert answer["scene"] == f"slicer-core {metadata.version('slicer-core')}"
     assert {package["name"] for package in answer["missing"]}.isdisjoint(answer["versions"])
 
 
