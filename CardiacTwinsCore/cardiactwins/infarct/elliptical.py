@@ -83,19 +83,24 @@ class EllipticalModel:
     def frames(self, centres: ArrayLike) -> NDArray[np.float64]:
         """Orthonormal frames (circumferential, radial, longitudinal) at positions (M, 3), as rows, (M, 3, 3).
 
-        In 3D the radial direction is the normal of the endocardial ellipsoid through the centre.
+        In 3D the radial direction is the normal of the ellipsoid through the point that is concentric with
+        the endocardial one and has its proportions.
         """
         x, y, z = np.asarray(centres, dtype=float).T
-        radius = np.hypot(x, y)
-        tangent = np.stack([-y / radius, x / radius, np.zeros_like(x)], axis=1)
-        slope = np.zeros_like(x)
-        if self.anatomy.is_3d:
-            from_base = self.anatomy.slice_heights[0] - z
-            length = self.anatomy.endocardial_length
-            slope = -from_base * (radius**2 / np.maximum(length**2 - from_base**2, 1.0)) / radius
-        normal = np.stack([x / radius, y / radius, slope], axis=1)
+        angle = np.arctan2(y, x)
+        tangent = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(x)], axis=1)
+        normal = np.stack([x, y, self._squared_proportion * (z - self.anatomy.slice_heights[0])], axis=1)
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         return np.stack([tangent, normal, np.cross(normal, tangent)], axis=1)
+
+    @property
+    def _squared_proportion(self) -> float:
+        """(radius at the base / length)^2 of the endocardial ellipsoid; 0 in 2D: normals lie in the slice."""
+        if not self.anatomy.is_3d:
+            return 0.0
+        length = self.anatomy.endocardial_length
+        at_mid_level = 1 - (self.anatomy.epicardial_length / 2 / length) ** 2
+        return (self.anatomy.endocardial_radius / length) ** 2 / at_mid_level
 
     def semi_axes(self, parameters: ArrayLike, uniforms: ArrayLike) -> NDArray[np.float64]:
         """Semi-axes (n, axes) in pixels from parameters (d,) or (n, d) and uniform numbers (n, axes)."""

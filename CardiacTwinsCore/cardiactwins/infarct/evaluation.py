@@ -7,7 +7,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,8 @@ class Evaluator:
         self._draws = PopulationDraws(model, lesions, draws, seed)
         self._fresh = PopulationDraws(model, lesions, "independent", seed + 1_000_003)
         self._next_population = 0
-        self._workers = (
-            workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers
-        )
+        self._next_fresh = 0
+        self._workers = workers or usable_cores()
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._fingerprint = fingerprint
         self._calls: list[list[float]] = []
@@ -84,8 +83,9 @@ class Evaluator:
         return losses.reshape(len(candidates), populations).mean(axis=1)
 
     def fresh(self, parameters: NDArray[np.float64], populations: int) -> NDArray[np.float64]:
-        """Losses of independent populations that no search has seen, (populations,)."""
-        return self._recorded([(parameters, number) for number in range(populations)], self._fresh)
+        """Losses of independent populations that no search and no earlier call has seen, (populations,)."""
+        first, self._next_fresh = self._next_fresh, self._next_fresh + populations
+        return self._recorded([(parameters, first + index) for index in range(populations)], self._fresh)
 
     def _recorded(
         self, jobs: list[tuple[NDArray[np.float64], int]], draws: PopulationDraws
@@ -93,7 +93,7 @@ class Evaluator:
         known = next(self._replay, None)
         if known is not None and len(known) == len(jobs):
             self._calls.append(known)
-            return np.array(known)
+            return np.array(known, dtype=float)
         losses = list(self._pool.map(lambda job: self.loss(draws.lesions(*job)), jobs))
         self.evaluations += len(jobs)
         self._calls.append(losses)
@@ -104,19 +104,24 @@ class Evaluator:
     def _read_checkpoint(self) -> list[list[float]]:
         if self._checkpoint is None or not self._checkpoint.exists():
             return []
-        kept = json.loads(self._checkpoint.read_text(encoding="utf-8"))
-        if kept.get("fingerprint") != self._fingerprint:
+        try:
+            kept = json.loads(self._checkpoint.read_text(encoding="utf-8"))
+            fingerprint, losses = kept["fingerprint"], kept["losses"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"The checkpoint {self._checkpoint} cannot be read ({error}). Delete it to start anew."
+            ) from error
+        if fingerprint != self._fingerprint:
             raise ValueError(
                 f"The checkpoint {self._checkpoint} belongs to another run (other data, model, settings or "
                 "seed). Name another file, or delete it to start anew."
             )
-        return kept["losses"]
+        return losses
 
 
 def run_fingerprint(
     model: InfarctModel,
     loss: PopulationLoss,
-    lesions: NDArray[np.bool_],
     start: NDArray[np.float64],
     settings: Any,
     seed: int,
@@ -124,7 +129,7 @@ def run_fingerprint(
     """Hash of all that a run's result depends on."""
     description = {
         "model": model.name,
-        "options": {key: repr(value) for key, value in vars(model).items() if key in ("zone", "draws")},
+        "options": {name: repr(getattr(model, name)) for name in _options(model)},
         "parameters": [asdict(parameter) for parameter in model.parameters],
         "anatomy": repr(model.anatomy),
         "loss": [loss.kind, loss.neighbours, loss.bandwidth, loss.estimator],
@@ -133,8 +138,16 @@ def run_fingerprint(
         "seed": seed,
     }
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    digest.update(np.packbits(lesions).tobytes())
+    digest.update(np.packbits(loss.lesions).tobytes())
     return digest.hexdigest()
+
+
+def _options(model: InfarctModel) -> list[str]:
+    """Names of a model's options: the fields of a dataclass, or the attributes that hold plain values."""
+    if is_dataclass(model):
+        return [field.name for field in fields(model)]
+    plain = (bool, int, float, str, tuple)
+    return sorted(name for name, value in vars(model).items() if isinstance(value, plain))
 
 
 def usable_cores() -> int:

@@ -23,6 +23,8 @@ LOSSES = ("KL_full", "KL_attr", "KL_sectors", "MMD")
 """KL_full compares images; KL_attr size and transmurality (the paper's definition); KL_sectors the infarcted
 share of 24 circumferential sectors and size (the definition in the authors' code); MMD compares images."""
 
+ROUNDING = 1e-12
+
 
 class PopulationLoss:
     """Divergence of synthetic lesions from real ones (konik-2024, 2.3.3).
@@ -60,13 +62,13 @@ class PopulationLoss:
         self.bandwidth = bandwidth
         self.estimator = estimator
         self._describe = self._description()
-        lesions = np.asarray(lesions, dtype=bool)
-        self._real = self._describe(lesions)
+        self.lesions = np.asarray(lesions, dtype=bool)
+        self._real = self._describe(self.lesions)
         self._real_by_voxel = np.ascontiguousarray(self._real.T) if self.compares_images else None
         spread = self._real.std(axis=0)
-        if not spread.any():
+        if not (spread > ROUNDING).any():
             raise ValueError("All real infarcts are the same: a divergence needs a population that varies.")
-        self._scale = 1.0 if self.compares_images else np.where(spread > 1e-12, spread, 1.0)
+        self._scale = 1.0 if self.compares_images else np.where(spread > ROUNDING, spread, 1.0)
         if not self.compares_images:
             self._real = self._real / self._scale
         self._real_norms = squared_norms(self._real)

@@ -162,20 +162,18 @@ def personalize(
     bounds and for a checkpoint of another run; `Cancelled` comes from `progress`.
     """
     settings = settings or PersonalizationSettings()
-    if (
-        model.anatomy.shape != population.anatomy.shape
-        or model.anatomy.n_voxels != population.anatomy.n_voxels
-    ):
-        raise ValueError(
-            f"The model draws on a reference of {model.anatomy.shape} and the population was aligned to "
-            f"{population.anatomy.shape}. Give both the same reference anatomy."
-        )
     if isinstance(loss, str):
         loss = PopulationLoss(population.anatomy, population.lesions, loss)
+    for what, anatomy in (("model", model.anatomy), ("loss", loss.anatomy)):
+        if not np.array_equal(anatomy.mask, population.anatomy.mask):
+            raise ValueError(
+                f"The {what} lives on {anatomy} and the population was aligned to {population.anatomy}. "
+                "Give both the same reference anatomy."
+            )
     first = [parameter.default for parameter in model.parameters] if start is None else start
     first = checked_parameters(model, first)
     began = time.perf_counter()
-    fingerprint = run_fingerprint(model, loss, population.lesions, first, settings, seed)
+    fingerprint = run_fingerprint(model, loss, first, settings, seed)
     with Evaluator(
         model, loss, settings.lesions, settings.draws, seed, workers, checkpoint, fingerprint
     ) as evaluator:

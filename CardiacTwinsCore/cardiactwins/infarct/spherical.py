@@ -33,11 +33,17 @@ class IterativeSphericalModel:
     name: str = "iterative spherical"
     most_spheres: int = 60
 
+    def __post_init__(self) -> None:
+        if self.most_spheres < 2:
+            raise ValueError(
+                f"The spheres that may make a lesion must be 2 or more; found {self.most_spheres}."
+            )
+
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Number of spheres and maximal radius in pixels; defaults: the papers' best start (table 3)."""
         return (
-            Parameter("spheres", "", 1, self.most_spheres, 5.0, 5, integer=True),
+            Parameter("spheres", "", 1, self.most_spheres, 5.0, min(5, self.most_spheres), integer=True),
             Parameter("maximal radius", "pixels", SMALLEST_RADIUS, 60.0, 5.0, 35.0),
         )
 
