@@ -149,6 +149,28 @@ print(Path(cardiactwins.__file__).resolve().parent)
     assert Path(in_application(program, ROOT).strip()) == ROOT / "CardiacTwinsCore" / "cardiactwins"
 
 
+def test_the_logic_of_the_module_is_that_of_the_library(installed_layout):
+    program = """
+import types
+load_module(Path("CardiacTwinsCore.py"))
+load_module(Path("InfarctSynth.py"))
+library = types.ModuleType("cardiactwins.mrml.infarct_synth")
+sys.modules[library.__name__] = library
+
+class ConsoleLogic:
+    def __init__(self):
+        self.ready = True
+
+library.InfarctSynthLogic = ConsoleLogic
+from InfarctSynth import InfarctSynthLogic
+import InfarctSynth
+logic = InfarctSynthLogic()
+print(isinstance(logic, ConsoleLogic), logic.ready, logic.moduleName)
+print(InfarctSynth.InfarctSynthLogic is InfarctSynthLogic, hasattr(InfarctSynth, "SomethingElse"))
+"""
+    assert in_application(program, installed_layout).splitlines() == ["True True InfarctSynth", "True False"]
+
+
 def test_the_self_tests_pass_in_the_installed_layout(installed_layout):
     program = """
 import slicer
