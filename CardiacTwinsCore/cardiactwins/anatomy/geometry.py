@@ -36,7 +36,8 @@ class ImageGeometry:
             )
         if not np.allclose(matrix[3], (0, 0, 0, 1)):
             raise ValueError(f"The IJK-to-RAS matrix is not affine: its last row is {matrix[3].tolist()}.")
-        if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
+        axes = matrix[:3, :3]
+        if abs(np.linalg.det(axes)) <= 1e-9 * np.linalg.norm(axes, axis=0).prod():
             raise ValueError(
                 "The IJK-to-RAS matrix is singular: two image axes are parallel or have no length."
             )
