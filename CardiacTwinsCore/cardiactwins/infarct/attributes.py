@@ -51,7 +51,7 @@ class AttributeGeometry:
     thickness: (spokes, N) sparse float32. Row s holds the share of the wall thickness that each voxel of the
     spoke stands for: voxels weigh 1 / distance from the long axis, as a ring of radius r has 2 pi r voxels a
     pixel of thickness, and a row sums to 1. So a lesion that reaches the depth d has a share d, not its
-    area's.
+    area's. weights: (N,) float64, the same shares, one a voxel.
     endocardium: (N,) float64 share of the endocardial area that each voxel stands for; sums to 1. Only the
     innermost layer of one pixel has a share, and only where there is a cavity.
     spoke_angles: (spokes,) circumferential coordinate of the middle of each spoke.
@@ -75,6 +75,7 @@ class AttributeGeometry:
 
         weight = 1 / distance
         weight /= np.bincount(spoke, weight)[spoke]
+        self.weights = weight
         places = (spoke, np.arange(len(spoke)))
         self.thickness = sparse.csr_array((weight.astype(np.float32), places), (len(occupied), len(spoke)))
 
@@ -90,8 +91,8 @@ class AttributeGeometry:
 
     def transmurality(self, lesions: NDArray) -> NDArray[np.float64]:
         """See the function of this name."""
-        shares = self.thickness_shares(lesions)
-        return shares.sum(axis=0, dtype=np.float64) / np.maximum(np.count_nonzero(shares, axis=0), 1)
+        touched = np.count_nonzero(self.thickness_shares(lesions), axis=0)
+        return np.asarray(lesions) @ self.weights / np.maximum(touched, 1)
 
 
 def _levels(coordinates: LVCoordinates, ras: NDArray[np.float64]) -> NDArray[np.int64]:
