@@ -27,9 +27,7 @@ def test_info_as_json_says_what_is_here():
 
 def test_info_for_people_names_the_processor_the_scene_and_how_to_get_what_is_missing(monkeypatch):
     environment = describe_environment()
-    missing = MissingPackage(
-        "torch", "networks", "python -m pip install 'cardiactwins[torch]'", optional=True
-    )
+    missing = MissingPackage("torch", "networks", "python -m pip install 'torch[cpu]<2.14'", optional=True)
     monkeypatch.setattr(
         "cardiactwins.compute.environment.describe_environment",
         lambda: type(environment)(**{**vars(environment), "missing": (missing,)}),
@@ -38,7 +36,7 @@ def test_info_for_people_names_the_processor_the_scene_and_how_to_get_what_is_mi
     assert result.exit_code == 0
     assert environment.cpu in result.stdout
     assert "scene" in result.stdout
-    assert "torch, for networks: python -m pip install 'cardiactwins[torch]'" in result.stdout
+    assert "torch, for networks: python -m pip install 'torch[cpu]<2.14'" in result.stdout
 
 
 def test_a_package_that_is_not_installed_is_missing(monkeypatch):

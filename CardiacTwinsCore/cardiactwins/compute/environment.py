@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -43,13 +44,13 @@ PACKAGES = {
 }
 """Distribution and the package that it brings, in the order they are shown."""
 
-BASE_COMMAND = "python -m pip install cardiactwins"
-HOW_TO_GET = {
-    "dask": ("studies on a Dask cluster", "python -m pip install 'cardiactwins[scale]'"),
-    "distributed": ("studies on a Dask cluster", "python -m pip install 'cardiactwins[scale]'"),
-    "torch": ("modules that train or run neural networks", "python -m pip install 'cardiactwins[torch]'"),
-    "monai": ("modules that train or run neural networks", "python -m pip install 'cardiactwins[torch]'"),
+OPTIONAL = {
+    "dask": "studies on a Dask cluster",
+    "distributed": "studies on a Dask cluster",
+    "torch": "modules that train or run neural networks",
+    "monai": "modules that train or run neural networks",
 }
+"""What needs a package that the base installation does without."""
 
 
 @dataclass(frozen=True)
@@ -161,5 +162,16 @@ def memory_bytes() -> tuple[int | None, int | None]:
 
 
 def _missing(name: str) -> MissingPackage:
-    needed_for, how_to_get = HOW_TO_GET.get(name, ("the base installation", BASE_COMMAND))
-    return MissingPackage(name, needed_for, how_to_get, optional=name in HOW_TO_GET)
+    needed_for = OPTIONAL.get(name, "the base installation")
+    command = f"python -m pip install '{_requirement(name)}'"
+    return MissingPackage(name, needed_for, command, optional=name in OPTIONAL)
+
+
+def _requirement(name: str) -> str:
+    """The package with the versions that this installation asks for, or its name where nothing is declared."""
+    try:
+        declared = metadata.requires("cardiactwins") or []
+    except metadata.PackageNotFoundError:
+        declared = []
+    requirements = (line.partition(";")[0].strip() for line in declared)
+    return next((line for line in requirements if re.split(r"[\s<>=!~\[]", line)[0] == name), name)

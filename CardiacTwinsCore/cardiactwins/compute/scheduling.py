@@ -240,7 +240,7 @@ def _answers_of_dask(function: str, cells: Mapping[str, Mapping[str, Any]], sche
         import distributed
     except ImportError as error:
         raise ModuleNotFoundError(
-            "A Dask cluster needs dask and distributed: python -m pip install 'cardiactwins[scale]'"
+            "A Dask cluster needs dask and distributed: python -m pip install dask distributed"
         ) from error
     try:
         client = distributed.Client(scheduler, set_as_default=False, timeout="10s")
