@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkCommand
 from cardiactwins.mrml.headless_colors import add_perceptual_maps
 from cardiactwins.mrml.installation import slicer
 
-__all__ = ["HeadlessIOManager"]
+__all__ = ["HeadlessIOManager", "can_write"]
 
 FILE_TYPES = {
     "SceneFile": (".mrml", ".mrb"),
@@ -157,6 +157,14 @@ class HeadlessIOManager:
         return None
 
 
+def can_write(storage: Any, filename: str) -> bool:
+    """Whether a storage node writes files of this name."""
+    if storage.IsA("vtkMRMLVolumeArchetypeStorageNode"):
+        # It asks ITK when it writes and lists no endings of its own.
+        return filename.lower().endswith(FILE_TYPES["VolumeFile"])
+    return bool(storage.GetSupportedFileExtension(filename, False, True))
+
+
 def _name_of(filename: str) -> str:
     return Path(filename).name.split(".")[0] or Path(filename).name
 
@@ -169,7 +177,7 @@ def _volume_options(properties: Mapping[str, Any]) -> int:
 def _storage_node_for(node: Any, filename: str) -> Any:
     """The node's storage node, replaced when it is of another kind than the file name asks for."""
     storage = node.GetStorageNode()
-    if storage is not None and not storage.GetSupportedFileExtension(filename, False, True):
+    if storage is not None and not can_write(storage, filename):
         node.GetScene().RemoveNode(storage)
         storage = None
     if storage is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.vtk_messages import without_vtk_messages
 
 __all__ = ["HeadlessModule", "HeadlessModules", "create_module_logics"]
 
@@ -65,21 +67,12 @@ def create_module_logics(application_logic: Any, scene: Any) -> HeadlessModules:
         logic = getattr(slicer, class_name)()
         logic.SetMRMLApplicationLogic(application_logic)
         application_logic.SetModuleLogic(key, logic)
-        _connect(logic, scene, quiet=name == "terminologies")
+        # The terminology logic complains about missing files of the application.
+        with without_vtk_messages() if name == "terminologies" else nullcontext():
+            logic.SetMRMLScene(scene)
         modules[name] = HeadlessModule(name, logic)
     application_logic.SetColorLogic(modules["colors"].logic())
     # The application's own colour logic would register this class, but it reads colour files that are not
     # here.
     scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     return HeadlessModules(modules)
-
-
-def _connect(logic: Any, scene: Any, quiet: bool) -> None:
-    """Connect a logic to the scene; `quiet` hides its complaints about files that come with the
-    application."""
-    warnings_were_on = logic.GetGlobalWarningDisplay()
-    logic.SetGlobalWarningDisplay(warnings_were_on and not quiet)
-    try:
-        logic.SetMRMLScene(scene)
-    finally:
-        logic.SetGlobalWarningDisplay(warnings_were_on)

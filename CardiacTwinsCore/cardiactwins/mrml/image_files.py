@@ -1,4 +1,5 @@
-"""Segmentation and label-map files, checked before 3D Slicer reads them and read without touching the scene.
+"""Segmentation, label-map and point files, checked before 3D Slicer reads them and read without touching the
+scene.
 
 A damaged .seg.nrrd ends the whole process when 3D Slicer loads it, and other damaged images load as if
 nothing were wrong, with voxels missing.
@@ -17,18 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vtkmodules.util.misc import calldata_type
+from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import get_numpy_array_type
-from vtkmodules.vtkCommonCore import VTK_STRING, vtkObject
 
 from cardiactwins.mrml.geometry import matrix_from_vtk
 from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.markups import points_of_markups
+from cardiactwins.mrml.vtk_messages import vtk_errors, without_vtk_messages
 
 __all__ = [
     "LABEL_MAP_ENDINGS",
     "SEGMENTATION_ENDINGS",
     "check_image_file",
     "labels_from_file",
+    "points_from_file",
     "segmentation_from_file",
 ]
 
@@ -93,6 +96,16 @@ def labels_from_file(path: str | Path) -> Iterator[Any]:
         yield node
 
 
+def points_from_file(path: str | Path) -> NDArray[np.float64]:
+    """RAS positions (M, 3) in mm of the points of a markups file (.mrk.json).
+
+    FileNotFoundError when there is no file; ValueError when it holds no readable points.
+    """
+    node = slicer.vtkMRMLMarkupsFiducialNode()
+    with _read_in_own_scene(node, slicer.vtkMRMLMarkupsJsonStorageNode(), Path(path)):
+        return points_of_markups(node)
+
+
 @contextmanager
 def _read_in_own_scene(node: Any, storage: Any, path: Path) -> Iterator[None]:
     scene = slicer.vtkMRMLScene()
@@ -100,7 +113,7 @@ def _read_in_own_scene(node: Any, storage: Any, path: Path) -> Iterator[None]:
     scene.AddNode(node)
     scene.AddNode(storage)
     storage.SetFileName(str(path))
-    with _without_vtk_messages():
+    with without_vtk_messages():
         succeeded = storage.ReadData(node)
     if not succeeded:
         raise ValueError(f"{path.name} cannot be read: 3D Slicer does not know its format, or it is damaged.")
@@ -114,7 +127,7 @@ def _check_nrrd(path: Path) -> None:
     """Read header and data with the reader that reports errors instead of throwing them."""
     reader = slicer.vtkTeemNRRDReader()
     reader.SetFileName(str(path))
-    with _vtk_errors(reader) as errors:
+    with vtk_errors(reader) as errors:
         reader.UpdateInformation()
     if errors or not reader.CanReadFile(str(path)):
         raise ValueError(f"{path.name} is not a valid NRRD file: {_reason(errors) or 'bad header'}.")
@@ -130,7 +143,7 @@ def _check_nrrd(path: Path) -> None:
     attached = not re.search(rb"(?im)^data ?file:", head)
     if attached and promised > GREATEST_COMPRESSION * len(data):
         _raise_cut_off(path, promised, len(data))
-    with _vtk_errors(reader) as errors:
+    with vtk_errors(reader) as errors:
         reader.Update()
     if errors:
         raise ValueError(f"{path.name} is damaged: {_reason(errors)}. {REMEDY}")
@@ -178,33 +191,6 @@ def _raise_cut_off(path: Path, promised: int, found: int) -> None:
         f"{path.name} is cut off: its header promises {promised:,} bytes of voxels, "
         f"but only {found:,} bytes follow. {REMEDY}"
     )
-
-
-@contextmanager
-def _without_vtk_messages() -> Iterator[None]:
-    """Keep VTK from printing what is told by an exception in a moment."""
-    were_on = vtkObject.GetGlobalWarningDisplay()
-    vtkObject.GlobalWarningDisplayOff()
-    try:
-        yield
-    finally:
-        vtkObject.SetGlobalWarningDisplay(were_on)
-
-
-@contextmanager
-def _vtk_errors(vtk_object: Any) -> Iterator[list[str]]:
-    """Collect the errors that a VTK object reports instead of printing them."""
-    errors: list[str] = []
-
-    @calldata_type(VTK_STRING)
-    def on_error(caller: Any, event: str, text: str) -> None:
-        errors.append(text)
-
-    tag = vtk_object.AddObserver("ErrorEvent", on_error)
-    try:
-        yield errors
-    finally:
-        vtk_object.RemoveObserver(tag)
 
 
 def _reason(errors: list[str]) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from numpy.typing import ArrayLike
 
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.installation import slicer
-from cardiactwins.mrml.tables import new_table
 
-__all__ = ["new_history", "new_plot"]
+__all__ = ["new_plot"]
 
 SERIES_COLORS = (
     (0.12, 0.47, 0.71),
@@ -48,21 +45,6 @@ def new_plot(
     for index, column in enumerate(y):
         chart.AddAndObservePlotSeriesNodeID(_series(name, table, x, column, index, scatter).GetID())
     return chart
-
-
-def new_history(
-    name: str,
-    columns: Mapping[str, ArrayLike],
-    x: str,
-    units: Mapping[str, str] | None = None,
-    log_y: bool = False,
-) -> tuple[Any, Any]:
-    """A table node of a run's history and a chart of every other numeric column over `x`; returns both."""
-    table = new_table(name, columns, units)
-    numeric = [
-        column for column in columns if column != x and table.GetTable().GetColumnByName(column).IsNumeric()
-    ]
-    return table, new_plot(name, table, x, numeric, log_y=log_y)
 
 
 def _series(name: str, table: Any, x: str, column: str, index: int, scatter: bool) -> Any:

@@ -38,7 +38,8 @@ NAME_PATTERNS = (
     ),
     (
         "border_zone",
-        r"border ?zone|bz|gz|gr[ae]y ?zone|peri ?infar[ck]t\w*|zone grise|zone (de )?bordure|randzone|grauzone",
+        r"border ?zone|bz|gz|gr[ae]y ?zone|peri ?infar[ck]t\w*|zone grise|zone (de )?bordure"
+        r"|randzone|grauzone",
     ),
     (
         "infarct",
@@ -49,8 +50,8 @@ NAME_PATTERNS = (
     ("myocardium", WALL),
     (
         "cavity",
-        r"lv|lvc|lvbp|lvv|vg|left|gauche|link\w*|bp|blood ?pool|blut\w*|cavit\w*|cavum|kavum|lumen|endo|endoc\w*"
-        r"|endok\w*",
+        r"lv|lvc|lvbp|lvv|vg|left|gauche|link\w*|bp|blood ?pool|blut\w*|cavit\w*|cavum|kavum|lumen|endo"
+        r"|endoc\w*|endok\w*",
     ),
 )
 """Role -> what its name holds as whole words, the more particular roles first: an 'infarcted myocardium' is
