@@ -168,7 +168,7 @@ def _missing(name: str) -> MissingPackage:
 
 
 def _requirement(name: str) -> str:
-    """The package with the versions that this installation asks for, or its name where nothing is declared."""
+    """The package with the versions that this installation asks for; its name where none are declared."""
     try:
         declared = metadata.requires("cardiactwins") or []
     except metadata.PackageNotFoundError:
