@@ -65,12 +65,14 @@ class LVShape:
         return radius * np.sqrt(np.clip(1 - along**2, 0, None))
 
     def _ripple(self, angle: Field, height: Field, amplitudes: NDArray[np.float64]) -> Field:
-        total = np.zeros(np.broadcast_shapes(angle.shape, height.shape))
-        for axial, orders in enumerate(amplitudes):
-            for order, (cosine, sine) in enumerate(orders, start=1):
-                wave = cosine * np.cos(order * angle) + sine * np.sin(order * angle)
-                total += wave * np.cos(axial * np.pi * height / self.epicardial_length)
-        return total
+        """Sum over the orders of (cosine - i sine) exp(i order angle), its real part, by Horner's rule."""
+        wave = np.exp(1j * angle)
+        along = np.cos(np.pi * height / self.epicardial_length)
+        constant, varying = amplitudes[..., 0] - 1j * amplitudes[..., 1]
+        total = np.zeros((), dtype=complex)
+        for order in reversed(range(len(constant))):
+            total = (total + constant[order] + varying[order] * along) * wave
+        return total.real
 
     def insertion_angle(self, height: ArrayLike) -> Field:
         """Polar angle of the anterior RV insertion (rad)."""
@@ -290,7 +292,7 @@ def _voxelized(shape: LVShape, geometry: ImageGeometry, heart_to_ras: NDArray) -
         insertion_points=_insertions(shape, geometry, heart_to_ras, 0.0),
         inferior_insertion_points=_insertions(shape, geometry, heart_to_ras, shape.septum),
         radial=np.where(myocardium, depth, np.nan).astype(np.float32),
-        circumferential=np.where(myocardium, turn, np.nan).astype(np.float32),
+        circumferential=np.where(myocardium, turn, np.nan).astype(np.float32) % np.float32(1),
         longitudinal=np.where(myocardium, height / shape.epicardial_length, np.nan).astype(np.float32),
         shape=shape,
         heart_to_ras=heart_to_ras,
