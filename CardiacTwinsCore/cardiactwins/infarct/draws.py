@@ -62,4 +62,5 @@ class PopulationDraws:
         return np.clip(points, 0.0, np.nextafter(1.0, 0.0))
 
     def _generator(self, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, number])
+        """Spawned, as plain seeds [s, 0] and s give equal numbers, which may have made the real lesions."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0, number)))

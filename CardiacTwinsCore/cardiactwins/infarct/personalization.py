@@ -219,7 +219,7 @@ class _Search:
         self.progress = progress
         self.stops: list[str] = []
         self.records: list[dict] = []
-        self._rng = np.random.default_rng([seed, 1])
+        self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         self._total = settings.generations + settings.polish_generations
 
     @property
@@ -247,11 +247,13 @@ class _Search:
         import cma
 
         strategy = cma.CMAEvolutionStrategy(start, step, self._options())
+        self._limit_spread(strategy)
         stop = f"{generations} generations"
         for _ in range(generations):
             candidates = strategy.ask()
             losses = self.evaluator(checked_parameters(self.model, candidates), populations=populations)
             strategy.tell(candidates, losses.tolist())
+            self._limit_spread(strategy)
             self._record(stage, strategy, losses)
             ended = next(self._stops(strategy, losses), None)
             if ended:
@@ -267,16 +269,25 @@ class _Search:
             "scale": np.array([parameter.scale for parameter in self.model.parameters]),
             "range": (upper - lower) / 4,
         }[self.settings.step_unit]
+        single = len(unit) == 1  # pycma limits the spread of two or more: see _limit_spread
+        integers = [i for i, p in enumerate(self.model.parameters) if p.integer and not single]
         return {
             "bounds": [lower.tolist(), upper.tolist()],
+            "maxstd": np.inf if single else None,
             "CMA_stds": unit.tolist(),
-            "integer_variables": [i for i, p in enumerate(self.model.parameters) if p.integer],
+            "integer_variables": integers,
             "popsize": self.settings.candidates,
             "CMA_mu": self.settings.parents,
             "randn": lambda *shape: self._rng.standard_normal(shape),
             "seed": np.nan,
             "verbose": -9,
         }
+
+    def _limit_spread(self, strategy) -> None:
+        """Keep the spread of an only parameter below a third of its bounds; pycma does so for two or more."""
+        lower, upper = self._bounds
+        if len(lower) == 1:
+            strategy.sigma *= min(1.0, float((upper - lower)[0] / 3 / strategy.result.stds[0]))
 
     def _record(self, stage: str, strategy, losses: NDArray[np.float64]) -> None:
         covariance = strategy.sigma**2 * np.asarray(strategy.C)
