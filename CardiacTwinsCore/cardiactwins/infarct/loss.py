@@ -54,6 +54,8 @@ class PopulationLoss:
                 f"A population needs at least 5 infarcts to be compared with a model; found {len(lesions)}. "
                 "Add cases, or fit them individually."
             )
+        if neighbours < 1:
+            raise ValueError(f"A bandwidth needs at least 1 neighbour; found {neighbours}.")
         if bandwidth is not None and not bandwidth > 0:
             raise ValueError(f"A kernel bandwidth must be positive; found {bandwidth}.")
         self.anatomy = anatomy
