@@ -1,4 +1,4 @@
-"""Wavefront model: cell death that spreads from the endocardium through the area at risk of an occluded artery."""
+"""Wavefront model: cell death spreads from the endocardium through the area at risk of an occluded artery."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from cardiactwins.infarct.model import Parameter, StartZone, checked_parameters
 __all__ = ["WavefrontModel", "front_arrival", "front_depth"]
 
 BINS = 128
+"""Patches of endocardium around a slice; one is 1.5 pixels wide at the epicardium."""
 FIRST_LAYER = 1.5
+"""Depth in pixels that dies in the whole area at risk: more than a pixel's diagonal: a closed layer."""
 SMALLEST_EXTENT = 2.0
 SMALLEST_LENGTH = 0.75
+"""In slice spacings, so that an area at risk never falls between two slices."""
 SECTOR_BLUR = 0.6
-SUPPLY_EXPONENT = 4
+"""Standard deviation in sectors of the smoothing of rates: neighbours share half their variation."""
 CHUNK = 64
+"""Lesions painted together; their patches stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +39,22 @@ class WavefrontModel:
     the wall. A voxel belongs to the lesion when the front reaches it within the occlusion: duration * rate
     >= `front_arrival` of its depth. So lesions start at the endocardium and are nowhere wider than there;
     they thicken with time until they are transmural, as in Reimer's dogs. The innermost FIRST_LAYER pixels of
-    the area at risk always die, which keeps every lesion in one piece and none empty.
+    the area at risk always die, so that a lesion is in one piece on the endocardium; an area at risk that
+    falls between the voxels of the apex takes the nearest one, so that no lesion is empty.
 
-    Parameters, lengths in pixels of the reference:
-    - extent mean, variation: half-width of the area at risk along the endocardium of the mid-level slice (gamma). From
-      base to apex a real infarct keeps neither its angle nor its arc length; the arc is taken on a circle
-      halfway between the slice's endocardium and the mid-level one. More than half a ring covers the ring.
-    - depth mean, variation: how far the front would get in an endless wall, at the centre of the area at risk (gamma);
-      it stands for the duration, see `front_depth`. The front is faster near the epicardium, which it cannot
-      leave: at the default threshold 0.79 of the wall's thickness is enough for a transmural lesion.
+    Parameters, lengths in pixels of the reference, variations as standard deviation over mean:
+    - extent mean, variation: half-width of the area at risk along the endocardium of the mid-level slice
+      (gamma). From base to apex a real infarct keeps neither its angle nor its arc length; the arc is taken
+      on a circle halfway between the slice's endocardium and the mid-level one. More than half a ring covers
+      it.
+    - depth mean, variation: how far the front would get in an endless wall, at the centre of the area at risk
+      (gamma); it stands for the duration, see `front_depth`. The front is faster near the epicardium, which
+      it cannot leave: at the default threshold 0.78 of the wall's thickness is enough for a transmural
+      lesion.
     - centre spread: standard deviation of the centre around the start zone, in turns.
     - raggedness: standard deviation of the logarithm of the sectors' rates; 0 gives smooth borders.
-    - in 3D length mean, variation: half-length of the area at risk along the long axis (gamma); longitudinal spread:
-      standard deviation of its centre in the longitudinal coordinate.
+    - in 3D length mean, variation: half-length of the area at risk along the long axis (gamma); longitudinal
+      spread: standard deviation of its centre in the longitudinal coordinate, reflected at base and apex.
 
     Only the centre of the zone counts, as the spreads are parameters. sectors: random rates around the ring;
     levels: along the long axis (3D). threshold: share of the endocardial concentration at which cells die.
@@ -107,9 +114,10 @@ class WavefrontModel:
         for first in range(0, n, CHUNK):
             chunk = slice(first, first + CHUNK)
             reached = self.squared_depths(rows[chunk], uniforms[chunk]).reshape(-1, self._patches)
-            np.greater_equal(
-                reached.take(self._patch_of_voxel, axis=1), self._squared_arrival, out=lesions[chunk]
-            )
+            behind = reached.take(self._patch_of_voxel, axis=1)
+            np.greater_equal(behind, self._squared_arrival, out=lesions[chunk])
+            empty = np.flatnonzero(~lesions[chunk].any(axis=1))
+            lesions[first + empty, (behind[empty] / self._squared_arrival).argmax(axis=1)] = True
         return lesions
 
     def sample(self, parameters: ArrayLike, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -117,7 +125,7 @@ class WavefrontModel:
         return self.paint(parameters, rng.random((n, self.n_uniforms)))
 
     def squared_depths(self, parameters: ArrayLike, uniforms: ArrayLike) -> NDArray[np.float32]:
-        """Squared depth of each patch of endocardium, (n, slices, bins), in squared pixels of an endless wall.
+        """Squared depth in an endless wall behind each patch of endocardium, (n, slices, bins), in pixels^2.
 
         parameters: (d,) or (n, d); uniforms: (n, n_uniforms). It is proportional to duration * rate, and 0
         outside the area at risk.
@@ -125,7 +133,7 @@ class WavefrontModel:
         uniforms = np.asarray(uniforms, dtype=float)
         rows = np.broadcast_to(np.asarray(parameters, dtype=float), (len(uniforms), len(self.parameters)))
         away = self._distance_from_centre(rows, uniforms)
-        supply = 1 - away ** (SUPPLY_EXPONENT // 2)
+        supply = 1 - away**2
         normal = ndtri(np.clip(uniforms[:, -self._rate_basis.shape[0] :], 1e-9, 1 - 1e-9)).astype(np.float32)
         rate = (rows[:, 5:6].astype(np.float32) * normal) @ self._rate_basis
         np.exp(rate, out=rate)
@@ -136,7 +144,7 @@ class WavefrontModel:
     def _distance_from_centre(
         self, rows: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """Squared distance of patches from the centre of the area at risk, 1 at its border, (n, slices, bins)."""
+        """Squared distance of patches from the centre of the area at risk, (n, slices, bins); border at 1."""
         normal = ndtri(np.clip(uniforms[:, [0, 3]], 1e-9, 1 - 1e-9))
         centre = self.zone.circumferential + rows[:, 4] * normal[:, 0]
         extent = np.maximum(gamma_quantile(uniforms[:, 1], rows[:, 0], rows[:, 1]), SMALLEST_EXTENT)
@@ -180,8 +188,11 @@ class WavefrontModel:
 
     @cached_property
     def _rate_basis(self) -> NDArray[np.float32]:
-        """Weights that smooth independent rates to patches with unit variance, (rates, slices * bins)."""
-        bins = (np.arange(BINS) + 0.5) / BINS * self.sectors
+        """Weights that smooth independent rates to patches with unit variance, (rates, slices * bins).
+
+        Sectors are counted from the start zone, so that a moved zone takes a lesion with its borders along.
+        """
+        bins = np.mod((np.arange(BINS) + 0.5) / BINS - self.zone.circumferential, 1.0) * self.sectors
         apart = np.abs(bins - (np.arange(self.sectors)[:, None] + 0.5))
         around = unit_rows(np.minimum(apart, self.sectors - apart))
         if not self.anatomy.is_3d:
@@ -192,11 +203,11 @@ class WavefrontModel:
 
 
 def front_arrival(radial: ArrayLike, threshold: float) -> NDArray[np.float64]:
-    """Time at which a diffusion front reaches the depth `radial` of a wall, in units of thickness^2 / diffusivity.
+    """Time, in units of thickness^2 / diffusivity, at which a diffusion front reaches a depth in the wall.
 
     Solves u(x, t) = threshold for du/dt = d2u/dx2 on 0 <= x <= 1, u = 0 at t = 0, u = 1 at the endocardium
-    x = 0 and no flux through the epicardium x = 1: by reflection at the epicardium
-    u = sum_j (-1)^j (erfc((2j + x) / 2 sqrt t) + erfc((2j + 2 - x) / 2 sqrt t)) (Carslaw and Jaeger 1959, 12.5).
+    x = 0 and no flux through the epicardium x = 1; by reflection at the epicardium (Carslaw and Jaeger 1959)
+    u = sum_j (-1)^j (erfc((2j + x) / 2 sqrt t) + erfc((2j + 2 - x) / 2 sqrt t)).
     radial: depths of any shape in [0, 1]; between 513 depths the square root of time is interpolated.
     """
     depths = np.linspace(0, 1, 513)[1:]
@@ -229,8 +240,8 @@ def gamma_quantile(
 ) -> NDArray[np.float64]:
     """Gamma-distributed numbers of a mean and a standard deviation (share of the mean), by inversion.
 
-    A length is positive, and a gamma distribution is told by its first two moments, so that both can be found;
-    a share of at most 1 keeps the density from piling up at zero.
+    A length is positive, and a gamma distribution is told by its first two moments, so that both can be
+    found; a share of at most 1 keeps the density from piling up at zero.
     """
     shape = variation**-2.0
     return gammaincinv(shape, np.clip(uniforms, 1e-9, 1 - 1e-9)) * mean / shape
