@@ -125,8 +125,8 @@ def short_axis_grid(
 ) -> ImageGeometry:
     """Isotropic grid around `voxels` whose slices are perpendicular to the long axis, k from base to apex.
 
-    The step is the smallest voxel edge of `geometry`; the first and the last slice pass through the most
-    basal and the most apical voxel.
+    The step is the smallest voxel edge of `geometry`. The first slice lies one step apical of the most basal
+    voxel, as the voxels above it are a ragged layer.
     """
     helper = np.eye(3)[np.argmin(np.abs(direction))]
     e1 = np.cross(helper, direction)
@@ -135,7 +135,7 @@ def short_axis_grid(
     step = float(geometry.spacing.min())
     local = (geometry.kji_to_ras(np.argwhere(voxels)) - point) @ axes
     lower, upper = local.min(axis=0), local.max(axis=0)
-    lower[:2] -= 2 * step
+    lower += step * np.array([-2, -2, 1])
     upper[:2] += 2 * step
     shape = np.ceil((upper - lower) / step).astype(int) + 1
     return ImageGeometry.from_spacing(tuple(shape[::-1]), (step,) * 3, point + axes @ lower, axes)

@@ -13,10 +13,18 @@ __all__ = ["WallBorders", "cavity_regions", "wall_borders"]
 ANGLES = 360
 OPEN_WALL = 0.3
 """Walls thinner than this many pixels count as open (the outflow tract)."""
+LIP_WIDTH = 1.5
+"""Pixels beside an opening whose borders are not trusted."""
+STAIR_WIDTH = 0.7
+"""Standard deviation in pixels of the smoothing that takes the stairs of the labels off the borders."""
+RECENTERINGS = 3
+"""Rounds in which the centre of an open slice moves to the centroid of its closed endocardium."""
 LEAST_COVERAGE = 0.4
 """A slice with less of its ring present takes the missing borders from the nearest slice that has more."""
 STRAY_SHARE = 0.1
-"""Pieces of a slice smaller than this share of the largest one are strays without coordinates."""
+"""Pieces of the wall smaller than this share of the largest one are strays without coordinates."""
+LEAST_CAVITY = 0.1
+"""A hole in the wall that holds no labelled cavity is one from this share of the ventricle's area on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +74,20 @@ def cavity_regions(
     """Cavity and whole ventricle of each slice, (k, j, i) each, without holes, specks and strays.
 
     The cavity is the largest region of the filled slice that is not wall, papillary muscles included: an
-    unlabelled rim between the two labels and a cavity that was not labelled inside a closed ring both belong
-    to it.
+    unlabelled rim between the two labels belongs to it, and so does a cavity that was not labelled inside a
+    closed ring, if it is no mere gap in the wall.
     """
     inner = np.zeros_like(myocardium)
     whole = np.zeros_like(myocardium)
     for k in np.flatnonzero(myocardium.any(axis=(1, 2))):
-        labels, n = ndimage.label(ndimage.binary_fill_holes(cavity[k] | myocardium[k]), np.ones((3, 3)))
-        wall_sizes = np.bincount(labels[myocardium[k]], minlength=n + 1)
-        sizes = np.bincount(labels.ravel(), minlength=n + 1) * (wall_sizes > 0)
-        whole[k] = np.isin(labels, np.flatnonzero((sizes >= STRAY_SHARE * sizes[1:].max()) & (sizes > 0)))
-        whole[k] &= labels > 0
-        labels, n = ndimage.label(whole[k] & ~myocardium[k])
+        pieces, _ = ndimage.label(ndimage.binary_fill_holes(cavity[k] | myocardium[k]), np.ones((3, 3)))
+        wall = np.bincount(pieces[myocardium[k]])
+        whole[k] = np.isin(pieces, np.flatnonzero((wall > 0) & (wall >= STRAY_SHARE * wall.max())))
+        holes, n = ndimage.label(whole[k] & ~myocardium[k])
         if n:
-            largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-            inner[k] = ndimage.binary_fill_holes(labels == largest)
+            largest = holes == 1 + int(np.argmax(np.bincount(holes.ravel())[1:]))
+            if (largest & cavity[k]).any() or largest.sum() >= LEAST_CAVITY * whole[k].sum():
+                inner[k] = ndimage.binary_fill_holes(largest)
     return inner, whole
 
 
@@ -103,6 +110,11 @@ def wall_borders(
     wall = whole & myocardium
     present = np.flatnonzero(wall.any(axis=(1, 2)))
     hollow = np.flatnonzero(inner.any(axis=(1, 2)))
+    if hollow.size == 0:
+        raise ValueError(
+            "The left-ventricular cavity and the myocardium do not touch in any slice. Check that both "
+            "segments belong to the same ventricle."
+        )
     cavity_last = int(hollow.min() if apex_first else hollow.max())
     capped = present < cavity_last if apex_first else present > cavity_last
 
@@ -112,24 +124,31 @@ def wall_borders(
     radii = np.arange(0.0, reach, pixel / upsampling)
     rays = _ray_offsets(radii, plane)
 
-    endocardium = np.zeros((len(present), ANGLES))
-    epicardium = np.zeros((len(present), ANGLES))
-    for row, k in enumerate(present):
-        points = centers[row][:, None, None] + rays
-        if k in hollow:
-            endocardium[row] = _outermost(_sampled(inner[k], points), radii)
-            epicardium[row] = _outermost(_sampled(whole[k], points), radii)
-        else:
-            profile = _sampled(wall[k], points)
-            epicardium[row] = _outermost(profile, radii)
-            if not capped[row]:
-                endocardium[row] = _innermost(profile, radii)
-    is_open = epicardium - endocardium < OPEN_WALL * pixel
-    _close(endocardium, epicardium, is_open)
-    smoothing = pixel / np.maximum(epicardium.mean(axis=1), pixel) * ANGLES / (2 * np.pi)
-    for row, width in enumerate(smoothing):
-        endocardium[row] = ndimage.gaussian_filter1d(endocardium[row], 0.7 * width, mode="wrap")
-        epicardium[row] = ndimage.gaussian_filter1d(epicardium[row], 0.7 * width, mode="wrap")
+    def cast(row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        k, points = present[row], centers[row][:, None, None] + rays
+        if inner[k].any():
+            return _outermost(_sampled(inner[k], points), radii), _outermost(
+                _sampled(whole[k], points), radii
+            )
+        profile = _sampled(wall[k], points)
+        outer = _outermost(profile, radii)
+        return (np.zeros(ANGLES) if capped[row] else _innermost(profile, radii)), outer
+
+    found = np.array([cast(row) for row in range(len(present))])
+    for round_left in reversed(range(RECENTERINGS + 1)):
+        endocardium, epicardium = found[:, 0].copy(), found[:, 1].copy()
+        pixel_arc = pixel / np.maximum(epicardium.mean(axis=1), pixel) * ANGLES / (2 * np.pi)
+        is_open = _open_angles(epicardium - endocardium, pixel, pixel_arc)
+        _close(endocardium, epicardium, is_open)
+        coverage = 1 - is_open.mean(axis=1)
+        torn = np.flatnonzero((coverage < 1) & (coverage >= LEAST_COVERAGE))
+        if not torn.size or not round_left:
+            break
+        centers[torn] += _centroids(endocardium[torn]) @ np.linalg.inv(plane).T
+        found[torn] = [cast(row) for row in torn]
+    for row, width in enumerate(STAIR_WIDTH * pixel_arc):
+        endocardium[row] = ndimage.gaussian_filter1d(endocardium[row], width, mode="wrap")
+        epicardium[row] = ndimage.gaussian_filter1d(epicardium[row], width, mode="wrap")
     np.maximum(epicardium, endocardium + OPEN_WALL * pixel, out=epicardium)
     return WallBorders(
         first=int(present[0]),
@@ -154,6 +173,13 @@ def _centers(
     known = np.array(sorted(own))
     table = np.array([own[k] for k in known])
     return np.stack([np.interp(present, known, column) for column in table.T], axis=1)
+
+
+def _centroids(radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centroids (S, 2) in mm (u, v) of the areas inside closed borders (S, A) around the origin."""
+    angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
+    moments = radii**3 @ np.stack([np.cos(angle), np.sin(angle)], axis=1) / 3
+    return moments / np.maximum((radii**2).sum(axis=1, keepdims=True) / 2, 1e-9)
 
 
 def _reach(
@@ -201,6 +227,20 @@ def _crossing(
     above, below = profile[rays, inside], profile[rays, outside]
     share = np.divide(above - 0.5, above - below, out=np.zeros(len(rays)), where=above > below)
     return radii[inside] + share * (radii[outside] - radii[inside])
+
+
+def _open_angles(
+    thickness: NDArray[np.float64], pixel: float, pixel_arc: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Where the wall (S, A) is open, its lips included: there pixels cut the corner between both borders."""
+    is_open = thickness < OPEN_WALL * pixel
+    if is_open.all():
+        raise ValueError("The myocardium is nowhere as thick as a third of a pixel. Check the segmentation.")
+    for row, width in enumerate(LIP_WIDTH * pixel_arc):
+        with_lips = ndimage.maximum_filter1d(is_open[row], 2 * int(np.ceil(width)) + 1, mode="wrap")
+        if not with_lips.all():
+            is_open[row] = with_lips
+    return is_open
 
 
 def _close(

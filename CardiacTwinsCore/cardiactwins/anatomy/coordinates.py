@@ -186,15 +186,14 @@ def _dense(geometry, cavity, myocardium, points, right_ventricle, apex, upsampli
     indices = np.argwhere(myocardium)
     kji = grid.ras_to_kji(geometry.kji_to_ras(indices))
     radial, circumferential = _in_plane(kji, borders, start)
-    last = borders.first + len(borders.centers) - 1
-    along = np.clip((kji[:, 0] - borders.first) / (last - borders.first), 0, 1)
-    end = (borders.cavity_last - borders.first) / (last - borders.first)
+    along = (kji[:, 0] - kji[:, 0].min()) / np.ptp(kji[:, 0])
+    end = (borders.cavity_last - kji[:, 0].min()) / np.ptp(kji[:, 0])
     images = [_image(values, myocardium, 0) for values in (radial, circumferential, along)]
     return LVCoordinates(geometry, myocardium, *images, source, float(end))
 
 
 def _slices_first(geometry: ImageGeometry, slices_along: int) -> ImageGeometry:
-    order = np.moveaxis(np.arange(3), slices_along, 0)
+    order = [slices_along, *(axis for axis in range(3) if axis != slices_along)]
     columns = geometry.ijk_to_ras[:, 2::-1][:, order]
     matrix = np.column_stack([columns[:, ::-1], geometry.ijk_to_ras[:, 3]])
     return ImageGeometry(tuple(np.array(geometry.shape)[order]), matrix)
@@ -216,8 +215,8 @@ def _insertion(points, right_ventricle, grid, borders, axis, direction) -> tuple
         start = insertion_from_right_ventricle(right_ventricle, borders)
         if start is None:
             raise ValueError(
-                "The right ventricle touches the left-ventricular wall in no slice. Check the segment, or give "
-                "the anterior insertion as points."
+                "The right ventricle touches the left-ventricular wall in no slice. Check the segment, or "
+                "give the anterior insertion as points."
             )
         return start, "right ventricle"
     u = grid.direction[:, 0]

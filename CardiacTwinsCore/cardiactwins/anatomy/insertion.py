@@ -33,8 +33,8 @@ def checked_insertion_points(
     if distance[farthest] > FARTHEST_MM:
         raise ValueError(
             f"Insertion point {farthest + 1} at RAS {np.round(points[farthest], 1).tolist()} lies "
-            f"{distance[farthest]:.0f} mm from the myocardium (at most {FARTHEST_MM:.0f} mm). Check that the "
-            "points and the segmentation share one space (a transform that was not hardened, LPS instead of RAS)."
+            f"{distance[farthest]:.0f} mm from the myocardium (at most {FARTHEST_MM:.0f} mm). Check that "
+            "points and segmentation share one space (a transform not hardened, LPS instead of RAS)."
         )
     return points
 

@@ -42,12 +42,12 @@ class Transport:
     @cached_property
     def patient_to_reference(self) -> csr_array:
         """Weights (N, n_voxels of the patient); each row sums to 1."""
-        return _weights(_Levels.of(self.coordinates), _Targets.of(self._reference), self._level)
+        return _weights(self._patient_levels, self._reference_levels.points, self._level)
 
     @cached_property
     def reference_to_patient(self) -> csr_array:
         """Weights (n_voxels of the patient, N); rows sum to 1, to 0 beside the slice of a 2D reference."""
-        weights = _weights(_Levels.of(self._reference), _Targets.of(self.coordinates), None)
+        weights = _weights(self._reference_levels, self._patient_levels.points, None)
         if self._level is None:
             return weights
         here = self.mid_level[self.coordinates.mask].astype(float)
@@ -59,9 +59,8 @@ class Transport:
         mask = self.coordinates.mask
         if self._level is None:
             return mask
-        levels = _Levels.of(self.coordinates)
         inside = np.zeros_like(mask)
-        inside[mask] = levels.index == self._level
+        inside[mask] = self._patient_levels.index == self._level
         return inside
 
     def to_reference(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -69,7 +68,7 @@ class Transport:
         values = np.asarray(values)
         if values.shape[-3:] != self.coordinates.mask.shape:
             raise ValueError(
-                f"Images of this heart are (..., k, j, i) = {self.coordinates.mask.shape}; found {values.shape}."
+                f"Images of this heart are {self.coordinates.mask.shape} (k, j, i); found {values.shape}."
             )
         return _product(self.patient_to_reference, values[..., self.coordinates.mask])
 
@@ -86,14 +85,18 @@ class Transport:
         return images
 
     @cached_property
-    def _reference(self) -> LVCoordinates:
-        return reference_coordinates(self.anatomy)
+    def _patient_levels(self) -> _Levels:
+        return _Levels.of(self.coordinates)
+
+    @cached_property
+    def _reference_levels(self) -> _Levels:
+        return _Levels.of(reference_coordinates(self.anatomy))
 
     @cached_property
     def _level(self) -> int | None:
         if self.anatomy.is_3d:
             return None
-        distance = np.round(np.abs(_Levels.of(self.coordinates).longitudinal - 0.5), 9)
+        distance = np.round(np.abs(self._patient_levels.longitudinal - 0.5), 9)
         return int(np.argmin(distance))
 
 
@@ -112,13 +115,13 @@ def transport_to_patient(
 
 
 @dataclass(frozen=True, eq=False)
-class _Targets:
+class _Points:
     radial: NDArray[np.float64]
     circumferential: NDArray[np.float64]
     longitudinal: NDArray[np.float64]
 
     @classmethod
-    def of(cls, coordinates: LVCoordinates) -> _Targets:
+    def of(cls, coordinates: LVCoordinates) -> _Points:
         mask = coordinates.mask
         return cls(
             coordinates.radial[mask], coordinates.circumferential[mask], coordinates.longitudinal[mask]
@@ -129,7 +132,7 @@ class _Targets:
 class _Levels:
     """Source voxels by level: index (n,) of the level, longitudinal (L,), ascending; ring size in voxels."""
 
-    points: _Targets
+    points: _Points
     index: NDArray[np.int64]
     longitudinal: NDArray[np.float64]
     arc: NDArray[np.float64]
@@ -137,7 +140,7 @@ class _Levels:
 
     @classmethod
     def of(cls, coordinates: LVCoordinates) -> _Levels:
-        points = _Targets.of(coordinates)
+        points = _Points.of(coordinates)
         ras = coordinates.geometry.kji_to_ras(np.argwhere(coordinates.mask))
         values, index = np.unique(np.round(points.longitudinal, 9), return_inverse=True)
         if len(values) > max(coordinates.mask.shape):
@@ -162,7 +165,7 @@ def _voxel_levels(
     return index, np.bincount(index, weights=longitudinal) / np.bincount(index)
 
 
-def _weights(source: _Levels, target: _Targets, only_level: int | None) -> csr_array:
+def _weights(source: _Levels, target: _Points, only_level: int | None) -> csr_array:
     """Interpolation weights (targets, source voxels)."""
     n = len(source.index)
     if only_level is not None:
@@ -186,7 +189,7 @@ def _weights(source: _Levels, target: _Targets, only_level: int | None) -> csr_a
 def _level_weights(
     source: _Levels, level: int, circumferential: NDArray[np.float64], radial: NDArray[np.float64], n: int
 ) -> csr_array:
-    """Linear weights (targets, n) on the triangulation of one source level, unrolled to arc x wall in voxels."""
+    """Linear weights (targets, n) on the triangulation of one level, unrolled to arc x wall in voxels."""
     voxels = np.flatnonzero(source.index == level)
     scale = np.array([source.arc[level], source.wall[level]])
     turn, depth = source.points.circumferential[voxels], source.points.radial[voxels]

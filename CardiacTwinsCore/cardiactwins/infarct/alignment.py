@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.anatomy.aha import TERRITORIES, reference_segments
+from cardiactwins.anatomy.axis import heart_kind, slice_axis
 from cardiactwins.anatomy.coordinates import LVCoordinates, lv_coordinates
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.anatomy.transport import Transport
@@ -40,7 +41,11 @@ class AlignedInfarct(NamedTuple):
 
 
 def align_case(
-    case: InfarctCase, anatomy: ReferenceAnatomy, *, rotation: float = 0.0, clip: bool = False
+    case: InfarctCase,
+    anatomy: ReferenceAnatomy,
+    *,
+    rotation: float = 0.0,
+    clip: bool = False,
 ) -> AlignedInfarct:
     """Transport one patient's infarct to the reference; voxels where the interpolated value is at least 0.5.
 
@@ -48,7 +53,8 @@ def align_case(
     instead of refusing the case. A 2D reference takes the slice nearest to mid-level, a 3D one needs the
     whole ventricle (`whole_ventricle_gap`). ValueError when the case cannot be used, with the reason.
     """
-    return _aligned(case, *_inputs(case, anatomy, clip), anatomy, rotation)
+    coordinates, infarct, no_reflow = _inputs(case, anatomy, clip)
+    return _aligned(coordinates.rotated(rotation), infarct, no_reflow, anatomy)
 
 
 def align_population(
@@ -58,6 +64,7 @@ def align_population(
     rotate: bool = True,
     minimum: int = 5,
     clip: bool = False,
+    offset: float = 0.0,
     progress: Progress = silent,
 ) -> InfarctPopulation:
     """Align patients and rotate each territory's centre of mass onto the LAD's (mom-2021, section 2.1).
@@ -65,20 +72,24 @@ def align_population(
     rotate: add to all cases of a territory the difference of its `weighted_mean_angle` to that of the LAD
     cases (to the centre of the LAD's AHA segments where there is no LAD case). A case without a culprit
     artery gets the territory in which most of its infarct lies (`infarct_territory`). Cases that cannot be
-    used are listed with the reason in `excluded`. ValueError when fewer than `minimum` cases remain.
+    used are listed with the reason in `excluded`. clip: see `align_case`. offset: turns added to the
+    circumferential coordinate of every heart whose insertion is an estimate, to see how much depends on it.
+    ValueError when fewer than `minimum` cases remain.
     """
     cases = list(cases)
     used, excluded, aligned, inputs = [], [], [], []
     for step, case in enumerate(cases):
         progress(step, 2 * len(cases), f"Align {case.identifier}")
         try:
-            case_inputs = _inputs(case, anatomy, clip)
-            aligned.append(_aligned(case, *case_inputs, anatomy, 0.0))
+            coordinates, infarct, no_reflow = _inputs(case, anatomy, clip)
+            if coordinates.insertion == "estimate":
+                coordinates = coordinates.rotated(offset)
+            aligned.append(_aligned(coordinates, infarct, no_reflow, anatomy))
         except ValueError as error:
             excluded.append(ExcludedCase(case.identifier, str(error)))
         else:
             used.append(case)
-            inputs.append(case_inputs)
+            inputs.append((coordinates, infarct, no_reflow))
     if len(used) < minimum:
         reasons = "; ".join(f"{case.identifier}: {case.reason}" for case in excluded[:5])
         raise ValueError(
@@ -91,11 +102,13 @@ def align_population(
         for case, lesion in zip(used, lesions, strict=True)
     )
     rotations = _onto_lad(lesions, territories, anatomy) if rotate else np.zeros(len(used))
-    for step, (case, case_inputs, rotation) in enumerate(zip(used, inputs, rotations, strict=True)):
-        progress(len(cases) + step, 2 * len(cases), f"Rotate {case.identifier}")
-        if rotation:
-            aligned[step] = _aligned(case, *case_inputs, anatomy, rotation)
-    progress(2 * len(cases), 2 * len(cases), f"{len(used)} of {len(cases)} cases aligned")
+    for step, (coordinates, infarct, no_reflow) in enumerate(inputs):
+        progress(len(cases) + step, 2 * len(cases), f"Rotate {used[step].identifier}")
+        if rotations[step]:
+            aligned[step] = _aligned(coordinates.rotated(rotations[step]), infarct, no_reflow, anatomy)
+    estimated = sum(coordinates.insertion == "estimate" for coordinates, _, _ in inputs)
+    message = f"{len(used)} of {len(cases)} cases aligned"
+    progress(2 * len(cases), 2 * len(cases), f"{message}, {estimated} with an estimated insertion")
     return InfarctPopulation(
         anatomy=anatomy,
         lesions=np.array([one.lesion for one in aligned]),
@@ -144,45 +157,25 @@ def whole_ventricle_gap(coordinates: LVCoordinates, cavity: ArrayLike) -> str | 
 
     cavity: (k, j, i) bool. The rule: every slice between the first and the last holds myocardium; the most
     apical slice has no cavity, or one of at most half the largest area; the most basal slice's cavity is at
-    most 1.15 times as large as the largest other one (the ventricle has stopped widening).
+    most 1.15 times as large as the largest other one (the ventricle has stopped widening). A dense map
+    counts as whole.
     """
-    longitudinal = coordinates.longitudinal
-    levels = np.unique(np.round(longitudinal[coordinates.mask], 9))
-    if len(levels) > max(coordinates.mask.shape):
+    if heart_kind(coordinates.geometry, coordinates.mask) == "dense":
         return None
-    steps = np.diff(levels)
-    if steps.size and steps.max() > 1.5 * steps.min():
+    slices_along = slice_axis(coordinates.geometry)
+    mask = np.moveaxis(coordinates.mask, slices_along, 0)
+    longitudinal = np.moveaxis(coordinates.longitudinal, slices_along, 0)
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    if len(slices) <= np.ptp(slices):
         return "a slice between apex and base has no myocardium"
-    slices_along = _varying_axis(coordinates)
-    other = tuple(axis for axis in range(3) if axis != slices_along)
-    areas = np.asarray(cavity, dtype=bool).sum(axis=other)
-    with np.errstate(all="ignore"):
-        along = np.array(
-            [np.nan if not m.any() else np.nanmean(v[m]) for v, m in _by_slice(coordinates, slices_along)]
-        )
-    areas = areas[np.isfinite(along)][np.argsort(along[np.isfinite(along)])]
-    if areas[-1] > OPEN_APEX * areas.max():
-        return (
-            f"the apex is not covered (cavity of the last slice {areas[-1] / areas.max():.0%} of the largest)"
-        )
-    if areas[0] > WIDENING_BASE * areas[1:].max():
-        return (
-            f"the base is not covered (cavity still widening, {areas[0] / areas[1:].max():.2f} of the next)"
-        )
+    from_base = np.argsort([longitudinal[k][mask[k]][0] for k in slices])
+    areas = np.moveaxis(np.asarray(cavity, dtype=bool), slices_along, 0)[slices[from_base]].sum(axis=(1, 2))
+    share, growth = areas[-1] / areas.max(), areas[0] / max(areas[1:].max(), 1)
+    if share > OPEN_APEX:
+        return f"the apex is not covered (cavity of the last slice {share:.0%} of the largest)"
+    if growth > WIDENING_BASE:
+        return f"the base is not covered (cavity still widening, {growth:.2f} times the largest other one)"
     return None
-
-
-def _varying_axis(coordinates: LVCoordinates) -> int:
-    spread = []
-    for axis in range(3):
-        means = [np.nanmean(v[m]) for v, m in _by_slice(coordinates, axis) if m.any()]
-        spread.append(np.ptp(means))
-    return int(np.argmax(spread))
-
-
-def _by_slice(coordinates: LVCoordinates, axis: int) -> Sequence[tuple[NDArray, NDArray]]:
-    pair = (np.moveaxis(coordinates.longitudinal, axis, 0), np.moveaxis(coordinates.mask, axis, 0))
-    return list(zip(*pair, strict=True))
 
 
 def _inputs(
@@ -207,8 +200,8 @@ def _inputs(
     outside = int((infarct & ~myocardium).sum())
     if outside and not clip:
         raise ValueError(
-            f"The infarct lies outside the myocardium ({outside:,} of {int(infarct.sum()):,} voxels). Clip it to "
-            "the myocardium or correct the segmentation."
+            f"The infarct lies outside the myocardium ({outside:,} of {int(infarct.sum()):,} voxels). "
+            "Clip it to the myocardium or correct the segmentation."
         )
     if not (infarct & coordinates.mask).any():
         raise ValueError("The infarct lies outside the myocardium.")
@@ -223,14 +216,12 @@ def _inputs(
 
 
 def _aligned(
-    case: InfarctCase,
     coordinates: LVCoordinates,
     infarct: NDArray[np.bool_],
     no_reflow: NDArray[np.bool_] | None,
     anatomy: ReferenceAnatomy,
-    rotation: float,
 ) -> AlignedInfarct:
-    transport = Transport(coordinates.rotated(rotation), anatomy)
+    transport = Transport(coordinates, anatomy)
     if not anatomy.is_3d and not (infarct & transport.mid_level).any():
         raise ValueError("There is no infarct at mid-level.")
     lesion = transport.to_reference(infarct) >= 0.5
