@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from cardiactwins.compute.files import atomic_path, check_writable
+from cardiactwins.mrml.file_checks import check_image_file
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.headless_io import can_write
-from cardiactwins.mrml.image_files import check_image_file
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.vtk_messages import without_vtk_messages
 

@@ -140,6 +140,7 @@ def new_segmentation(
                 )
                 node.GetDisplayNode().SetSegmentOpacity3D(segment_id, role.opacity)
     except Exception:
+        scene.RemoveNode(node.GetDisplayNode())
         scene.RemoveNode(node)
         raise
     return node
