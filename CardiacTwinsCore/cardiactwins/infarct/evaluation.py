@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ __all__ = ["Evaluator", "run_fingerprint"]
 
 
 class Evaluator:
-    """Losses of parameter vectors, each the mean over one or more synthetic populations.
+    """Losses of parameter vectors, each on one synthetic population.
 
     One thread a core works on whole evaluations, with one BLAS thread each, as an evaluation fits a core's
     cache; the result does not depend on the number of threads. With a checkpoint every call's losses are kept
@@ -45,7 +46,8 @@ class Evaluator:
         self.model = model
         self.loss = loss
         self.evaluations = 0
-        self._draws = PopulationDraws(model, lesions, draws, seed)
+        self._draws = partial(PopulationDraws, model, kind=draws, seed=seed)
+        self._draws_of_size: dict[int, PopulationDraws] = {}
         self._fresh = PopulationDraws(model, lesions, "independent", seed + 1_000_003)
         self._next_population = 0
         self._next_fresh = 0
@@ -67,20 +69,20 @@ class Evaluator:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.close()
 
-    def __call__(self, candidates: NDArray[np.float64], populations: int = 1) -> NDArray[np.float64]:
-        """Mean loss over `populations` synthetic populations of each parameter vector (n, d), (n,).
+    def __call__(
+        self, candidates: NDArray[np.float64], *, lesions: int, population: int = 0
+    ) -> NDArray[np.float64]:
+        """Loss of each parameter vector (n, d) on one synthetic population of `lesions` lesions, (n,).
 
-        Independent draws take a new population for every evaluation; common ones the populations 0, 1, ...
+        Common and quasi-random draws judge all candidates on the population of that number; independent ones
+        take a new population for each.
         """
-        jobs = []
-        for index in range(len(candidates)):
-            for replicate in range(populations):
-                number = replicate
-                if self._draws.kind == "independent":
-                    number, self._next_population = self._next_population, self._next_population + 1
-                jobs.append((candidates[index], number))
-        losses = self._recorded(jobs, self._draws)
-        return losses.reshape(len(candidates), populations).mean(axis=1)
+        draws = self._draws_of_size.setdefault(lesions, self._draws(n=lesions))
+        numbers = [population] * len(candidates)
+        if draws.kind == "independent":
+            first, self._next_population = self._next_population, self._next_population + len(candidates)
+            numbers = range(first, self._next_population)
+        return self._recorded(list(zip(candidates, numbers, strict=True)), draws)
 
     def fresh(self, parameters: NDArray[np.float64], populations: int) -> NDArray[np.float64]:
         """Losses of independent populations that no search and no earlier call has seen, (populations,)."""

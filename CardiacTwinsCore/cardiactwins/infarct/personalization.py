@@ -25,21 +25,21 @@ class PersonalizationSettings:
     """How the parameters are searched. The defaults do not depend on the start; `paper()` is konik-2024, 3.1.
 
     lesions: synthetic lesions P of one population. candidates, parents: lambda and mu of CMA-ES. generations:
-    at most M a search. threshold: loss that ends a search (0: never) once confirmed on `confirmations` fresh
+    at most M a search. threshold: loss that ends the run (0: never) once confirmed on `confirmations` fresh
     populations (0: at once). condition: largest condition number of the covariance matrix. stagnation: a
     search ends when mean and spread have moved less than this share of the parameters' scales for 8
     generations (0: never; mom-2021, 2.3). step: initial standard deviation in units of `step_unit`:
     "identity" - 1 pixel or sphere for every parameter (the papers' identity covariance); "scale" - each
     parameter's own scale; "range" - a quarter of the bounds (large start). draws: see `PopulationDraws`.
-    scouts: Sobol points over the bounds that are tried beside the start; the best of all becomes the start.
-    polish_generations, polish_populations, polish_step: a second search from the end of the first, smaller
-    steps, each candidate judged by the mean loss of several populations.
+    searches: the first goes out from the start, the others from the best of `scouts` Sobol points over the
+    bounds (no scouts: one search). polish_generations, polish_lesions, polish_step: a last search from the
+    best of their ends, with smaller steps and larger populations.
     """
 
     lesions: int = 100
     candidates: int = 15
     parents: int = 3
-    generations: int = 34
+    generations: int = 12
     threshold: float = 0.0
     confirmations: int = 5
     condition: float = 1e14
@@ -47,9 +47,10 @@ class PersonalizationSettings:
     step: float = 1.0
     step_unit: str = "scale"
     draws: str = "quasi-random"
-    scouts: int = 128
-    polish_generations: int = 20
-    polish_populations: int = 4
+    searches: int = 3
+    scouts: int = 64
+    polish_generations: int = 10
+    polish_lesions: int = 256
     polish_step: float = 0.3
 
     def __post_init__(self) -> None:
@@ -59,18 +60,24 @@ class PersonalizationSettings:
             raise ValueError(f"A step unit is 'identity', 'scale' or 'range'; found {self.step_unit!r}.")
         if not 1 <= self.parents <= self.candidates:
             raise ValueError(f"{self.parents} parents cannot be chosen from {self.candidates} candidates.")
-        if self.lesions < 10 or self.candidates < 2 or self.generations < 1:
+        if min(self.lesions, self.polish_lesions) < 10 or self.candidates < 2 or self.generations < 1:
             raise ValueError("A personalization needs at least 10 lesions, 2 candidates and 1 generation.")
+        if self.searches < 1 or self.scouts < 0 or self.polish_generations < 0:
+            raise ValueError(
+                "A personalization needs at least 1 search; scouts and generations are not negative."
+            )
 
     @classmethod
     def paper(cls, **changes) -> PersonalizationSettings:
         """konik-2024, 3.1: lambda 15, mu 3, M 34, threshold 0.004, identity covariance, independent draws."""
         settings = cls(
+            generations=34,
             threshold=0.004,
             confirmations=0,
             stagnation=0.0,
             step_unit="identity",
             draws="independent",
+            searches=1,
             scouts=0,
             polish_generations=0,
         )
@@ -81,9 +88,9 @@ class PersonalizationSettings:
 class PersonalizationHistory:
     """What happened in each generation g of G, for plots and tables.
 
-    stage: (G,) names. loss: (G,) best loss of the generation; mean_loss: (G,). parameters: (G, d) mean of the
-    search distribution. spread: (G, d) its standard deviations. eigenvalues: (G, d) of the covariance, in
-    squared units of the initial steps. condition: (G,).
+    stage: (G,) names ("search 1", ..., "polish"). loss: (G,) best loss of the generation; mean_loss: (G,).
+    parameters: (G, d) mean of the search distribution. spread: (G, d) its standard deviations. eigenvalues:
+    (G, d) of the covariance, in squared units of the initial steps. condition: (G,).
     """
 
     stage: tuple[str, ...]
@@ -178,12 +185,7 @@ def personalize(
         model, loss, settings.lesions, settings.draws, seed, workers, checkpoint, fingerprint
     ) as evaluator:
         search = _Search(model, settings, seed, evaluator, progress)
-        best = search.scout(first)
-        best = search.descend("search", best, settings.generations, 1, settings.step)
-        if settings.polish_generations:
-            best = search.descend(
-                "polish", best, settings.polish_generations, settings.polish_populations, settings.polish_step
-            )
+        best = search.run(first)
         fresh = evaluator.fresh(best, FRESH_POPULATIONS)
     return Personalization(
         model=model.name,
@@ -219,31 +221,75 @@ class _Search:
         self.progress = progress
         self.stops: list[str] = []
         self.records: list[dict] = []
+        self._confident = False
         self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        self._total = settings.generations + settings.polish_generations
+        self._total = settings.searches * settings.generations + settings.polish_generations
 
     @property
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lower, upper = zip(*((p.lower, p.upper) for p in self.model.parameters), strict=True)
         return np.array(lower, dtype=float), np.array(upper, dtype=float)
 
-    def scout(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The best of the start and Sobol points over the bounds, (d,)."""
-        if not self.settings.scouts:
-            return start
+    def run(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Search from each start, polish the best end; (d,)."""
+        settings = self.settings
+        ends = []
+        for number, point in enumerate(self.starts(start)):
+            stage = f"search {number + 1}"
+            ends.append(
+                self.descend(stage, point, settings.generations, settings.lesions, number, settings.step)
+            )
+            if self._confident:
+                return ends[-1]
+        best, number = ends[0], settings.searches
+        if len(ends) > 1:
+            losses = self.evaluator(np.array(ends), lesions=settings.polish_lesions, population=number)
+            best = ends[int(np.argmin(losses))]
+        if settings.polish_generations:
+            best = self.descend(
+                "polish",
+                best,
+                settings.polish_generations,
+                settings.polish_lesions,
+                number,
+                settings.polish_step,
+            )
+        return best
+
+    def starts(self, start: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """The start, and the best Sobol points over the bounds that lie more than a scale from each other."""
         from scipy.stats import qmc
 
+        settings = self.settings
+        chosen = [start]
+        if settings.searches == 1 or not settings.scouts:
+            return chosen
         lower, upper = self._bounds
         sobol = qmc.Sobol(len(start), scramble=True, rng=self._rng)
-        points = sobol.random_base2(int(np.ceil(np.log2(self.settings.scouts))))[: self.settings.scouts]
-        candidates = np.vstack([start, lower + points * (upper - lower)])
-        losses = self.evaluator(checked_parameters(self.model, candidates), populations=1)
-        return candidates[int(np.argmin(losses))]
+        points = sobol.random_base2(int(np.ceil(np.log2(settings.scouts))))[: settings.scouts]
+        points = checked_parameters(self.model, lower + points * (upper - lower))
+        losses = self.evaluator(points, lesions=settings.lesions)
+        scale = np.array([parameter.scale for parameter in self.model.parameters])
+        for point in points[np.argsort(losses)]:
+            apart = min(np.linalg.norm((point - other) / scale) for other in chosen) > 1
+            if apart and len(chosen) < settings.searches:
+                chosen.append(point)
+        return chosen
 
     def descend(
-        self, stage: str, start: NDArray[np.float64], generations: int, populations: int, step: float
+        self,
+        stage: str,
+        start: NDArray[np.float64],
+        generations: int,
+        lesions: int,
+        population: int,
+        step: float,
     ) -> NDArray[np.float64]:
-        """One run of CMA-ES from `start`; returns the mean of the search distribution at its end."""
+        """One run of CMA-ES from `start`; returns the mean of the search distribution at its end.
+
+        lesions: of a synthetic population. population: number of the one that judges all candidates, where
+        draws are common to them.
+        """
         import cma
 
         strategy = cma.CMAEvolutionStrategy(start, step, self._options())
@@ -251,7 +297,8 @@ class _Search:
         stop = f"{generations} generations"
         for _ in range(generations):
             candidates = strategy.ask()
-            losses = self.evaluator(checked_parameters(self.model, candidates), populations=populations)
+            feasible = checked_parameters(self.model, candidates)
+            losses = self.evaluator(feasible, lesions=lesions, population=population)
             strategy.tell(candidates, losses.tolist())
             self._limit_spread(strategy)
             self._record(stage, strategy, losses)
@@ -311,6 +358,7 @@ class _Search:
         if strategy.condition_number > settings.condition:
             yield f"condition number above {settings.condition:g}"
         if losses.min() < settings.threshold and self._confirmed(strategy):
+            self._confident = True
             yield f"loss below {settings.threshold:g}"
         recent = self.records[-STAGNATION_WINDOW:]
         same_stage = len(recent) == STAGNATION_WINDOW and recent[0]["stage"] == recent[-1]["stage"]
