@@ -337,15 +337,17 @@ class _Search:
             strategy.sigma *= min(1.0, float((upper - lower)[0] / 3 / strategy.result.stds[0]))
 
     def _record(self, stage: str, strategy, losses: NDArray[np.float64]) -> None:
+        """One row of the history. The condition is taken anew, as pycma's own is a generation old."""
         covariance = strategy.sigma**2 * np.asarray(strategy.C)
+        eigenvalues = np.sort(np.linalg.eigvalsh(covariance))[::-1]
         record = {
             "stage": stage,
             "loss": float(losses.min()),
             "mean_loss": float(losses.mean()),
             "parameters": np.asarray(strategy.result.xfavorite, dtype=float),
             "spread": np.asarray(strategy.result.stds, dtype=float),
-            "eigenvalues": np.sort(np.linalg.eigvalsh(covariance))[::-1],
-            "condition": float(strategy.condition_number),
+            "eigenvalues": eigenvalues,
+            "condition": float(eigenvalues[0] / max(eigenvalues[-1], np.finfo(float).tiny)),
         }
         self.records.append(record)
         values = {key: np.asarray(value).tolist() for key, value in record.items() if key != "stage"}
@@ -355,7 +357,7 @@ class _Search:
     def _stops(self, strategy, losses: NDArray[np.float64]) -> Iterator[str]:
         """Reasons to end a search after this generation (konik-2024, 2.3.2; mom-2021, 2.3)."""
         settings = self.settings
-        if strategy.condition_number > settings.condition:
+        if self.records[-1]["condition"] > settings.condition:
             yield f"condition number above {settings.condition:g}"
         if losses.min() < settings.threshold and self._confirmed(strategy):
             self._confident = True
