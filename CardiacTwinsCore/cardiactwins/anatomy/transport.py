@@ -15,6 +15,9 @@ from cardiactwins.anatomy.reference import ReferenceAnatomy
 
 __all__ = ["Transport", "transport_to_patient", "transport_to_reference"]
 
+PERIODIC_REACH = 0.08
+"""Turns by which a slice is continued beyond its ends, in addition to its widest opening."""
+
 
 @dataclass(frozen=True, eq=False)
 class Transport:
@@ -194,28 +197,25 @@ def _level_weights(
     scale = np.array([source.arc[level], source.wall[level]])
     turn, depth = source.points.circumferential[voxels], source.points.radial[voxels]
 
+    reach = PERIODIC_REACH + np.diff(np.sort(turn), append=turn.min() + 1).max()
     around = np.concatenate([turn, turn + 1, turn - 1])
-    vertices = np.stack([around, np.tile(depth, 3)], axis=1)
-    owner = np.tile(voxels, 3)
-    near = (around > -0.55) & (around < 1.55)
-    vertices, owner = vertices[near] * scale, owner[near]
+    near = (around > -reach) & (around < 1 + reach)
+    vertices = np.stack([around, np.tile(depth, 3)], axis=1)[near] * scale
+    owner = np.tile(voxels, 3)[near]
+    rim = np.linspace(-reach, 1 + reach, 2 * int(np.ceil(scale[0])) + 2)
+    rims = [np.stack([rim, np.full(len(rim), beyond)], axis=1) * scale for beyond in (-0.01, 1.01)]
+    owner = np.concatenate([owner, *(owner[cKDTree(vertices).query(one)[1]] for one in rims)])
+    triangulation = Delaunay(np.concatenate([vertices, *rims]))
 
-    rim = np.linspace(-0.55, 1.55, 2 * int(np.ceil(scale[0])) + 2)
-    borders = (
-        np.concatenate([np.stack([rim, np.full(len(rim), depth)], axis=1) for depth in (-0.01, 1.01)]) * scale
-    )
-    owner = np.concatenate([owner, owner[cKDTree(vertices).query(borders)[1]]])
-    triangulation = Delaunay(np.concatenate([vertices, borders]))
-
-    points = np.stack([circumferential, radial], axis=1) * scale
+    order = np.argsort(circumferential)
+    points = np.stack([circumferential, radial], axis=1)[order] * scale
     simplex = triangulation.find_simplex(points)
     transform = triangulation.transform[simplex]
     two = np.einsum("nij,nj->ni", transform[:, :2], points - transform[:, 2])
     weights = np.clip(np.column_stack([two, 1 - two.sum(axis=1)]), 0, 1)
     weights /= weights.sum(axis=1, keepdims=True)
     columns = owner[triangulation.simplices[simplex]]
-    rows = np.repeat(np.arange(len(points)), 3)
-    return csr_array((weights.ravel(), (rows, columns.ravel())), shape=(len(points), n))
+    return csr_array((weights.ravel(), (np.repeat(order, 3), columns.ravel())), shape=(len(points), n))
 
 
 def _product(weights: csr_array, values: NDArray) -> NDArray[np.float64]:
