@@ -12,6 +12,7 @@ from scipy.spatial import Delaunay, cKDTree
 
 from cardiactwins.anatomy.coordinates import LVCoordinates, reference_coordinates
 from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.compute.threads import one_blas_thread
 
 __all__ = ["Transport", "transport_to_patient", "transport_to_reference"]
 
@@ -205,12 +206,13 @@ def _level_weights(
     rim = np.linspace(-reach, 1 + reach, 2 * int(np.ceil(scale[0])) + 2)
     rims = [np.stack([rim, np.full(len(rim), beyond)], axis=1) * scale for beyond in (-0.01, 1.01)]
     owner = np.concatenate([owner, *(owner[cKDTree(vertices).query(one)[1]] for one in rims)])
-    triangulation = Delaunay(np.concatenate([vertices, *rims]))
 
     order = np.argsort(circumferential)
     points = np.stack([circumferential, radial], axis=1)[order] * scale
-    simplex = triangulation.find_simplex(points)
-    transform = triangulation.transform[simplex]
+    with one_blas_thread():
+        triangulation = Delaunay(np.concatenate([vertices, *rims]))
+        simplex = triangulation.find_simplex(points)
+        transform = triangulation.transform[simplex]
     two = np.einsum("nij,nj->ni", transform[:, :2], points - transform[:, 2])
     weights = np.clip(np.column_stack([two, 1 - two.sum(axis=1)]), 0, 1)
     weights /= weights.sum(axis=1, keepdims=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardiactwins.compute.files import write_json_atomic
+from cardiactwins.compute.threads import one_blas_thread
 from cardiactwins.infarct.draws import PopulationDraws
 from cardiactwins.infarct.loss import PopulationLoss
 from cardiactwins.infarct.model import InfarctModel
@@ -58,10 +59,8 @@ class Evaluator:
         self._replay = iter(self._read_checkpoint())
 
     def __enter__(self) -> Evaluator:
-        from threadpoolctl import threadpool_limits
-
         self._stack = ExitStack()
-        self._stack.enter_context(threadpool_limits(1, "blas"))
+        self._stack.enter_context(one_blas_thread())
         self._pool = self._stack.enter_context(ThreadPoolExecutor(self._workers))
         return self
 
