@@ -1,18 +1,20 @@
 """The command line: `cardiactwins COMMAND`.
 
-Exit codes: 0 done; 1 the run or some of its cases failed; 2 wrong usage or input. Results go to standard
-output (with `--json`, one JSON summary as its last line), all else to standard error. Heavy packages load in
-commands.
+Exit codes: 0 done; 1 the run or some of its cases failed, or Ctrl+C; 2 wrong usage or input. Results go to
+standard output (with `--json`, one JSON summary as its last line), all else to standard error. Heavy packages
+load in commands.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from cardiactwins import __version__
+from cardiactwins.cli_infarct import infarct
 
 if TYPE_CHECKING:
     from cardiactwins.compute.environment import Environment
@@ -28,6 +30,11 @@ class CommandsWithPlainErrors(TyperGroup):
 
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt as error:
+            typer.secho("Cancelled: no half-written file is left.", err=True, fg="red")
+            raise typer.Exit(1) from error
         except (ValueError, OSError, ImportError, Cancelled) as error:
             if ctx.params.get("debug"):
                 raise
@@ -41,8 +48,10 @@ app = typer.Typer(
     help="Synthetic myocardial infarcts from a population, on MRML nodes, without the 3D Slicer application.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(infarct, name="infarct")
 
 
 def main() -> None:
@@ -79,6 +88,26 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON objec
         typer.echo(json_text({**vars(environment), "scene": scene}))
     else:
         _print_environment(environment, scene)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the results; it must be new or empty.")
+    ] = Path("cardiactwins-demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")] = 2024,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON summary last.")] = False,
+) -> None:
+    """Run the main job on phantoms, without data or network: patients, population, model, new infarcts."""
+    from cardiactwins.cli_progress import progress_bar
+    from cardiactwins.compute.files import json_text
+    from cardiactwins.demo import run_demo
+
+    with progress_bar("demo") as progress:
+        result = run_demo(out, seed=seed, progress=progress)
+    typer.echo(f"Open {result.directory / 'report.html'}")
+    if json:
+        typer.echo(json_text({"directory": result.directory, **result.results}))
 
 
 def _scene() -> str:

@@ -1,0 +1,307 @@
+"""What InfarctSynth does, on nodes and files, with or without the application: its console interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.infarct.alignment import align_population, start_zone
+from cardiactwins.infarct.archive import PersonalizedModel
+from cardiactwins.infarct.attributes import lesion_attributes
+from cardiactwins.infarct.embedding import LatentSpace
+from cardiactwins.infarct.individual import IndividualFits, fit_individuals
+from cardiactwins.infarct.model import InfarctModel
+from cardiactwins.infarct.models import make_model
+from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
+from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
+from cardiactwins.mrml.cases import patient_from_segmentation
+from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.lesions import new_heart_segmentation
+from cardiactwins.mrml.painting import generated_hearts
+from cardiactwins.mrml.plots import new_plot
+from cardiactwins.mrml.population import (
+    cases_from_folder,
+    cases_from_hierarchy,
+    cases_from_nodes,
+    cases_from_sequence,
+)
+from cardiactwins.mrml.tables import new_table
+from cardiactwins.mrml.volumes import new_volume
+
+__all__ = ["InfarctSynthLogic"]
+
+GENERATED_OUTPUTS = ("segmentations", "sequence")
+
+
+class InfarctSynthLogic:
+    """Align a population, personalize a model to it, and generate infarcts: the console interface.
+
+    Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
+    the application and on slicer-core. A method adds nothing to the scene before it has its whole result.
+
+        logic = InfarctSynthLogic()
+        population = logic.alignPopulation("folder/of/segmentations")
+        personalized = logic.personalize(population, "elliptical")
+        nodes = logic.generate(personalized, 10, seed=1)
+    """
+
+    def __init__(self) -> None:
+        start()
+
+    def readCases(
+        self,
+        source: Any,
+        *,
+        roles: Mapping[str, str] | None = None,
+        insertionPoints: Any = None,
+        territories: Mapping[str, str] | None = None,
+        labels: Mapping[int, str] | None = None,
+        progress: Progress = silent,
+    ) -> tuple[list[InfarctCase], list[ExcludedCase]]:
+        """Cases of a source, and those that cannot be read with the reason.
+
+        source: a list of segmentation nodes, a subject hierarchy item id, a sequence node of segmentations,
+        or a folder on disk. roles, insertionPoints, territories, labels: see `cases_from_nodes`,
+        `cases_from_folder`.
+        """
+        common = (roles, insertionPoints, territories, progress)
+        if isinstance(source, str | Path):
+            return cases_from_folder(source, labels, *common)
+        if isinstance(source, int):
+            return cases_from_hierarchy(source, *common)
+        if hasattr(source, "IsA"):
+            if source.IsA("vtkMRMLSequenceNode"):
+                return cases_from_sequence(source, *common)
+            source = [source]
+        return cases_from_nodes(list(source), *common)
+
+    def alignPopulation(
+        self,
+        source: Any,
+        *,
+        slices: int = 1,
+        rotate: bool = True,
+        clip: bool = False,
+        progress: Progress = silent,
+        **reading: Any,
+    ) -> InfarctPopulation:
+        """The infarcts of many patients on one reference anatomy.
+
+        source and reading: see `readCases`. slices: 1 for the mid-level slice, 11 or 21 for the whole
+        ventricle. rotate: bring each coronary territory onto the LAD's. clip: drop infarct outside of the
+        myocardium instead of the case. Cases left out are listed in `excluded` with the reason. ValueError
+        when fewer than 5 cases can be used.
+        """
+        cases, unreadable = self.readCases(source, progress=progress, **reading)
+        if not cases:
+            reasons = "; ".join(f"{case.identifier}: {case.reason}" for case in unreadable[:5])
+            raise ValueError(f"None of {len(unreadable)} cases can be read ({reasons}).")
+        anatomy = ReferenceAnatomy(slices=slices)
+        population = align_population(cases, anatomy, rotate=rotate, clip=clip, progress=progress)
+        return replace(population, excluded=(*unreadable, *population.excluded))
+
+    def makeModel(self, name: str, population: InfarctPopulation) -> InfarctModel:
+        """A model of that name (see `MODELS`) whose lesions start where the population's lie."""
+        return make_model(name, population.anatomy, start_zone(population))
+
+    def personalize(
+        self,
+        population: InfarctPopulation,
+        model: str | InfarctModel = "elliptical",
+        *,
+        loss: str = "KL_full",
+        start: ArrayLike | None = None,
+        settings: PersonalizationSettings | None = None,
+        seed: int = 0,
+        checkpoint: str | Path | None = None,
+        progress: Progress = silent,
+    ) -> PersonalizedModel:
+        """The model with the parameters that make its lesions most like the population's.
+
+        model: a name of `MODELS`, or a model of your own on the population's reference. For the other
+        arguments see `cardiactwins.infarct.personalization.personalize`.
+        """
+        name = model if isinstance(model, str) else model.name
+        if isinstance(model, str):
+            model = self.makeModel(model, population)
+        found = personalize(
+            population,
+            model,
+            loss=loss,
+            start=start,
+            settings=settings,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        return PersonalizedModel(model, name, found)
+
+    def showPersonalization(self, personalized: PersonalizedModel) -> dict[str, Any]:
+        """Nodes of the outcome: tables "parameters" and "history", charts "loss", "spread", "eigenvalues"."""
+        found = personalized.personalization
+        history = found.history
+        names = found.parameter_names
+        units = [parameter.unit for parameter in personalized.model.parameters]
+        parameters = new_table(
+            f"{found.model} {found.loss_kind}: parameters",
+            {"parameter": list(names), "value": found.parameters, "unit": units, "start": found.start},
+        )
+        columns = {
+            "generation": np.arange(1, len(history.loss) + 1),
+            "stage": list(history.stage),
+            "loss": history.loss,
+            "mean loss": history.mean_loss,
+            "condition": history.condition,
+            **{name: history.parameters[:, i] for i, name in enumerate(names)},
+            **{f"spread of {name}": history.spread[:, i] for i, name in enumerate(names)},
+            **{f"eigenvalue {i + 1}": history.eigenvalues[:, i] for i in range(len(names))},
+        }
+        table = new_table(
+            f"{found.model} {found.loss_kind}: history",
+            columns,
+            {name: unit for name, unit in zip(names, units, strict=True) if unit},
+        )
+        charts = {
+            "loss": (["loss", "mean loss"], True),
+            "parameters": (list(names), False),
+            "eigenvalues": ([f"eigenvalue {i + 1}" for i in range(len(names))], True),
+        }
+        return {
+            "parameters table": parameters,
+            "history table": table,
+            **{
+                f"{title} chart": new_plot(
+                    f"{found.model} {found.loss_kind}: {title}",
+                    table,
+                    "generation",
+                    chosen,
+                    log_y=logarithmic,
+                )
+                for title, (chosen, logarithmic) in charts.items()
+            },
+        }
+
+    def fitIndividuals(
+        self, population: InfarctPopulation, *, progress: Progress = silent, **grid: Any
+    ) -> IndividualFits:
+        """The best ellipse of each case of a 2D population; grid: see `fit_individuals`."""
+        return fit_individuals(population, start_zone(population), progress=progress, **grid)
+
+    def showIndividuals(self, fits: IndividualFits) -> Any:
+        """A table node of individual fits, one row a case."""
+        return new_table(
+            "Individual ellipses",
+            {
+                "case": list(fits.identifiers),
+                "centre": fits.centre,
+                "axis 1": fits.axis1,
+                "axis 2": fits.axis2,
+                "Dice": fits.dice,
+            },
+            {"centre": "turns", "axis 1": "pixels", "axis 2": "pixels"},
+        )
+
+    def generate(
+        self,
+        personalized: PersonalizedModel,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        patient: Any = None,
+        roles: Mapping[str, str] | None = None,
+        insertionPoints: Any = None,
+        borderZone: float = 0.0,
+        noReflow: float = 0.0,
+        request: Mapping[str, Any] | None = None,
+        output: str | Path = "segmentations",
+        name: str = "Infarct",
+        progress: Progress = silent,
+    ) -> Any:
+        """New infarcts of a personalized model as segmentations, on the reference or in a patient's wall.
+
+        patient: a segmentation node with cavity and myocardium (a lesion of its own is left aside), or None
+        for the reference. borderZone: width of the border zone around the infarct in mm of the patient
+        (pixels of the reference); noReflow: share of the infarct that is no-reflow; 0: none. request: lesions
+        on request, see `lesions_on_request` (territory, size, transmurality, ...). output: "segmentations" -
+        returns a list of segmentation nodes, "sequence" - a sequence node, or a new folder - writes .seg.nrrd
+        files and a manifest there and returns the folder. ValueError when count is not positive or the
+        patient cannot be used.
+        """
+        if count < 1:
+            raise ValueError(f"At least one infarct must be asked for; found {count}.")
+        case = None
+        if patient is not None:
+            case = patient_from_segmentation(patient, roles, insertionPoints)
+        hearts = generated_hearts(
+            personalized,
+            count,
+            np.random.default_rng(seed),
+            case=case,
+            border_zone=borderZone,
+            no_reflow=noReflow,
+            request=request,
+            name=name,
+            progress=progress,
+        )
+        if isinstance(output, Path) or output not in GENERATED_OUTPUTS:
+            description = {
+                "model": personalized.name,
+                "parameters": personalized.personalization.summary()["parameters"],
+                "seed": seed,
+                "patient": None if patient is None else patient.GetName(),
+                "request": request,
+            }
+            return write_cohort(output, hearts, description, progress)
+        if output == "sequence":
+            return new_cohort_sequence(name, hearts, progress)
+        return [new_heart_segmentation(heart) for heart in hearts]
+
+    def modes(
+        self,
+        population: InfarctPopulation | Any,
+        *,
+        dimensions: int = 3,
+        deviations: Sequence[float] = (-2, -1, 0, 1, 2),
+        name: str = "Modes",
+    ) -> tuple[LatentSpace, list[Any]]:
+        """The latent space of a population and its modes of variation as volume nodes on the reference.
+
+        One volume a mode and deviation, values 0 (healthy) to 1 (infarct) in the myocardium, -1 elsewhere.
+        """
+        space = LatentSpace.fit(population.lesions)
+        patterns = space.modes(min(dimensions, space.dimensions), deviations)
+        anatomy = population.anatomy
+        nodes = [
+            new_volume(
+                f"{name}: mode {mode + 1}, {deviation:+g} std",
+                anatomy.to_image(patterns[mode, step], -1.0),
+                anatomy.geometry,
+                color="Viridis",
+                value_range=(0.0, 1.0),
+            )
+            for mode in range(len(patterns))
+            for step, deviation in enumerate(deviations)
+        ]
+        return space, nodes
+
+    def showPopulation(self, population: InfarctPopulation) -> Any:
+        """A table node of a population: status and reason of every case, attributes of those used."""
+        attributes = lesion_attributes(population.lesions, population.anatomy, population.no_reflow)
+        left_out = len(population.excluded)
+        columns: dict[str, list] = {
+            "case": [*population.identifiers, *(case.identifier for case in population.excluded)],
+            "status": ["used"] * len(population) + ["left out"] * left_out,
+            "reason": [""] * len(population) + [case.reason for case in population.excluded],
+            "territory": [*(territory or "" for territory in population.territories), *[""] * left_out],
+        }
+        for attribute, values in attributes.items():
+            columns[attribute] = [*values, *[float("nan")] * left_out]
+        return new_table("Infarct population", columns)
