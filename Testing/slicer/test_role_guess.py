@@ -8,15 +8,16 @@ from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import add_segment, new_segmentation
 
 NAMES = {
-    "cavity": "LV; LVC; LV_bp; LV blood pool; LVEndo; Endocardium; heart_ventricle_left; left ventricle; VG; "
-    "cavité VG; linker Ventrikel; Blut",
-    "myocardium": "LVMyo; LV_Myo; lv-myocardium; myocardium; heart_myocardium; LV wall; LVM; myocarde; paroi VG; "
-    "healthy myocardium; left ventricle myocardium; Myokard; Herzmuskel; LV epicardium",
-    "infarct": "Infarct; infarcted myocardium; scar; LV_scar; scar core; LGE; MI; fibrosis; late enhancement; "
-    "infarctus; cicatrice; Infarkt; Infarktnarbe; Myokardinfarkt; Narbe; Segment_2_infarct",
-    "no_reflow": "MVO; no-reflow; NoReflow; no_reflow; microvascular obstruction; PMO; MVO in infarct; "
-    "obstruction microvasculaire; mikrovaskuläre Obstruktion",
-    "border_zone": "border zone; BorderZone; BZ; grey zone; gray_zone; peri-infarct zone; zone grise; Randzone",
+    "cavity": "LV; LVC; LV_bp; LV blood pool; LVEndo; Endocardium; heart_ventricle_left; left ventricle; "
+    "VG; cavité VG; linker Ventrikel; Blut",
+    "myocardium": "LVMyo; LV_Myo; lv-myocardium; myocardium; heart_myocardium; LV wall; LVM; myocarde; "
+    "paroi VG; healthy myocardium; left ventricle myocardium; Myokard; Herzmuskel; LV epicardium",
+    "infarct": "Infarct; infarcted myocardium; scar; LV_scar; scar core; LGE; MI; fibrosis; "
+    "late enhancement; infarctus; cicatrice; Infarkt; Infarktnarbe; Myokardinfarkt; Narbe; Segment_2_infarct",
+    "no_reflow": "MVO; no-reflow; NoReflow; no_reflow; microvascular obstruction; PMO; "
+    "MVO in infarct; obstruction microvasculaire; mikrovaskuläre Obstruktion",
+    "border_zone": "border zone; BorderZone; BZ; grey zone; gray_zone; peri-infarct zone; "
+    "zone grise; Randzone",
     "right_ventricle": "RV; RV cavity; RVBP; right ventricle; heart_ventricle_right; VD; ventricule droit; "
     "rechter Ventrikel",
 }

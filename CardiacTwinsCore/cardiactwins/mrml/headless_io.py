@@ -123,7 +123,7 @@ class HeadlessIOManager:
         )
         match filetype:
             case "VolumeFile":
-                return logic.AddArchetypeVolume(filename, name, _volume_options(properties), None, messages)
+                return logic.AddArchetypeVolume(filename, name, _volume_options(properties), None)
             case "SegmentationFile":
                 opacities = bool(properties.get("autoOpacities", True))
                 return logic.LoadSegmentationFromFile(filename, opacities, name, None, messages)

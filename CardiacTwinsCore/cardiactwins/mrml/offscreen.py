@@ -97,8 +97,8 @@ class OffscreenView:
 def offscreen_view(kind: str, size: tuple[int, int]) -> Iterator[OffscreenView]:
     """A view of the scene, "3D" or "slice", of `size` (width, height) pixels, for the length of the block.
 
-    The scene is left as it was. Raises RenderingUnavailable where nothing can be drawn. Processes must not be forked
-    after this (use spawn): OpenGL hangs in the child.
+    The scene is left as it was. Raises RenderingUnavailable where nothing can be drawn. Processes must not be
+    forked after this (use spawn): OpenGL hangs in the child.
     """
     problem = rendering_problem()
     if problem:

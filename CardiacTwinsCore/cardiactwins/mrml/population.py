@@ -134,7 +134,8 @@ def cases_from_folder(
     ]
     if not files:
         raise ValueError(
-            f"The folder {path} holds no segmentations (.seg.nrrd or label maps: {', '.join(LABEL_MAP_ENDINGS)})."
+            f"The folder {path} holds no segmentations (.seg.nrrd) and no label maps "
+            f"({', '.join(LABEL_MAP_ENDINGS)})."
         )
     readers = [
         (name, _reader_of_file(file, name, labels, roles, insertion_points, territories))

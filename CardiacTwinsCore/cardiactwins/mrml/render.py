@@ -36,7 +36,8 @@ def picture_3d(
     size: tuple[int, int] = (700, 600),
     view_from: ArrayLike = LEFT_ANTERIOR,
 ) -> Path:
-    """Draw segmentation, model and point nodes as surfaces into a PNG file; nothing else of the scene is shown.
+    """Draw segmentation, model and point nodes as surfaces into a PNG file; nothing else of the scene is
+    shown.
 
     size: (width, height) in pixels. view_from: direction in RAS in which the camera stands. Returns the path.
     Raises RenderingUnavailable where nothing can be drawn, ValueError when the nodes have no extent.
@@ -66,10 +67,11 @@ def picture_slices(
 ) -> Path:
     """Draw slices of volume and segmentation nodes into one PNG file, tile by tile, from the first slice on.
 
-    The first volume node is the background, the segmentations lie over it; the grid is that of the first volume, else
-    of the first segmentation. slices: numbers of the slices k (default: up to eight, evenly over the segments). size:
-    (width, height) of a tile in pixels. Slices are shown as they are stored: columns to the right, rows down.
-    Raises RenderingUnavailable where nothing can be drawn, ValueError when there is nothing to draw.
+    The first volume node is the background, the segmentations lie over it; the grid is that of the first
+    volume, else of the first segmentation. slices: numbers of the slices k (default: up to eight, evenly over
+    the segments). size: (width, height) of a tile in pixels. Slices are shown as they are stored: columns to
+    the right, rows down. Raises RenderingUnavailable where nothing can be drawn, ValueError when there is
+    nothing to draw.
     """
     volumes = [node for node in nodes if node.IsA("vtkMRMLVolumeNode")]
     segmentations = [node for node in nodes if node.IsA("vtkMRMLSegmentationNode")]
