@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +11,15 @@ from cardiactwins.compute.progress import Progress
 
 __all__ = ["progress_bar"]
 
+SECONDS_BETWEEN_LINES = 30.0
+
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """A bar on standard error for the length of the block; Ctrl+C stops the run there.
 
-    Where standard error is no terminal (a log, a pipe), each new message becomes a line instead.
+    Where standard error is no terminal (a log, a pipe), short runs are quiet and long ones print a line every
+    half minute.
     """
     from rich.console import Console
     from rich.progress import (
@@ -29,7 +33,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
 
     console = Console(stderr=True, markup=False, highlight=False)
     if not console.is_terminal:
-        yield _line_by_line(console, title)
+        yield _now_and_then(console, title)
         return
     columns = (
         TextColumn(title, markup=False),
@@ -48,13 +52,14 @@ def progress_bar(title: str) -> Iterator[Progress]:
         yield show
 
 
-def _line_by_line(console: Any, title: str) -> Progress:
-    last = ""
+def _now_and_then(console: Any, title: str) -> Progress:
+    printed = time.monotonic()
 
     def show(step: int, total: int, message: str = "", values: Mapping[str, Any] | None = None) -> None:
-        nonlocal last
-        if message and message != last:
+        nonlocal printed
+        now = time.monotonic()
+        if message and now - printed >= SECONDS_BETWEEN_LINES:
             console.print(f"{title} {step}/{total}: {message}", soft_wrap=True)
-            last = message
+            printed = now
 
     return show

@@ -1,14 +1,17 @@
 from cardiactwins.cli_progress import progress_bar
 
 
-def test_without_a_terminal_each_new_message_becomes_a_line(capsys):
+def test_without_a_terminal_a_long_run_prints_a_line_every_half_minute(capsys, monkeypatch):
+    clock = iter([0, 10, 29, 30, 59, 61])
+    monkeypatch.setattr("cardiactwins.cli_progress.time.monotonic", lambda: next(clock))
     with progress_bar("personalize") as progress:
-        progress(0, 34, "generation 1")
-        progress(0, 34, "generation 1")
-        progress(1, 34)
-        progress(2, 34, "loss 0.1", {"loss": 0.1})
+        progress(1, 34, "after 10 s")
+        progress(2, 34, "after 29 s")
+        progress(3, 34, "after 30 s", {"loss": 0.1})
+        progress(4, 34, "after 59 s")
+        progress(5, 34, "after 61 s")
     captured = capsys.readouterr()
-    assert captured.err.splitlines() == ["personalize 0/34: generation 1", "personalize 2/34: loss 0.1"]
+    assert captured.err.splitlines() == ["personalize 3/34: after 30 s", "personalize 5/34: after 61 s"]
     assert captured.out == ""
 
 

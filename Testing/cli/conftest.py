@@ -1,0 +1,101 @@
+"""What the tests of `cardiactwins infarct` share: small patients, a small population, a small model."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.cli import app
+from cardiactwins.infarct.archive import save_population
+from cardiactwins.infarct.elliptical import EllipticalModel
+from cardiactwins.infarct.phantom_cases import phantom_cases
+from cardiactwins.infarct.population import InfarctPopulation
+from cardiactwins.mrml.cohorts import write_cohort
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.lesions import heart_of_case
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command gave back."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self):
+        """The JSON summary, which is the last line of standard output."""
+        return json.loads(self.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def infarct():
+    """Runs `cardiactwins infarct ARGUMENTS` in this process."""
+
+    def run(*arguments):
+        result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["infarct", *map(str, arguments)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def patients():
+    """Six phantom patients."""
+    return phantom_cases(6, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="session")
+def patient_folder(patients, tmp_path_factory):
+    """The patients as a folder of .seg.nrrd files."""
+    start()
+    return write_cohort(tmp_path_factory.mktemp("cohort") / "patients", [heart_of_case(c) for c in patients])
+
+
+@pytest.fixture(scope="session")
+def small_reference():
+    return ReferenceAnatomy(size=32, endocardial_radius=8.0, epicardial_radius=13.0)
+
+
+@pytest.fixture(scope="session")
+def population_file(small_reference, tmp_path_factory):
+    """Twelve draws of an elliptical model on a small reference, as a population file."""
+    lesions = EllipticalModel(small_reference).sample((8, 3, 4, 2), 12, np.random.default_rng(3))
+    population = InfarctPopulation(small_reference, lesions, tuple(f"case {n}" for n in range(12)))
+    return save_population(population, tmp_path_factory.mktemp("population") / "population.npz")
+
+
+QUICK = ("--preset", "paper", "--set", "generations=2,lesions=20,candidates=4,parents=2")
+
+
+@pytest.fixture(scope="session")
+def model_file(infarct, population_file, tmp_path_factory):
+    """A model personalized to that population, in two generations."""
+    path = tmp_path_factory.mktemp("model") / "model.json"
+    assert infarct("personalize", population_file, *QUICK, "--out", path).exit_code == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Options of a personalization that takes a moment."""
+    return QUICK
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Reads the rows of a CSV file as dicts."""
+    return rows_of
