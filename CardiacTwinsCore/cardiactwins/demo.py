@@ -51,7 +51,7 @@ SEED = 2024
 STEPS = 10
 PHANTOM_NOTE = (
     "Phantom patients are made on the spot: random adult left ventricles in oblique image grids, each with an "
-    "infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand in for "
+    "infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand for "
     "segmented late-enhancement images."
 )
 PATIENT_NOTE = (
