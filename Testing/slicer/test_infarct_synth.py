@@ -15,7 +15,7 @@ from cardiactwins.mrml.infarct_synth import InfarctSynthLogic
 from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, new_segmentation, segment_array
 from cardiactwins.mrml.tables import columns_of_table
-from cardiactwins.mrml.volumes import volume_array
+from cardiactwins.mrml.volumes import new_volume, volume_array
 
 QUICK = PersonalizationSettings(lesions=30, generations=3, scouts=8, searches=2, polish_generations=0)
 
@@ -197,3 +197,28 @@ def test_a_model_that_draws_nothing_is_refused(logic, personalized):
 
     with pytest.raises(ValueError, match="too small"):
         logic.generate(replace(personalized, model=Empty()), 2)
+
+
+def test_attributes_are_measured_on_the_patients_own_grids(population, cases):
+    volumes = dict(zip(population.identifiers, population.attributes["infarct_ml"], strict=True))
+    for case in cases:
+        if case.identifier in volumes:
+            expected = case.infarct.sum() * np.prod(case.geometry.spacing) / 1000
+            assert volumes[case.identifier] == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_infarct_is_found_in_a_late_enhancement_volume(logic, cases):
+    case = cases[1]
+    rng = np.random.default_rng(0)
+    image = np.where(case.myocardium, 40.0, 150.0) + np.where(case.infarct, 260.0, 0.0)
+    volume = new_volume("LGE", image + rng.normal(0, 8, image.shape), case.geometry)
+    masks = {"cavity": case.cavity, "myocardium": case.myocardium}
+    node = new_segmentation("Patient", case.geometry, masks)
+    found = segment_array(logic.infarctFromLGE(volume, node), "Infarct")
+    overlap = 2 * (found & case.infarct).sum() / (found.sum() + case.infarct.sum())
+    assert overlap > 0.95
+    with pytest.raises(ValueError, match="n-SD"):
+        logic.infarctFromLGE(volume, node, method="otsu")
+    bare = new_segmentation("Bare", case.geometry, {"cavity": case.cavity})
+    with pytest.raises(ValueError, match="no myocardium"):
+        logic.infarctFromLGE(volume, bare)

@@ -14,8 +14,9 @@ from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.infarct.alignment import align_population, start_zone
 from cardiactwins.infarct.archive import PersonalizedModel
-from cardiactwins.infarct.attributes import lesion_attributes
+from cardiactwins.infarct.attributes import attribute_columns, case_attributes, lesion_attributes
 from cardiactwins.infarct.embedding import LatentSpace
+from cardiactwins.infarct.enhancement import fwhm_infarct, n_sd_infarct
 from cardiactwins.infarct.individual import IndividualFits, fit_individuals
 from cardiactwins.infarct.model import InfarctModel
 from cardiactwins.infarct.models import make_model
@@ -33,8 +34,11 @@ from cardiactwins.mrml.population import (
     cases_from_nodes,
     cases_from_sequence,
 )
+from cardiactwins.mrml.role_guess import guess_roles
+from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
+from cardiactwins.mrml.segmentations import add_segment, segment_array
 from cardiactwins.mrml.tables import new_table
-from cardiactwins.mrml.volumes import new_volume
+from cardiactwins.mrml.volumes import new_volume, volume_array
 
 __all__ = ["InfarctSynthLogic"]
 
@@ -83,6 +87,46 @@ class InfarctSynthLogic:
             source = [source]
         return cases_from_nodes(list(source), *common)
 
+    def infarctFromLGE(
+        self,
+        volume: Any,
+        segmentation: Any,
+        *,
+        method: str = "FWHM",
+        remote: str | None = None,
+        roles: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Add the infarct that a late-enhancement volume shows in the segmented myocardium; returns the node.
+
+        method: "FWHM" or "n-SD"; options: see `fwhm_infarct`, `n_sd_infarct`. remote: name or id of a segment
+        painted in healthy wall; None: found automatically. Adds segments "Infarct" and, where there is any,
+        "No-reflow" on the grid of the volume. ValueError when the myocardium is missing or not on the image,
+        or nothing enhances.
+        """
+        methods = {"FWHM": fwhm_infarct, "n-SD": n_sd_infarct}
+        if method not in methods:
+            raise ValueError(f"A method is one of {', '.join(methods)}; found {method!r}.")
+        image, geometry = volume_array(volume)
+        found = guess_roles(segmentation, roles)
+        if "myocardium" not in found:
+            raise ValueError(
+                f"'{segmentation.GetName()}' has no myocardium. Segment the left-ventricular wall, or say "
+                "which segment it is with roles={'myocardium': ...}."
+            )
+        masks = {role: segment_array(segmentation, found[role], geometry) for role in found}
+        painted = None if remote is None else segment_array(segmentation, remote, geometry)
+        enhanced = methods[method](
+            image, masks["myocardium"], remote=painted, cavity=masks.get("cavity"), **options
+        )
+        if not enhanced.infarct.any():
+            raise ValueError(f"No infarct was found in '{volume.GetName()}' by {method}.")
+        for key, mask in (("infarct", enhanced.infarct), ("no_reflow", enhanced.no_reflow)):
+            if mask.any():
+                role = SEGMENT_ROLES[key]
+                add_segment(segmentation, role.name, mask, geometry, role.color, role.terminology, key)
+        return segmentation
+
     def alignPopulation(
         self,
         source: Any,
@@ -90,6 +134,7 @@ class InfarctSynthLogic:
         slices: int = 1,
         rotate: bool = True,
         clip: bool = False,
+        realSpacing: bool = True,
         progress: Progress = silent,
         **reading: Any,
     ) -> InfarctPopulation:
@@ -97,8 +142,9 @@ class InfarctSynthLogic:
 
         source and reading: see `readCases`. slices: 1 for the mid-level slice, 11 or 21 for the whole
         ventricle. rotate: bring each coronary territory onto the LAD's. clip: drop infarct outside of the
-        myocardium instead of the case. Cases left out are listed in `excluded` with the reason. ValueError
-        when fewer than 5 cases can be used.
+        myocardium instead of the case. realSpacing: voxel sizes are the patients', so that `attributes` holds
+        ml and grams beside voxels. Cases left out are listed in `excluded` with the reason. ValueError when
+        fewer than 5 cases can be used.
         """
         cases, unreadable = self.readCases(source, progress=progress, **reading)
         if not cases:
@@ -106,7 +152,16 @@ class InfarctSynthLogic:
             raise ValueError(f"None of {len(unreadable)} cases can be read ({reasons}).")
         anatomy = ReferenceAnatomy(slices=slices)
         population = align_population(cases, anatomy, rotate=rotate, clip=clip, progress=progress)
-        return replace(population, excluded=(*unreadable, *population.excluded))
+        by_name = {case.identifier: case for case in cases}
+        measured = [
+            case_attributes(by_name[identifier], real_spacing=realSpacing)
+            for identifier in population.identifiers
+        ]
+        return replace(
+            population,
+            excluded=(*unreadable, *population.excluded),
+            attributes=attribute_columns(measured),
+        )
 
     def makeModel(self, name: str, population: InfarctPopulation) -> InfarctModel:
         """A model of that name (see `MODELS`) whose lesions start where the population's lie."""
@@ -294,7 +349,8 @@ class InfarctSynthLogic:
 
     def showPopulation(self, population: InfarctPopulation) -> Any:
         """A table node of a population: status and reason of every case, attributes of those used."""
-        attributes = lesion_attributes(population.lesions, population.anatomy, population.no_reflow)
+        on_reference = lesion_attributes(population.lesions, population.anatomy, population.no_reflow)
+        attributes = {**on_reference, **population.attributes}
         left_out = len(population.excluded)
         columns: dict[str, list] = {
             "case": [*population.identifiers, *(case.identifier for case in population.excluded)],
