@@ -13,6 +13,7 @@ from vtkmodules.vtkFiltersSources import vtkSphereSource
 from cardiactwins.mrml import headless
 from cardiactwins.mrml.geometry import matrix_to_vtk
 from cardiactwins.mrml.markups import new_markups, points_of_markups
+from cardiactwins.mrml.segment_roles import SEGMENT_ROLES, TERMINOLOGY_NAME
 from cardiactwins.mrml.segmentations import new_segmentation, segment_names
 from cardiactwins.mrml.tables import columns_of_table, new_table
 from cardiactwins.mrml.volumes import new_volume
@@ -135,21 +136,27 @@ def test_a_scene_file_brings_back_its_nodes_and_its_folders_once(scene, oblique_
     assert hierarchy.GetItemName(hierarchy.GetItemParent(item)) == "patients"
 
 
-def test_a_scene_file_finds_its_perceptual_colours_in_a_fresh_process(oblique_grid, masks, tmp_path):
+def test_a_scene_file_finds_its_perceptual_colours_where_none_were_made_yet(
+    scene, oblique_grid, masks, tmp_path
+):
     new_volume("pattern", masks["infarct"], oblique_grid, "Inferno")
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    ended = run_python(
-        """
-        import sys
-        from cardiactwins.mrml.headless import start
-        start()
-        import slicer.util
-        slicer.util.loadScene(sys.argv[1])
-        print(slicer.util.getNode("pattern").GetDisplayNode().GetColorNode().GetName())
-        """,
-        tmp_path / "scene.mrb",
-    )
-    assert ended.stdout.endswith("Inferno\n")
+    scene.RemoveNode(scene.GetNodeByID("vtkMRMLColorTableNodeFileInferno.txt"))
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    colors = slicer.util.getNode("pattern").GetDisplayNode().GetColorNode()
+    assert colors.GetName() == "Inferno"
+    color = np.zeros(4)
+    assert colors.GetColor(255, color)
+    np.testing.assert_allclose(color[:3], (0.988, 1.0, 0.645), atol=0.01)
+
+
+def test_a_damaged_segmentation_is_an_error_and_not_the_end_of_the_process(oblique_grid, masks, tmp_path):
+    path = tmp_path / "heart.seg.nrrd"
+    assert slicer.util.saveNode(new_segmentation("heart", oblique_grid, masks), str(path))
+    path.write_bytes(path.read_bytes()[:-60])
+    for load in (slicer.util.loadSegmentation, slicer.util.loadVolume):
+        with pytest.raises(RuntimeError, match=r"heart.seg.nrrd is damaged"):
+            load(str(path))
 
 
 def test_a_scene_can_be_added_to_what_is_there(scene, tmp_path):
@@ -207,15 +214,15 @@ def test_a_file_that_cannot_be_loaded_is_an_error_that_names_it(name, tmp_path):
 
 def test_the_standard_terminology_is_known_to_the_logic(host):
     logic = slicer.modules.terminologies.logic()
-    entry = slicer.vtkSlicerTerminologyEntry()
-    from cardiactwins.mrml.segment_roles import SEGMENT_ROLES, TERMINOLOGY_NAME
-
     assert logic.IsTerminologyContextLoaded(TERMINOLOGY_NAME)
-    assert logic.DeserializeTerminologyEntry(SEGMENT_ROLES["no_reflow"].terminology, entry)
-    assert entry.GetTypeObject().GetCodeMeaning() == "Microvascular obstruction"
-    assert entry.GetCategoryObject().GetCodeValue() == "49755003"
-    assert (
-        entry.GetAnatomicRegionObject().GetCodeValue() == "49848007"
-        if hasattr(entry, "GetAnatomicRegionObject")
-        else entry.GetRegionObject().GetCodeValue() == "49848007"
-    )
+    for role in SEGMENT_ROLES.values():
+        entry = slicer.vtkSlicerTerminologyEntry()
+        assert logic.DeserializeTerminologyEntry(role.terminology, entry)
+        assert entry.GetTypeObject().GetCodeMeaning() == role.type.meaning
+        assert entry.GetCategoryObject().GetCodeValue() == role.category.value
+        assert logic.SerializeTerminologyEntry(entry) == role.terminology
+        listed = slicer.vtkSlicerTerminologyEntry()
+        assert logic.FindTypeInTerminologyBy3dSlicerLabel(TERMINOLOGY_NAME, role.name, listed)
+        assert listed.GetTypeObject().GetCodeValue() == role.type.value
+        color = np.array(listed.GetTypeObject().GetRecommendedDisplayRGBValue()) / 255
+        assert color == pytest.approx(role.color, abs=0.003)

@@ -8,6 +8,7 @@ from typing import Any
 
 from vtkmodules.vtkCommonCore import vtkCommand
 
+from cardiactwins.mrml.file_checks import check_image_file
 from cardiactwins.mrml.headless_colors import add_perceptual_maps
 from cardiactwins.mrml.installation import slicer
 
@@ -70,6 +71,12 @@ class HeadlessIOManager:
             return False
         if filetype == "SceneFile":
             return self._load_scene(filename, properties, messages)
+        if filetype in ("SegmentationFile", "VolumeFile"):
+            try:
+                check_image_file(filename)
+            except ValueError as error:
+                _report(messages, str(error))
+                return False
         node = self._load_node(filetype, filename, properties, messages)
         if node is None:
             return False
