@@ -175,3 +175,28 @@ class InfarctSynthTest(ScriptedLoadableModuleTest):
         result = personalize(population, model, start=start, settings=settings, seed=7)
         at_start = PopulationLoss(reference, lesions)(model.sample(start, 40, rng))
         self.assertLess(result.loss, at_start / 2)
+
+    def test_infarctsGoFromNodesToNodes(self):
+        """Segmentation nodes become a population, a model, and new infarcts in a patient's own wall."""
+        import numpy as np
+        from InfarctSynth import InfarctSynthLogic
+
+        from cardiactwins.infarct.personalization import PersonalizationSettings
+        from cardiactwins.infarct.phantom_cases import phantom_cases
+        from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+        from cardiactwins.mrml.segmentations import segment_array
+
+        cases = phantom_cases(8, np.random.default_rng(7))
+        nodes = [new_heart_segmentation(heart_of_case(case)) for case in cases]
+        logic = InfarctSynthLogic()
+        population = logic.alignPopulation(nodes, slices=11)
+        self.assertGreaterEqual(len(population), 6)
+        settings = PersonalizationSettings(
+            lesions=20, generations=2, searches=1, scouts=0, polish_generations=0
+        )
+        personalized = logic.personalize(population, "elliptical", settings=settings)
+        painted = logic.generate(personalized, 2, patient=nodes[0], seed=1)
+        for node in painted:
+            infarct = segment_array(node, "Infarct")
+            self.assertTrue(infarct.any())
+            self.assertFalse((infarct & ~cases[0].myocardium).any())
