@@ -49,8 +49,9 @@ class StartZone:
         voxels = np.flatnonzero(inside)
         if voxels.size == 0:
             raise ValueError(
-                f"No myocardial voxel lies in the start zone around circumferential {self.circumferential:.3f}"
-                f", longitudinal {self.longitudinal:.2f}. Widen the tolerances or use a finer reference."
+                "No myocardial voxel lies in the start zone around circumferential "
+                f"{self.circumferential:.3f}, longitudinal {self.longitudinal:.2f}. "
+                "Widen the tolerances or use a finer reference."
             )
         return voxels[np.argsort(turn[voxels], kind="stable")]
 
@@ -86,7 +87,7 @@ def checked_parameters(model: InfarctModel, values: ArrayLike) -> NDArray[np.flo
             column = values[..., index] = np.round(column)
         if not np.isfinite(column).all() or column.min() < parameter.lower or column.max() > parameter.upper:
             raise ValueError(
-                f"{model.name}: '{parameter.name}' must lie in [{parameter.lower:g}, {parameter.upper:g}] "
-                f"{parameter.unit}; found {np.array2string(column, precision=4)}."
+                f"{model.name}: '{parameter.name}' must lie in [{parameter.lower:g}, {parameter.upper:g}]"
+                f"{' ' + parameter.unit if parameter.unit else ''}; found {np.array2string(column, precision=4)}."
             )
     return values
