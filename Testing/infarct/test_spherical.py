@@ -149,7 +149,7 @@ def test_a_chain_stays_in_one_piece():
 def test_the_number_of_spheres_is_limited_as_the_model_says():
     model = IterativeSphericalModel(PAPER, most_spheres=3)
     assert [parameter.default for parameter in model.parameters] == [3, 35]
-    with pytest.raises(ValueError, match=r"'spheres' must lie in \[1, 3\]"):
+    with pytest.raises(ValueError, match=r"'spheres' must lie in \[1, 3\]; found 4"):
         model.sample([4, 9], 2, np.random.default_rng(0))
     with pytest.raises(ValueError, match="2 or more; found 1"):
         IterativeSphericalModel(PAPER, most_spheres=1)

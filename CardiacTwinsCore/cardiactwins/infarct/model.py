@@ -86,8 +86,7 @@ def checked_parameters(model: InfarctModel, values: ArrayLike) -> NDArray[np.flo
         if parameter.integer:
             column = values[..., index] = np.round(column)
         if not np.isfinite(column).all() or column.min() < parameter.lower or column.max() > parameter.upper:
-            raise ValueError(
-                f"{model.name}: '{parameter.name}' must lie in [{parameter.lower:g}, {parameter.upper:g}]"
-                f"{' ' + parameter.unit if parameter.unit else ''}; found {np.array2string(column, precision=4)}."
-            )
+            bounds = f"[{parameter.lower:g}, {parameter.upper:g}] {parameter.unit}".rstrip()
+            found = np.array2string(column, precision=4)
+            raise ValueError(f"{model.name}: '{parameter.name}' must lie in {bounds}; found {found}.")
     return values
