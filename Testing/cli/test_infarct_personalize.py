@@ -8,8 +8,10 @@ import time
 import numpy as np
 import pytest
 
+from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.infarct.alignment import start_zone
 from cardiactwins.infarct.archive import load_model, load_population, save_population
-from cardiactwins.infarct.individual import IndividualFits
+from cardiactwins.infarct.individual import fit_individuals
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import InfarctPopulation
 
@@ -130,15 +132,12 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_search(infarct, pop
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C cannot be sent to one process there")
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(infarct, population_file, tmp_path):
-    def command(name, generations):
-        return [
-            *("personalize", str(population_file), "--preset", "paper", "--out", str(tmp_path / name)),
-            *("--set", f"generations={generations},threshold=0,lesions=20", "--seed", "2"),
-        ]
-
-    generations = 40
-    checkpoint = tmp_path / "search.ckpt"
-    arguments = [*command("m.json", generations), "--checkpoint", str(checkpoint)]
+    settings = PersonalizationSettings.paper(generations=60, threshold=0)
+    checkpoint, out = tmp_path / "search.ckpt", tmp_path / "m.json"
+    arguments = [
+        *("personalize", str(population_file), "--preset", "paper", "--set", "generations=60,threshold=0"),
+        *("--seed", "2", "--checkpoint", str(checkpoint), "--out", str(out)),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "cardiactwins", "infarct", *arguments],
         stdout=subprocess.PIPE,
@@ -155,48 +154,33 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(infarct,
     assert stderr.strip().startswith("Cancelled")
     assert [path.name for path in tmp_path.iterdir()] == ["search.ckpt"]
     calls = len(json.loads(checkpoint.read_text())["losses"])
-    assert 0 < calls < generations
+    assert 0 < calls < settings.generations
 
     assert infarct(*arguments).exit_code == 0
-    assert infarct(*command("anew.json", generations)).exit_code == 0
-    resumed, anew = load_model(tmp_path / "m.json"), load_model(tmp_path / "anew.json")
+    resumed = load_model(out)
+    anew = personalize(load_population(population_file), resumed.model, settings=settings, seed=2)
     np.testing.assert_array_equal(resumed.parameters, anew.parameters)
 
 
-def test_fits_find_the_ellipses_that_were_painted(infarct, small_reference, rows, tmp_path):
-    axes = np.linspace(0.5, 80.0, 160)
-    first, second = np.array([7, 9, 13, 17, 23]), np.array([3, 7, 5, 9, 7])
-    painted = IndividualFits(
-        anatomy=small_reference,
-        identifiers=tuple("abcde"),
-        centre=np.zeros(5),
-        axis1=axes[first],
-        axis2=axes[second],
-        dice=np.ones(5),
-        indices=np.zeros((5, 3), dtype=int),
-        centres=np.zeros(1),
-        axes=axes,
-    )
-    population = InfarctPopulation(small_reference, painted.lesions, painted.identifiers)
-    save_population(population, tmp_path / "p.npz")
+def test_fits_are_those_of_the_library_one_row_a_case(infarct, population_file, rows, tmp_path):
+    population = load_population(population_file)
+    expected = fit_individuals(population, start_zone(population), centres=3, spread=0.05)
     out = tmp_path / "fits.csv"
-    outcome = infarct("fit", tmp_path / "p.npz", "--centres", 3, "--spread", 0.25, "--out", out, "--json")
+    outcome = infarct("fit", population_file, "--centres", 3, "--spread", 0.05, "--out", out, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     table = rows(out)
-    assert [row["case"] for row in table] == list("abcde")
-    assert {float(row["dice"]) for row in table} == {1.0}
-    assert (outcome.summary["cases"], outcome.summary["dice_mean"]) == (5, 1.0)
-    assert outcome.summary["axis1_mean"] == pytest.approx(
-        np.mean([float(row["axis1_pixels"]) for row in table])
-    )
+    assert [row["case"] for row in table] == list(population.identifiers)
+    for column in ("axis1", "axis2"):
+        found = [float(row[f"{column}_pixels"]) for row in table]
+        np.testing.assert_array_equal(found, getattr(expected, column))
+    assert outcome.summary["axis1_mean"] == pytest.approx(expected.axis1.mean())
+    assert outcome.summary["dice_mean"] == pytest.approx(expected.dice.mean())
     assert json.loads((tmp_path / "fits.report.json").read_text())["parameters"]["centres"] == 3
 
 
 def test_a_3d_population_has_no_ellipses(infarct, tmp_path):
-    from cardiactwins.anatomy.reference import ReferenceAnatomy
-
     anatomy = ReferenceAnatomy(slices=11)
-    lesions = np.tile(anatomy.radial < 0.5, (5, 1))
+    lesions = np.tile(anatomy.circumferential < 0.3, (5, 1))
     save_population(InfarctPopulation(anatomy, lesions, tuple("abcde")), tmp_path / "p.npz")
     outcome = infarct("fit", tmp_path / "p.npz", "--out", tmp_path / "fits.csv")
     assert outcome.exit_code == 2
