@@ -34,11 +34,12 @@ from cardiactwins.mrml.population import (
     cases_from_nodes,
     cases_from_sequence,
 )
+from cardiactwins.mrml.results import new_history, new_mode_volumes, new_parameter_table
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import add_segment, segment_array
 from cardiactwins.mrml.tables import new_table
-from cardiactwins.mrml.volumes import new_volume, volume_array
+from cardiactwins.mrml.volumes import volume_array
 
 __all__ = ["InfarctSynthLogic"]
 
@@ -200,48 +201,21 @@ class InfarctSynthLogic:
         return PersonalizedModel(model, name, found)
 
     def showPersonalization(self, personalized: PersonalizedModel) -> dict[str, Any]:
-        """Nodes of the outcome: tables "parameters" and "history", charts "loss", "spread", "eigenvalues"."""
+        """Nodes of the outcome by name: tables of parameters and history, and their charts."""
         found = personalized.personalization
-        history = found.history
-        names = found.parameter_names
-        units = [parameter.unit for parameter in personalized.model.parameters]
-        parameters = new_table(
-            f"{found.model} {found.loss_kind}: parameters",
-            {"parameter": list(names), "value": found.parameters, "unit": units, "start": found.start},
-        )
-        columns = {
-            "generation": np.arange(1, len(history.loss) + 1),
-            "stage": list(history.stage),
-            "loss": history.loss,
-            "mean loss": history.mean_loss,
-            "condition": history.condition,
-            **{name: history.parameters[:, i] for i, name in enumerate(names)},
-            **{f"spread of {name}": history.spread[:, i] for i, name in enumerate(names)},
-            **{f"eigenvalue {i + 1}": history.eigenvalues[:, i] for i in range(len(names))},
-        }
-        table = new_table(
-            f"{found.model} {found.loss_kind}: history",
-            columns,
-            {name: unit for name, unit in zip(names, units, strict=True) if unit},
-        )
-        charts = {
-            "loss": (["loss", "mean loss"], True),
-            "parameters": (list(names), False),
-            "eigenvalues": ([f"eigenvalue {i + 1}" for i in range(len(names))], True),
-        }
+        name = f"{found.model} {found.loss_kind}"
+        history, losses, parameters = new_history(f"{name}: history", found.history, personalized.model)
+        eigenvalues = [f"eigenvalue {i + 1}" for i in range(len(found.parameters))]
         return {
-            "parameters table": parameters,
-            "history table": table,
-            **{
-                f"{title} chart": new_plot(
-                    f"{found.model} {found.loss_kind}: {title}",
-                    table,
-                    "generation",
-                    chosen,
-                    log_y=logarithmic,
-                )
-                for title, (chosen, logarithmic) in charts.items()
-            },
+            "parameters table": new_parameter_table(
+                f"{name}: parameters", personalized.model, found.parameters
+            ),
+            "history table": history,
+            "loss chart": losses,
+            "parameters chart": parameters,
+            "eigenvalues chart": new_plot(
+                f"{name}: eigenvalues", history, "generation", eigenvalues, log_y=True
+            ),
         }
 
     def fitIndividuals(
@@ -321,7 +295,7 @@ class InfarctSynthLogic:
 
     def modes(
         self,
-        population: InfarctPopulation | Any,
+        population: InfarctPopulation,
         *,
         dimensions: int = 3,
         deviations: Sequence[float] = (-2, -1, 0, 1, 2),
@@ -329,23 +303,12 @@ class InfarctSynthLogic:
     ) -> tuple[LatentSpace, list[Any]]:
         """The latent space of a population and its modes of variation as volume nodes on the reference.
 
-        One volume a mode and deviation, values 0 (healthy) to 1 (infarct) in the myocardium, -1 elsewhere.
+        One volume a mode and deviation, values 0 (healthy) to 1 (infarct).
         """
         space = LatentSpace.fit(population.lesions)
         patterns = space.modes(min(dimensions, space.dimensions), deviations)
-        anatomy = population.anatomy
-        nodes = [
-            new_volume(
-                f"{name}: mode {mode + 1}, {deviation:+g} std",
-                anatomy.to_image(patterns[mode, step], -1.0),
-                anatomy.geometry,
-                color="Viridis",
-                value_range=(0.0, 1.0),
-            )
-            for mode in range(len(patterns))
-            for step, deviation in enumerate(deviations)
-        ]
-        return space, nodes
+        volumes = new_mode_volumes(name, population.anatomy, patterns, deviations)
+        return space, [volume for of_mode in volumes for volume in of_mode]
 
     def showPopulation(self, population: InfarctPopulation) -> Any:
         """A table node of a population: status and reason of every case, attributes of those used."""
