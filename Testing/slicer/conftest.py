@@ -51,8 +51,7 @@ def oblique_grid():
 
 @pytest.fixture
 def masks():
-    """A cylinder of a heart by role, (6, 30, 28): the infarct is a part of the myocardium, the outer slices
-    are empty."""
+    """A cylinder of a heart by role, (6, 30, 28); infarct in the myocardium, outer slices empty."""
     k, j, i = np.indices(SHAPE)
     radius = np.hypot(j - 15, i - 13)
     inside = (k > 0) & (k < 5)

@@ -11,7 +11,7 @@ import slicer.util
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.infarct.population import InfarctCase
-from cardiactwins.mrml import cohorts
+from cardiactwins.mrml import cohorts, saving
 from cardiactwins.mrml.cohorts import new_cohort_sequence, read_manifest, write_cohort, write_heart
 from cardiactwins.mrml.lesions import (
     InfarctedHeart,
@@ -19,6 +19,7 @@ from cardiactwins.mrml.lesions import (
     heart_on_reference,
     new_heart_segmentation,
 )
+from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.population import cases_from_folder, cases_from_sequence
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.saving import save_node, save_scene
@@ -205,6 +206,22 @@ def test_a_full_disk_leaves_nothing_half_written(oblique_grid, tiny_disk):
             write()
         assert raised.value.errno == errno.ENOSPC
         assert list(tiny_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["heart.seg.nrrd", "scene.mrb", "points.mrk.json"])
+def test_half_a_file_that_a_writer_calls_whole_is_not_kept(name, oblique_grid, masks, tmp_path):
+    node = new_markups("x", [[1, 2, 3]]) if "mrk" in name else new_segmentation("x", oblique_grid, masks)
+    whole = (save_scene(tmp_path / name) if ".mrb" in name else save_node(node, tmp_path / name)).read_bytes()
+    (tmp_path / name).unlink()
+    for half in (whole[: len(whole) // 2], whole[:-60] + bytes(40) + whole[-20:]):
+        with pytest.raises(OSError, match=r"3D Slicer could not write it"):
+            saving._save(tmp_path / name, lambda draft, half=half: draft.write_bytes(half), NoMessages())
+        assert list(tmp_path.iterdir()) == []
+
+
+class NoMessages:
+    def GetAllMessagesAsString(self):
+        return ""
 
 
 def test_an_older_file_survives_a_failed_write(oblique_grid, masks, tiny_disk):

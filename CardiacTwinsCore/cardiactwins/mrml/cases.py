@@ -48,8 +48,7 @@ def patient_from_segmentation(
     insertion_points: Any = None,
     identifier: str | None = None,
 ) -> InfarctCase:
-    """The patient of a segmentation node for whom an infarct shall be made: an own infarct may be absent (all
-    False).
+    """The patient of a segmentation node who shall get an infarct; an own one may be absent (all False).
 
     Arguments and errors as of `case_from_segmentation`.
     """

@@ -25,8 +25,7 @@ FORMAT = "cardiactwins cohort 1"
 
 
 def new_cohort_sequence(name: str, hearts: Iterable[InfarctedHeart], progress: Progress = silent) -> Any:
-    """A sequence node in the scene with one segmentation a heart under its identifier; returns the sequence
-    node.
+    """A sequence node in the scene with one segmentation a heart under its identifier.
 
     ValueError when two identifiers are equal or there is no heart.
     """
@@ -88,8 +87,7 @@ def write_heart(heart: InfarctedHeart, path: str | Path) -> Path:
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:
-    """The manifest of a cohort folder. FileNotFoundError without one, ValueError when it is not a
-    cohort's."""
+    """The manifest of a cohort folder. FileNotFoundError without one, ValueError when it is another's."""
     path = Path(directory, MANIFEST)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))

@@ -30,8 +30,7 @@ def color_table(name: str) -> Any:
 
 
 def label_color_table(name: str, labels: Mapping[int, str]) -> Any:
-    """Colour table for a label map: label value -> role (a key of `SEGMENT_ROLES`), in the standard names and
-    colours.
+    """Colour table of standard names and colours for labels: value -> role (a key of `SEGMENT_ROLES`).
 
     An equal table that is already in the scene is used again. ValueError when a role is unknown.
     """

@@ -42,8 +42,7 @@ NIFTI_FIELDS = {348: (72, 40, "h", 108, "f"), 540: (14, 16, "q", 168, "q")}
 
 
 def check_image_file(path: str | Path) -> None:
-    """Make sure that an image file is whole: its header, the amount of data, and the checksum of compressed
-    data.
+    """Make sure that an image file is whole: its header, the amount of data, and its checksum.
 
     FileNotFoundError when there is no file; ValueError with the file's name and what is wrong. Formats other
     than NRRD
@@ -91,8 +90,7 @@ def _check_nrrd(path: Path) -> None:
 
 
 def _check_header_lines(head: bytes, path: Path) -> None:
-    """ValueError when a line is neither comment nor field nor key: on long ones the reader overruns its
-    buffer."""
+    """ValueError when a line is no comment, field or key: on long ones the reader overruns its buffer."""
     first, *lines = re.split(rb"\r\n|\r|\n", head)
     if not first.startswith(b"NRRD"):
         raise ValueError(f"{path.name} is not a valid NRRD file: bad header. {REMEDY}")

@@ -95,8 +95,7 @@ def start() -> SlicerHost:
 
 
 def where() -> str:
-    """Where the scene of this process comes from: '3D Slicer application 5.12.0' or 'slicer-core
-    5.13.31053.0'."""
+    """Where the scene of this process comes from, such as '3D Slicer application 5.12.0'."""
     application = _application_host()
     if application is not None:
         return f"3D Slicer application {slicer.app.applicationVersion}"

@@ -63,8 +63,7 @@ class HeadlessIOManager:
     def loadNodes(
         self, filetype: str, properties: Mapping[str, Any], nodes: Any = None, messages: Any = None
     ) -> bool:
-        """Load a file into the scene; adds the node to the collection `nodes`. Returns whether it
-        succeeded."""
+        """Load a file into the scene and add its node to the collection `nodes`; whether it succeeded."""
         filename = str(properties["fileName"])
         if not Path(filename).exists():
             _report(messages, f"There is no file {filename}.")

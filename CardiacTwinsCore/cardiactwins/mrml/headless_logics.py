@@ -60,8 +60,7 @@ class HeadlessModules:
 
 
 def create_module_logics(application_logic: Any, scene: Any) -> HeadlessModules:
-    """Create every logic, connect it to the scene (which registers its node classes), and hand out the
-    modules."""
+    """Create every logic and connect it to the scene, which registers its node classes."""
     modules = {}
     for name, (key, class_name) in MODULE_LOGICS.items():
         logic = getattr(slicer, class_name)()

@@ -60,8 +60,7 @@ def heart_on_reference(
     no_reflow: ArrayLike | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> InfarctedHeart:
-    """The reference ventricle with one lesion; lesion, border_zone and no_reflow are (N,) bool on its
-    myocardium."""
+    """The reference ventricle with one lesion, border zone and no-reflow, (N,) bool on its myocardium."""
     injuries = {"infarct": lesion, "border_zone": border_zone, "no_reflow": no_reflow}
     masks = {
         "cavity": anatomy.cavity,
@@ -80,8 +79,7 @@ def heart_of_case(
     no_reflow: ArrayLike | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> InfarctedHeart:
-    """A patient's heart with another infarct, (k, j, i) bool on the patient's grid, or with the patient's
-    own.
+    """A patient's heart with another infarct, (k, j, i) bool on its grid, or with its own.
 
     The border zone and no-reflow are those given; the patient's own no-reflow comes only with the own
     infarct.

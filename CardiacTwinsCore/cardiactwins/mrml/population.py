@@ -92,10 +92,9 @@ def cases_from_sequence(
     territories: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Cases:
-    """Cases from a sequence node of segmentations, each named by its index value. Arguments as of
-    `cases_from_nodes`.
+    """Cases from a sequence node of segmentations, each named by its index value.
 
-    ValueError when the sequence holds no segmentations.
+    Arguments as of `cases_from_nodes`. ValueError when the sequence holds no segmentations.
     """
     if sequence.GetNumberOfDataNodes() == 0 or sequence.GetDataNodeClassName() != "vtkMRMLSegmentationNode":
         raise ValueError(
@@ -219,8 +218,7 @@ def _items_below(hierarchy: Any, item: int, recursive: bool = True) -> list[int]
 
 
 def _markups_beside(hierarchy: Any, segmentation_item: int) -> Any:
-    """The only point markups below a segmentation's item, or in its folder when that holds no other
-    segmentation."""
+    """The only point markups below a segmentation's item, or beside it if it has its folder alone."""
     for items in (
         _items_below(hierarchy, segmentation_item),
         _items_below(hierarchy, hierarchy.GetItemParent(segmentation_item), recursive=False),

@@ -36,8 +36,7 @@ def picture_3d(
     size: tuple[int, int] = (700, 600),
     view_from: ArrayLike = LEFT_ANTERIOR,
 ) -> Path:
-    """Draw segmentation, model and point nodes as surfaces into a PNG file; nothing else of the scene is
-    shown.
+    """Draw segmentation, model and point nodes, and nothing else of the scene, into a PNG file.
 
     size: (width, height) in pixels. view_from: direction in RAS in which the camera stands. Returns the path.
     Raises RenderingUnavailable where nothing can be drawn, ValueError when the nodes have no extent.

@@ -34,8 +34,7 @@ def new_pattern_volume(
 def new_mode_volumes(
     name: str, anatomy: ReferenceAnatomy, modes: ArrayLike, deviations: Sequence[float] = (-2, -1, 0, 1, 2)
 ) -> list[list[Any]]:
-    """Volume nodes of the modes of a latent space, (D, S, N) as `LatentSpace.modes` gives them: D lists of S
-    nodes.
+    """D lists of S volume nodes of the modes of a latent space, (D, S, N) of `LatentSpace.modes`.
 
     deviations: the S multiples of the standard deviation, for the names. All are shown from 0 to 1.
     """
@@ -75,8 +74,7 @@ def new_parameter_table(name: str, model: InfarctModel, parameters: ArrayLike) -
 
 
 def new_history(name: str, history: PersonalizationHistory, model: InfarctModel) -> tuple[Any, Any, Any]:
-    """Table node of a personalization, one row a generation, with a chart of the loss and one of the
-    parameters."""
+    """Table of a personalization, one row a generation, chart of its losses and of its parameters."""
     units: dict[str, str] = {}
     columns: dict[str, ArrayLike] = {
         "generation": np.arange(1, len(history.loss) + 1),

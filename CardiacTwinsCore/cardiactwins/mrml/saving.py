@@ -68,8 +68,7 @@ def save_scene(path: str | Path) -> Path:
 
 @contextmanager
 def _in_scene_of(node: Any, storage: Any) -> Iterator[None]:
-    """Put a storage node into the node's scene for a while: that of sequences writes with the scene's
-    help."""
+    """Put a storage node into the node's scene for a while; that of sequences needs it to write."""
     scene = node.GetScene()
     if scene is None:
         yield
@@ -82,8 +81,7 @@ def _in_scene_of(node: Any, storage: Any) -> Iterator[None]:
 
 
 def _save(path: Path, write: Callable[[Path], bool], messages: Any) -> None:
-    """Let `write` make a draft of the same name in a folder beside `path`, check it, and put it in its
-    place."""
+    """Let `write` make a draft in a folder beside `path`, check it, and put it in its place."""
     check_writable(path.parent)
     # The writer of bundles takes absolute paths only.
     path = path.absolute()
@@ -98,16 +96,18 @@ def _save(path: Path, write: Callable[[Path], bool], messages: Any) -> None:
             raise _failure(path, messages.GetAllMessagesAsString())
         try:
             _check(draft)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise _failure(path, str(error)) from error
         draft.replace(temporary)
 
 
 def _check(draft: Path) -> None:
-    """ValueError or OSError when a file that was just written is not whole."""
+    """ValueError, OSError or BadZipFile when a file that was just written is not whole."""
     if draft.suffix == ".mrb":
         with zipfile.ZipFile(draft) as bundle:
-            bundle.testzip()
+            damaged = bundle.testzip()
+        if damaged:
+            raise ValueError(f"{damaged} in it is damaged.")
     elif draft.suffix == ".json":
         json.loads(draft.read_text(encoding="utf-8"))
     else:

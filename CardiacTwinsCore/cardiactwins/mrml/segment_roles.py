@@ -22,8 +22,7 @@ TERMINOLOGY_NAME = "CardiacTwins heart and infarct"
 
 @dataclass(frozen=True)
 class CodedConcept:
-    """One entry of a coding scheme; SCT is SNOMED CT, schemes that start with 99 are private (DICOM PS3.16,
-    8)."""
+    """One entry of a coding scheme. SCT is SNOMED CT; schemes that start with 99 are private ones."""
 
     value: str
     scheme: str

@@ -182,8 +182,7 @@ def add_segment(
 
 
 def set_reference_geometry(node: Any, geometry: ImageGeometry) -> None:
-    """Make `geometry` (in the node's own coordinates) the grid on which 3D Slicer edits and saves the
-    node."""
+    """Make `geometry`, in the node's own coordinates, the grid on which 3D Slicer edits the node."""
     node.GetSegmentation().SetConversionParameter(
         REFERENCE_GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(empty_image(geometry))
     )

@@ -14,8 +14,7 @@ __all__ = ["new_sequence", "nodes_of_sequence"]
 def new_sequence(
     name: str, items: Iterable[tuple[str, Any]], index_name: str = "case", index_unit: str = ""
 ) -> Any:
-    """A sequence node in the scene with a copy of every node under its index value, and a browser to leaf
-    through it.
+    """A sequence node in the scene, with copies of the nodes by index value and a browser.
 
     items: (index value, node), the values different; the nodes may be outside of any scene, and only one at a
     time is needed. Returns the sequence node. ValueError when a value comes twice or the list is empty.
