@@ -46,13 +46,15 @@ def picture_3d(
         view.node.SetAxisLabelsVisible(False)
         view.node.SetBackgroundColor(1, 1, 1)
         view.node.SetBackgroundColor2(1, 1, 1)
-        bounds = _bounds(nodes)
+        view.node.SetUseDepthPeeling(True)
+        bounds = _shown_bounds(view)
+        center = bounds.mean(axis=1)
         camera = view.renderer.GetActiveCamera()
-        camera.SetFocalPoint(*bounds.mean(axis=1))
-        camera.SetPosition(*(bounds.mean(axis=1) + np.asarray(view_from, dtype=float)))
+        camera.SetFocalPoint(*center)
+        camera.SetPosition(*(center + np.asarray(view_from, dtype=float)))
         camera.SetViewUp(0, 0, 1)
         view.renderer.ResetCamera(bounds.ravel().tolist())
-        camera.Zoom(1.15)
+        camera.Zoom(1.25)
         view.renderer.ResetCameraClippingRange()
         return _write_png(view.pixels(), path)
 
@@ -127,18 +129,14 @@ def _surfaces(nodes: Sequence[Any]) -> Iterator[None]:
             node.RemoveClosedSurfaceRepresentation()
 
 
-def _bounds(nodes: Sequence[Any]) -> NDArray[np.float64]:
-    """Least and greatest R, A and S of the nodes, (3, 2)."""
-    bounds = []
-    for node in nodes:
-        box = np.zeros(6)
-        node.GetRASBounds(box)
-        if (box[1::2] >= box[0::2]).all():
-            bounds.append(box.reshape(3, 2))
-    if not bounds:
+def _shown_bounds(view: OffscreenView) -> NDArray[np.float64]:
+    """Least and greatest R, A and S of what a view shows, (3, 2)."""
+    view.pixels()
+    bounds = np.zeros(6)
+    view.renderer.ComputeVisiblePropBounds(bounds)
+    if (bounds[1::2] < bounds[0::2]).any():
         raise ValueError("There is nothing to draw: the nodes are empty.")
-    boxes = np.array(bounds)
-    return np.stack([boxes[:, :, 0].min(axis=0), boxes[:, :, 1].max(axis=0)], axis=1)
+    return bounds.reshape(3, 2)
 
 
 def _extent(
