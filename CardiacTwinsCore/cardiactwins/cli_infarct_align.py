@@ -44,7 +44,9 @@ def align(
     ] = False,
     labels: Annotated[
         list[str] | None,
-        typer.Option(help="Label values of label maps, as 1=cavity,2=myocardium,3=infarct,4=no_reflow."),
+        typer.Option(
+            help="Label values of label maps. Default: 1=cavity,2=myocardium,3=infarct,4=no_reflow."
+        ),
     ] = None,
     roles: Annotated[
         list[str] | None, typer.Option(help="Segments by role where the names mislead, as infarct=Scar.")
@@ -52,6 +54,13 @@ def align(
     territories: Annotated[
         Path | None, typer.Option(help="CSV file with the columns case and territory (LAD, LCX, RCA).")
     ] = None,
+    real_spacing: Annotated[
+        bool,
+        typer.Option(
+            "--real-spacing/--no-real-spacing",
+            help="Whether voxel sizes are the patients' own; only then are ml and grams measured.",
+        ),
+    ] = True,
     folder: Annotated[
         str | None, typer.Option(help="In a scene: the subject hierarchy folder that holds the patients.")
     ] = None,
@@ -94,6 +103,7 @@ def align(
             slices=slices,
             rotate=rotate,
             clip=clip,
+            realSpacing=real_spacing,
             progress=progress,
             **reading,
         )
@@ -151,13 +161,14 @@ def _cases_source(source: Path, folder: str | None, sequence: str | None) -> Any
 
 
 def _columns(population: InfarctPopulation) -> dict[str, Any]:
+    """Columns (Q,): attributes on the reference, then those on the patients' own grids ("patient_...")."""
     from cardiactwins.infarct.attributes import lesion_attributes
 
     return {
         "territory": [territory or "" for territory in population.territories],
         "rotation_turns": population.rotations,
         **lesion_attributes(population.lesions, population.anatomy, population.no_reflow),
-        **population.attributes,
+        **{f"patient_{name}": values for name, values in population.attributes.items()},
     }
 
 
@@ -171,21 +182,19 @@ def _table(population: InfarctPopulation, columns: dict[str, Any]) -> Any:
     table.add_column("size\n(% of wall)", justify="right")
     table.add_column("transmurality\n(%)", justify="right")
     table.add_column("rotation\n(degrees)", justify="right")
-    table.add_column("left out because", overflow="fold")
     for index, case in enumerate(population.identifiers):
         shares = [columns["infarct_size_share"][index], columns["transmurality_share"][index]]
         numbers = [f"{100 * share:.1f}" for share in shares]
         degrees = f"{360 * columns['rotation_turns'][index]:+.0f}"
-        table.add_row(escape(case), columns["territory"][index], *numbers, degrees, "")
-    for case in population.excluded:
-        table.add_row(escape(case.identifier), "", "", "", "", escape(case.reason), style="red")
+        table.add_row(escape(case), columns["territory"][index], *numbers, degrees)
     return table
 
 
 def _remarks(population: InfarctPopulation, unknown: list[str]) -> list[str]:
     used, left_out = len(population), len(population.excluded)
     reasons = " ".join(case.reason for case in population.excluded)
-    remarks = ["", f"{used} of {used + left_out} cases used, {left_out} left out."]
+    remarks = ["", f"{used} of {used + left_out} cases used."]
+    remarks += [f"Left out: {case.identifier}: {case.reason}" for case in population.excluded]
     remarks += [hint for words, hint in HINTS.items() if words in reasons]
     if unknown:
         remarks.append(f"No case is named as these rows of --territories: {', '.join(unknown)}.")

@@ -46,13 +46,17 @@ def test_a_folder_of_segmentations_becomes_the_population_that_the_library_align
     assert overlap > 0.9
 
 
-def test_attributes_picture_and_report_lie_beside_the_population(aligned, rows):
+def test_attributes_picture_and_report_lie_beside_the_population(aligned, patients, rows):
     outcome, out = aligned
     population = load_population(out)
     table = rows(out.with_suffix(".attributes.csv"))
     assert [row["case"] for row in table] == list(population.identifiers)
     sizes = [float(row["infarct_size_share"]) for row in table]
     np.testing.assert_allclose(sizes, population.lesions.mean(axis=1), rtol=1e-6)
+    voxels = [case.infarct.sum() for case in patients]
+    assert [int(row["patient_infarct_voxels"]) for row in table] == voxels
+    ml = [case.infarct.sum() * case.geometry.voxel_volume_ml for case in patients]
+    np.testing.assert_allclose([float(row["patient_infarct_ml"]) for row in table], ml, rtol=1e-4)
     assert out.with_suffix(".mean.png").read_bytes().startswith(PNG)
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["job"] == "infarct align"
@@ -67,7 +71,7 @@ def test_a_damaged_case_is_left_out_with_the_reason_and_the_exit_code_is_1(infar
     victim.write_bytes(victim.read_bytes()[:-200])
     outcome = infarct("align", folder, "--no-rotate", "--out", tmp_path / "p.npz")
     assert outcome.exit_code == 1
-    (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("Phantom_02"))
+    (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("Left out: Phantom_02: "))
     assert "Phantom_02.seg.nrrd is damaged" in line
     assert len(load_population(tmp_path / "p.npz")) == 5
     tolerated = infarct("align", folder, "--out", tmp_path / "p.npz", "--force", "--allow-left-out", "--json")
@@ -83,11 +87,14 @@ def test_outputs_that_exist_are_replaced_with_force_only_and_people_get_a_table(
     refused = infarct("align", patient_folder, "--out", out)
     assert (refused.exit_code, out.read_text()) == (2, "precious")
     assert "--force" in refused.stderr
-    forced = infarct("align", patient_folder, "--out", out, "--no-rotate", "--force")
+    forced = infarct("align", patient_folder, "--out", out, "--no-rotate", "--no-real-spacing", "--force")
     assert (forced.exit_code, forced.stderr) == (0, "")
     assert "Phantom_03" in forced.stdout
-    assert "6 of 6 cases used, 0 left out." in forced.stdout
-    assert not load_population(out).rotations.any()
+    assert "6 of 6 cases used." in forced.stdout
+    population = load_population(out)
+    assert not population.rotations.any()
+    assert "infarct_voxels" in population.attributes
+    assert "infarct_ml" not in population.attributes
 
 
 def test_territories_come_from_a_table(infarct, patient_folder, patients, tmp_path):
