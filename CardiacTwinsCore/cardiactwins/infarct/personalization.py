@@ -32,8 +32,9 @@ class PersonalizationSettings:
     "identity" - 1 pixel or sphere for every parameter (the papers' identity covariance); "scale" - each
     parameter's own scale; "range" - a quarter of the bounds (large start). draws: see `PopulationDraws`.
     searches: the first goes out from the start, the others from the best of `scouts` Sobol points over the
-    bounds (no scouts: one search). polish_generations, polish_lesions, polish_step: a last search from the
-    best of their ends, with smaller steps and larger populations.
+    bounds (no scouts: one search), spread over the logarithm of parameters with a positive lower bound.
+    polish_generations, polish_lesions, polish_step: a last search from the best of their ends, with smaller
+    steps and larger populations.
     """
 
     lesions: int = 100
@@ -48,7 +49,7 @@ class PersonalizationSettings:
     step_unit: str = "scale"
     draws: str = "quasi-random"
     searches: int = 3
-    scouts: int = 64
+    scouts: int = 128
     polish_generations: int = 10
     polish_lesions: int = 256
     polish_step: float = 0.3
@@ -143,6 +144,7 @@ class Personalization:
 
 
 FRESH_POPULATIONS = 20
+JUDGING_POPULATIONS = 5
 STAGNATION_WINDOW = 8
 
 
@@ -241,17 +243,14 @@ class _Search:
             )
             if self._confident:
                 return ends[-1]
-        best, number = ends[0], settings.searches
-        if len(ends) > 1:
-            losses = self.evaluator(np.array(ends), lesions=settings.polish_lesions, population=number)
-            best = ends[int(np.argmin(losses))]
+        best = self.best_of(ends) if len(ends) > 1 else ends[0]
         if settings.polish_generations:
             best = self.descend(
                 "polish",
                 best,
                 settings.polish_generations,
                 settings.polish_lesions,
-                number,
+                settings.searches,
                 settings.polish_step,
             )
         return best
@@ -266,8 +265,10 @@ class _Search:
             return chosen
         lower, upper = self._bounds
         sobol = qmc.Sobol(len(start), scramble=True, rng=self._rng)
-        points = sobol.random_base2(int(np.ceil(np.log2(settings.scouts))))[: settings.scouts]
-        points = checked_parameters(self.model, lower + points * (upper - lower))
+        shares = sobol.random_base2(int(np.ceil(np.log2(settings.scouts))))[: settings.scouts]
+        ratio = np.divide(upper, lower, out=np.ones_like(upper), where=lower > 0)
+        points = np.where(lower > 0, lower * ratio**shares, lower + shares * (upper - lower))
+        points = checked_parameters(self.model, np.clip(points, lower, upper))
         losses = self.evaluator(points, lesions=settings.lesions)
         scale = np.array([parameter.scale for parameter in self.model.parameters])
         for point in points[np.argsort(losses)]:
@@ -275,6 +276,19 @@ class _Search:
             if apart and len(chosen) < settings.searches:
                 chosen.append(point)
         return chosen
+
+    def best_of(self, ends: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The point of least mean loss over populations of the search's size that no search has used.
+
+        Not of the polish's size: the more synthetic lesions stand against the real ones, the lower is the
+        pooled divergence of lesions that are all alike.
+        """
+        numbers = range(self.settings.searches, self.settings.searches + JUDGING_POPULATIONS)
+        losses = [
+            self.evaluator(np.array(ends), lesions=self.settings.lesions, population=number)
+            for number in numbers
+        ]
+        return ends[int(np.argmin(np.mean(losses, axis=0)))]
 
     def descend(
         self,
