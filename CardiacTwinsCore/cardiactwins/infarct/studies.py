@@ -1,0 +1,430 @@
+"""Studies of the personalization: how its outcome depends on start, search, bandwidth and loss."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cardiactwins.compute.files import write_text_atomic
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.scheduling import CellOutcome, run_cells
+from cardiactwins.infarct.alignment import start_zone
+from cardiactwins.infarct.archive import load_population, save_population
+from cardiactwins.infarct.draws import PopulationDraws
+from cardiactwins.infarct.loss import LOSSES, PopulationLoss
+from cardiactwins.infarct.models import make_model
+from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
+from cardiactwins.infarct.population import InfarctPopulation
+
+__all__ = [
+    "STUDIES",
+    "Study",
+    "StudyResult",
+    "estimate_seconds",
+    "grid_study",
+    "named_study",
+    "run_study",
+]
+
+MEANS, STDS = (22.0, 16.0), (10.0, 20.0)
+"""The papers' best start of the elliptical model, (22, 10, 16, 20): what a table does not vary stays there."""
+SPHERICAL_START = (5.0, 35.0)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Personalizations to be run and how to lay them out.
+
+    cells: one a personalization, JSON-able: model, loss, neighbours, start, settings, launch, seed, and its
+    place (row, column) in the table. row_title, column_title: what rows and columns are. slices: 1 for a 2D
+    population, 0 for any 3D one.
+    """
+
+    name: str
+    title: str
+    row_title: str
+    column_title: str
+    cells: tuple[Mapping[str, Any], ...]
+    slices: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What a study found.
+
+    rows: one dict a finished cell (start, seed, final parameters, loss on fresh draws, ...). failed: cells
+    that raised, with the reason. table, picture: files.
+    """
+
+    study: Study
+    rows: list[dict[str, Any]]
+    failed: list[tuple[Mapping[str, Any], str]]
+    table: Path
+    picture: Path | None
+
+    def means(self) -> list[dict[str, Any]]:
+        """One dict a place of the table: mean and standard deviation of parameters and loss over launches."""
+        places: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.rows:
+            places.setdefault((row["row"], row["column"]), []).append(row)
+        means = []
+        for (row, column), group in places.items():
+            parameters = np.array([one["parameters"] for one in group])
+            losses = np.array([one["loss"] for one in group])
+            means.append(
+                {
+                    "row": row,
+                    "column": column,
+                    "launches": len(group),
+                    "parameters": parameters.mean(axis=0).tolist(),
+                    "parameters_std": parameters.std(axis=0).tolist(),
+                    "loss": float(losses.mean()),
+                    "loss_std": float(losses.std()),
+                }
+            )
+        return means
+
+
+def grid_study(
+    name: str,
+    title: str,
+    model: str,
+    places: Mapping[tuple[str, str], Mapping[str, Any]],
+    *,
+    launches: int = 10,
+    settings: PersonalizationSettings | None = None,
+    row_title: str = "",
+    column_title: str = "",
+    slices: int = 1,
+) -> Study:
+    """A study with `launches` personalizations a place, seeds 0, 1, ...
+
+    places: (row, column) -> what differs there: any of start, loss, neighbours, bandwidth, and settings (a
+    dict of `PersonalizationSettings`). Every launch has a seed of its own, also between places.
+    """
+    settings = settings or PersonalizationSettings()
+    cells = []
+    for number, ((row, column), place) in enumerate(places.items()):
+        changed = replace(settings, **place.get("settings", {}))
+        for launch in range(launches):
+            cells.append(
+                {
+                    "model": model,
+                    "loss": place.get("loss", "KL_full"),
+                    "neighbours": place.get("neighbours", 9),
+                    "bandwidth": place.get("bandwidth"),
+                    "start": [float(value) for value in place["start"]],
+                    "settings": asdict(changed),
+                    "seed": launches * number + launch,
+                    "launch": launch,
+                    "row": row,
+                    "column": column,
+                }
+            )
+    return Study(name, title, row_title, column_title, tuple(cells), slices)
+
+
+def _table_1(settings: PersonalizationSettings, launches: int) -> Study:
+    places = {
+        (f"{second}", f"{first}"): {"start": (first, STDS[0], second, STDS[1])}
+        for second, first in itertools.product((5, 10, 15, 20, 25, 30), (10, 15, 20, 25, 30))
+    }
+    return grid_study(
+        "starts-means",
+        "Starts of the 2D elliptical model: means of the axes (konik-2024, table 1)",
+        "elliptical",
+        places,
+        launches=launches,
+        settings=settings,
+        row_title="Mean of axis 2 (pixels)",
+        column_title="Mean of axis 1 (pixels)",
+    )
+
+
+def _table_2(settings: PersonalizationSettings, launches: int) -> Study:
+    places = {
+        (f"{second}", f"{first}"): {"start": (MEANS[0], first, MEANS[1], second)}
+        for second, first in itertools.product((5, 10, 15, 20), (5, 10, 15, 20, 25))
+    }
+    return grid_study(
+        "starts-stds",
+        "Starts of the 2D elliptical model: standard deviations of the axes (konik-2024, table 2)",
+        "elliptical",
+        places,
+        launches=launches,
+        settings=settings,
+        row_title="Standard deviation of axis 2 (pixels)",
+        column_title="Standard deviation of axis 1 (pixels)",
+    )
+
+
+def _table_3(settings: PersonalizationSettings, launches: int) -> Study:
+    places = {
+        (f"{radius}", f"{spheres}"): {"start": (spheres, radius)}
+        for radius, spheres in itertools.product((5, 10, 15, 20, 25, 30, 35), (1, 5, 10, 15, 20))
+    }
+    return grid_study(
+        "starts-spherical",
+        "Starts of the 2D iterative spherical model (konik-2024, table 3)",
+        "spherical",
+        places,
+        launches=launches,
+        settings=settings,
+        row_title="Maximal radius (pixels)",
+        column_title="Spheres",
+    )
+
+
+def _table_4(settings: PersonalizationSettings, launches: int) -> Study:
+    places = {
+        (loss, f"({spheres}, {radius})"): {"start": (spheres, radius), "loss": loss}
+        for loss, (spheres, radius) in itertools.product(
+            ("KL_full", "KL_attr"), ((1, 30), (10, 20), (20, 10), (30, 1))
+        )
+    }
+    return grid_study(
+        "starts-3d",
+        "Starts of the 3D iterative spherical model (konik-2024, table 4)",
+        "spherical",
+        places,
+        launches=launches,
+        settings=settings,
+        row_title="Loss",
+        column_title="Start (spheres, maximal radius in pixels)",
+        slices=0,
+    )
+
+
+def _search_sizes(settings: PersonalizationSettings, launches: int) -> Study:
+    sizes = ((15, 3), (15, 7), (50, 12), (50, 25))
+    places = {
+        ("elliptical", f"{candidates} / {parents}"): {
+            "start": (MEANS[0], STDS[0], MEANS[1], STDS[1]),
+            "settings": {"candidates": candidates, "parents": parents},
+        }
+        for candidates, parents in sizes
+    }
+    return grid_study(
+        "search-size",
+        "Candidates and parents of a generation, 2D elliptical model (konik-2024, figure 4)",
+        "elliptical",
+        places,
+        launches=launches,
+        settings=settings,
+        column_title="Candidates / parents",
+    )
+
+
+def _bandwidths(settings: PersonalizationSettings, launches: int) -> Study:
+    start = (MEANS[0], STDS[0], MEANS[1], STDS[1])
+    places = {("neighbours", f"{n}"): {"start": start, "neighbours": n} for n in (5, 9, 15)}
+    places |= {("fixed (pixels^0.5)", f"{h}"): {"start": start, "bandwidth": float(h)} for h in (5, 9, 15)}
+    return grid_study(
+        "bandwidth",
+        "Kernel bandwidth, from nearest neighbours or fixed (konik-2024, 3.2.3)",
+        "elliptical",
+        places,
+        launches=launches,
+        settings=settings,
+        column_title="Neighbours or bandwidth",
+    )
+
+
+def _losses(settings: PersonalizationSettings, launches: int) -> Study:
+    start = (MEANS[0], STDS[0], MEANS[1], STDS[1])
+    places = {("elliptical", loss): {"start": start, "loss": loss} for loss in LOSSES}
+    return grid_study(
+        "loss",
+        "Loss of the 2D elliptical model (konik-2024, 3.2.4; mom-2021, discussion)",
+        "elliptical",
+        places,
+        launches=launches,
+        settings=settings,
+        column_title="Loss",
+    )
+
+
+STUDIES = {
+    "starts-means": (_table_1, 10),
+    "starts-stds": (_table_2, 10),
+    "starts-spherical": (_table_3, 10),
+    "starts-3d": (_table_4, 5),
+    "search-size": (_search_sizes, 10),
+    "bandwidth": (_bandwidths, 10),
+    "loss": (_losses, 10),
+}
+"""The studies of konik-2024 by name, with the launches a place that the paper took (its text gives 10, and 5 in 3D)."""
+
+
+def named_study(
+    name: str, settings: PersonalizationSettings | None = None, launches: int | None = None
+) -> Study:
+    """One of the papers' studies (`STUDIES`). settings: of every search, ours by default. ValueError by name."""
+    if name not in STUDIES:
+        raise ValueError(f"A study is one of {', '.join(STUDIES)}; found {name!r}.")
+    build, paper_launches = STUDIES[name]
+    return build(settings or PersonalizationSettings(), launches or paper_launches)
+
+
+def run_study(
+    study: Study,
+    population: InfarctPopulation,
+    directory: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress = silent,
+) -> StudyResult:
+    """Run what is not yet finished of a study; writes `<name>.csv` and `<name>.png` (heat map) to `directory`.
+
+    A study that was killed goes on where it stopped; finished cells are never run again. workers, scheduler,
+    progress: see `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is
+    listed in `failed` and the others go on.
+    """
+    if (study.slices == 1) == population.anatomy.is_3d:
+        wanted = "a 2D" if study.slices == 1 else "a 3D"
+        raise ValueError(
+            f"The study '{study.name}' needs {wanted} population; this one has "
+            f"{population.anatomy.slices} slices."
+        )
+    directory = Path(directory)
+    digest = hashlib.sha256(np.packbits(population.lesions).tobytes()).hexdigest()[:16]
+    stored = directory / f"population-{digest}.npz"
+    if not stored.exists():
+        save_population(population, stored)
+    cells = [{**cell, "population": str(stored.resolve()), "digest": digest} for cell in study.cells]
+    outcomes = run_cells(
+        "cardiactwins.infarct.studies:personalize_cell",
+        cells,
+        directory / "cells",
+        workers=workers,
+        scheduler=scheduler,
+        progress=progress,
+    )
+    rows = [_row(outcome) for outcome in outcomes if outcome.error is None]
+    failed = [(outcome.cell, outcome.error) for outcome in outcomes if outcome.error is not None]
+    table = write_text_atomic(directory / f"{study.name}.csv", _csv(rows))
+    result = StudyResult(study, rows, failed, table, None)
+    return replace(result, picture=_heat_map(result, directory / f"{study.name}.png")) if rows else result
+
+
+def personalize_cell(
+    *,
+    population: str,
+    model: str,
+    loss: str,
+    neighbours: int,
+    bandwidth: float | None,
+    start: Sequence[float],
+    settings: Mapping[str, Any],
+    seed: int,
+    **place: Any,
+) -> dict[str, Any]:
+    """One personalization of a study, on one thread; plain values."""
+    real = _population(population)
+    instance = make_model(model, real.anatomy, start_zone(real))
+    found = personalize(
+        real,
+        instance,
+        loss=PopulationLoss(real.anatomy, real.lesions, loss, neighbours=neighbours, bandwidth=bandwidth),
+        start=start,
+        settings=PersonalizationSettings(**settings),
+        seed=seed,
+        workers=1,
+    )
+    return {
+        "parameter_names": list(found.parameter_names),
+        "parameters": found.parameters.tolist(),
+        "loss": found.loss,
+        "loss_error": found.loss_error,
+        "evaluations": found.evaluations,
+        "seconds": found.seconds,
+        "stop": list(found.stop),
+        "losses": found.history.loss.tolist(),
+    }
+
+
+def estimate_seconds(study: Study, population: InfarctPopulation, workers: int = 1) -> float:
+    """Seconds the whole study will take on `workers` cores, from a few evaluations at first and last start."""
+    total = 0.0
+    for cell in (study.cells[0], study.cells[-1]):
+        settings = PersonalizationSettings(**cell["settings"])
+        model = make_model(cell["model"], population.anatomy, start_zone(population))
+        loss = PopulationLoss(population.anatomy, population.lesions, cell["loss"])
+        draws = PopulationDraws(model, settings.lesions, settings.draws, 0)
+        loss(draws.lesions(cell["start"], 0))
+        began = time.perf_counter()
+        for number in range(3):
+            loss(draws.lesions(cell["start"], number))
+        one = (time.perf_counter() - began) / 3
+        evaluations = settings.scouts + settings.candidates * (
+            settings.searches * settings.generations
+            + settings.polish_generations * settings.polish_lesions / settings.lesions
+        )
+        total += one * evaluations
+    return total / 2 * len(study.cells) / workers
+
+
+@lru_cache(maxsize=2)
+def _population(path: str) -> InfarctPopulation:
+    return load_population(path)
+
+
+def _row(outcome: CellOutcome) -> dict[str, Any]:
+    kept = ("row", "column", "launch", "seed", "model", "loss", "neighbours", "bandwidth", "start")
+    cell = {key: outcome.cell[key] for key in kept}
+    cell["loss_kind"] = cell.pop("loss")
+    return {**cell, **outcome.result}
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line a cell; vectors become one column an entry."""
+    flat = []
+    for row in rows:
+        names = row["parameter_names"]
+        plain = {key: value for key, value in row.items() if not isinstance(value, list)}
+        plain |= {f"start {name}": value for name, value in zip(names, row["start"], strict=True)}
+        plain |= {f"final {name}": value for name, value in zip(names, row["parameters"], strict=True)}
+        flat.append({**plain, "stop": "; ".join(row["stop"])})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(flat[0]) if flat else ["row"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _heat_map(result: StudyResult, path: Path) -> Path:
+    """The table as the paper prints it: mean final parameters as text, coloured by the mean loss."""
+    from cardiactwins.infarct.figures import heatmap_figure
+
+    means = {(place["row"], place["column"]): place for place in result.means()}
+    row_labels = list(dict.fromkeys(cell["row"] for cell in result.study.cells))
+    column_labels = list(dict.fromkeys(cell["column"] for cell in result.study.cells))
+    losses = np.full((len(row_labels), len(column_labels)), np.nan)
+    texts = [[""] * len(column_labels) for _ in row_labels]
+    for (r, row), (c, column) in itertools.product(enumerate(row_labels), enumerate(column_labels)):
+        if (row, column) in means:
+            place = means[row, column]
+            losses[r, c] = place["loss"]
+            texts[r][c] = "(" + ", ".join(f"{value:.0f}" for value in place["parameters"]) + ")"
+    return heatmap_figure(
+        losses,
+        texts,
+        row_labels,
+        column_labels,
+        path,
+        row_title=result.study.row_title,
+        column_title=result.study.column_title,
+        loss_label="Mean loss on fresh draws",
+        title=result.study.title,
+    )
