@@ -15,6 +15,11 @@ from cardiactwins.cli_values import roles_from
 
 __all__ = ["generate"]
 
+ONE_SLICE = (
+    "A model of one slice fills the patient's mid-level slice alone. Align with --slices 11 and personalize "
+    "again for infarcts in the whole wall."
+)
+
 
 def generate(
     context: typer.Context,
@@ -100,6 +105,8 @@ def generate(
         )
         cases = read_manifest(folder)["cases"]
     run.show(_table(cases))
+    if patient is not None and not personalized.model.anatomy.is_3d:
+        run.show("", ONE_SLICE)
     results = {"cases": len(cases), "files": [case["file"] for case in cases], **_means(cases)}
     run.finish(results, {"folder": out, "manifest": out / "manifest.json"}, out / REPORT)
 

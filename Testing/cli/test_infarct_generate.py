@@ -45,6 +45,7 @@ def test_infarcts_are_painted_into_the_wall_of_a_patient(
         *("--border-zone", 10, "--no-reflow", 0.3),
     )
     assert outcome.exit_code == 0, outcome.stderr
+    assert "fills the patient's mid-level slice alone" in outcome.stdout
     for file in ("Infarct_001.seg.nrrd", "Infarct_002.seg.nrrd"):
         masks = masks_of(out / file)
         wall = masks["LV myocardium"]
