@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from cardiactwins.anatomy.coordinates import lv_coordinates, reference_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.anatomy.reference import INSERTION_ANGLE, ReferenceAnatomy
 
 
@@ -247,6 +248,34 @@ def test_a_dense_map_is_measured_along_its_own_long_axis(seed):
     assert found.cavity_end == pytest.approx(74 / 86, abs=0.04)
 
 
+PHANTOMS = [
+    pytest.param({}, 0.05, id="oblique stack"),
+    pytest.param({"left_handed": True, "spacing": (1.2, 2.0, 10.0)}, 0.05, id="mirrored, oblong pixels"),
+    pytest.param({"open_base": True}, 0.05, id="outflow tract"),
+    pytest.param({"open_base": True, "thin_wall": True}, 0.08, id="thin wall"),
+    pytest.param({"open_base": True, "spacing": (1.8, 1.8, 1.8)}, 0.05, id="dense"),
+]
+
+
+@pytest.mark.parametrize(("options", "depth_error"), PHANTOMS)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_heart_of_irregular_shape_gets_the_coordinates_it_was_made_with(options, depth_error, seed):
+    heart = lv_phantom(np.random.default_rng(seed), **options)
+    labels = heart.geometry, heart.cavity, heart.myocardium
+    found = lv_coordinates(*labels, insertion_points=heart.insertion_points)
+    body = found.mask & (heart.longitudinal < 0.8)
+    assert body.sum() == (heart.longitudinal < 0.8).sum()
+    assert np.abs(found.radial - heart.radial)[body].mean() < depth_error
+    assert turn_error(found.circumferential, heart.circumferential)[body].mean() < 0.003
+    assert np.corrcoef(found.longitudinal[body], heart.longitudinal[body])[0, 1] > 0.997
+    beside = lv_coordinates(*labels, right_ventricle=heart.right_ventricle)
+    assert beside.insertion == "right ventricle"
+    assert turn_error(beside.circumferential, heart.circumferential)[body].mean() < 0.015
+    guessed = lv_coordinates(*labels)
+    assert guessed.insertion == "estimate"
+    assert turn_error(guessed.circumferential, heart.circumferential)[body].mean() < 0.1
+
+
 def test_a_missing_slice_leaves_the_others_where_they_were():
     anatomy = ReferenceAnatomy(9)
     wall = anatomy.mask.copy()
@@ -254,6 +283,17 @@ def test_a_missing_slice_leaves_the_others_where_they_were():
     found = lv_coordinates(anatomy.geometry, anatomy.cavity & (wall.any(axis=(1, 2))[:, None, None]), wall)
     expected = reference_coordinates(anatomy)
     np.testing.assert_allclose(found.longitudinal[wall], expected.longitudinal[wall], atol=1e-12)
+
+
+def test_holes_count_as_cavity_only_where_the_labelled_cavity_goes_on():
+    anatomy = ReferenceAnatomy(11)
+    plain = lv_coordinates(anatomy.geometry, anatomy.cavity, anatomy.mask)
+    cavity, wall = anatomy.cavity.copy(), anatomy.mask.copy()
+    cavity[-2:] = False
+    wall[0, 38:42, 38:42] = False
+    found = lv_coordinates(anatomy.geometry, cavity, wall)
+    assert found.cavity_end == plain.cavity_end
+    np.testing.assert_allclose(found.radial[wall], plain.radial[wall], atol=1e-9)
 
 
 def test_strays_and_papillary_muscles_do_not_move_the_borders():

@@ -74,11 +74,12 @@ def cavity_regions(
     """Cavity and whole ventricle of each slice, (k, j, i) each, without holes, specks and strays.
 
     The cavity is the largest region of the filled slice that is not wall, papillary muscles included: an
-    unlabelled rim between the two labels belongs to it, and so does a cavity that was not labelled inside a
-    closed ring, if it is no mere gap in the wall.
+    unlabelled rim between the two labels belongs to it, and so does a large hole without a label in slices
+    that go on from labelled ones.
     """
     inner = np.zeros_like(myocardium)
     whole = np.zeros_like(myocardium)
+    is_labelled = np.zeros(len(myocardium), dtype=bool)
     for k in np.flatnonzero(myocardium.any(axis=(1, 2))):
         pieces, _ = ndimage.label(ndimage.binary_fill_holes(cavity[k] | myocardium[k]), np.ones((3, 3)))
         wall = np.bincount(pieces[myocardium[k]])
@@ -86,8 +87,11 @@ def cavity_regions(
         holes, n = ndimage.label(whole[k] & ~myocardium[k])
         if n:
             largest = holes == 1 + int(np.argmax(np.bincount(holes.ravel())[1:]))
-            if (largest & cavity[k]).any() or largest.sum() >= LEAST_CAVITY * whole[k].sum():
+            is_labelled[k] = (largest & cavity[k]).any()
+            if is_labelled[k] or largest.sum() >= LEAST_CAVITY * whole[k].sum():
                 inner[k] = ndimage.binary_fill_holes(largest)
+    runs, _ = ndimage.label(inner.any(axis=(1, 2)))
+    inner[~np.isin(runs, runs[is_labelled])] = False
     return inner, whole
 
 

@@ -21,6 +21,7 @@ from cardiactwins.anatomy.borders import WallBorders, wall_borders
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.insertion import (
     checked_insertion_points,
+    insertion_from_body,
     insertion_from_display,
     insertion_from_points,
     insertion_from_right_ventricle,
@@ -152,8 +153,8 @@ def _stack(geometry, cavity, myocardium, points, right_ventricle, apex, upsampli
     )
     if right_ventricle is not None:
         right_ventricle = np.moveaxis(right_ventricle, slices_along, 0)
-    direction = insertion_from_display(grid, axis)
-    start, source = _insertion(points, right_ventricle, grid, borders, axis, direction)
+    estimate = insertion_from_display(grid, axis)
+    start, source = _insertion(points, right_ventricle, grid, borders, axis, estimate)
 
     indices = np.argwhere(borders.mask)
     radial, circumferential = _in_plane(indices.astype(float), borders, start)
@@ -180,8 +181,8 @@ def _dense(geometry, cavity, myocardium, points, right_ventricle, apex, upsampli
     borders = wall_borders(*sampled, _plane(grid, axis), apex_first=False, upsampling=upsampling)
     if right_ventricle is not None:
         right_ventricle = _resampled(right_ventricle, geometry, grid)
-    direction = np.array([0.0, 1.0, 1.0])
-    start, source = _insertion(points, right_ventricle, grid, borders, axis, direction)
+    estimate = insertion_from_body(axis)
+    start, source = _insertion(points, right_ventricle, grid, borders, axis, estimate)
 
     indices = np.argwhere(myocardium)
     kji = grid.ras_to_kji(geometry.kji_to_ras(indices))
@@ -207,7 +208,7 @@ def _plane(geometry: ImageGeometry, axis: NDArray[np.float64]) -> NDArray[np.flo
     return np.array([[u @ along_j, u @ along_i], [v @ along_j, v @ along_i]])
 
 
-def _insertion(points, right_ventricle, grid, borders, axis, direction) -> tuple[NDArray[np.float64], str]:
+def _insertion(points, right_ventricle, grid, borders, axis, estimate) -> tuple[NDArray[np.float64], str]:
     """Angle in rad of the anterior insertion in each slice, (S,), and where it comes from."""
     if points is not None:
         return insertion_from_points(points, grid, borders), "points"
@@ -220,7 +221,7 @@ def _insertion(points, right_ventricle, grid, borders, axis, direction) -> tuple
             )
         return start, "right ventricle"
     u = grid.direction[:, 0]
-    angle = np.arctan2(direction @ np.cross(axis, u), direction @ u)
+    angle = np.arctan2(estimate @ np.cross(axis, u), estimate @ u)
     return np.full(len(borders.centers), angle), "estimate"
 
 

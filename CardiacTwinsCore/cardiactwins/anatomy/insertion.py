@@ -11,12 +11,18 @@ from cardiactwins.anatomy.borders import ANGLES, WallBorders
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.reference import INSERTION_ANGLE
 
-__all__ = ["checked_insertion_points", "insertion_from_points", "insertion_from_right_ventricle"]
+__all__ = [
+    "checked_insertion_points",
+    "insertion_from_body",
+    "insertion_from_display",
+    "insertion_from_points",
+    "insertion_from_right_ventricle",
+]
 
 FARTHEST_MM = 25.0
 CONTACT_MM = 4.0
-LEAST_ARC = 10
-"""A contact of the right ventricle narrower than this many degrees says nothing of the insertion."""
+LEAST_ARC = 0.7
+"""Slices whose contact is narrower than this share of the widest one show the tip of the right ventricle."""
 
 
 def checked_insertion_points(
@@ -64,14 +70,15 @@ def insertion_from_right_ventricle(
     The septum follows the anterior insertion counter-clockwise seen from the apex, whatever the patient's
     position: the insertion is the end of the contact arc from which the arc runs that way. The arc is all but
     the widest gap of the angles at which the right ventricle lies within 4 mm (or two pixels) of the
-    epicardium.
+    epicardium. Slices
+    that show no more than the tip of the right ventricle follow their neighbours.
     """
     pixel = float(np.linalg.norm(borders.plane, axis=0).min())
     step = pixel / 2
     depth = np.arange(-step, max(CONTACT_MM, 2 * pixel) + step, step)
     angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
     directions = np.linalg.inv(borders.plane) @ np.stack([np.cos(angle), np.sin(angle)])
-    slices, starts = [], []
+    starts, arcs = np.zeros(len(borders.centers)), np.zeros(len(borders.centers))
     for row, center in enumerate(borders.centers):
         k = borders.first + row
         radii = borders.epicardium[row][:, None] + depth
@@ -79,15 +86,15 @@ def insertion_from_right_ventricle(
         contact = ndimage.map_coordinates(
             right_ventricle[k].astype(np.float32), points, order=1, mode="constant"
         )
-        start = _arc_start((contact >= 0.5).any(axis=1))
-        if start is not None:
-            slices.append(float(k))
-            starts.append(angle[start])
-    return _between_slices(np.array(slices), np.array(starts), borders) if slices else None
+        starts[row], arcs[row] = _arc((contact >= 0.5).any(axis=1))
+    if not arcs.any():
+        return None
+    told = np.flatnonzero(arcs >= LEAST_ARC * arcs.max())
+    return _between_slices(borders.first + told, np.radians(starts[told]), borders)
 
 
 def insertion_from_display(geometry: ImageGeometry, axis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Estimated RAS direction (3,) of the insertion in a stack: 120 degrees in a standard short-axis display.
+    """Estimated RAS direction (3,) of the insertion in a stack: 120 degrees in a short-axis display.
 
     axis: unit RAS vector from base to apex. The display looks from the apex; its right is the image axis (row
     or column) that leads most to the patient's left. The anterior insertion is then at the upper left, as in
@@ -95,22 +102,34 @@ def insertion_from_display(geometry: ImageGeometry, axis: NDArray[np.float64]) -
     """
     in_plane = np.concatenate([geometry.direction[:, :2], -geometry.direction[:, :2]], axis=1).T
     right = in_plane[np.argmax(in_plane @ (-1.0, 0.0, 0.0))]
-    right = right - (right @ axis) * axis
-    right /= np.linalg.norm(right)
+    return _at_insertion_angle(right - (right @ axis) * axis, axis)
+
+
+def insertion_from_body(axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimated RAS direction (3,) of the insertion in a dense map: 120 degrees where the body's top is up.
+
+    axis: unit RAS vector from base to apex. As `insertion_from_display`, with the patient's superior direction
+    upwards in the short-axis view, or the anterior one where the long axis itself points within 20 degrees of
+    superior or inferior.
+    """
+    superior, anterior = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
+    upwards = superior if abs(axis @ superior) < np.cos(np.radians(20)) else anterior
+    return _at_insertion_angle(np.cross(upwards, axis), axis)
+
+
+def _at_insertion_angle(right: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    right = right / np.linalg.norm(right)
     return np.cos(INSERTION_ANGLE) * right + np.sin(INSERTION_ANGLE) * np.cross(axis, right)
 
 
-def _arc_start(contact: NDArray[np.bool_]) -> int | None:
-    """First index of the arc that is everything but the widest gap of `contact` (A,), going round."""
+def _arc(contact: NDArray[np.bool_]) -> tuple[int, int]:
+    """Start and width in degrees of the arc that is everything but the widest gap of `contact` (360,)."""
     touching = np.flatnonzero(contact)
     if touching.size == 0:
-        return None
+        return 0, 0
     gaps = np.diff(touching, append=touching[0] + len(contact))
     widest = int(np.argmax(gaps))
-    arc = len(contact) - gaps[widest] + 1
-    return (
-        int(touching[(widest + 1) % len(touching)]) if LEAST_ARC <= arc <= len(contact) - LEAST_ARC else None
-    )
+    return int(touching[(widest + 1) % len(touching)]), int(len(contact) - gaps[widest] + 1)
 
 
 def _between_slices(
