@@ -10,6 +10,7 @@ from cardiactwins.compute.progress import Cancelled
 from cardiactwins.infarct.alignment import weighted_mean_angle
 from cardiactwins.infarct.personalization import PersonalizationSettings
 from cardiactwins.infarct.phantom_cases import phantom_cases
+from cardiactwins.infarct.studies import grid_study
 from cardiactwins.mrml.cohorts import read_manifest
 from cardiactwins.mrml.infarct_synth import InfarctSynthLogic
 from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
@@ -222,3 +223,14 @@ def test_an_infarct_is_found_in_a_late_enhancement_volume(logic, cases):
     bare = new_segmentation("Bare", case.geometry, {"cavity": case.cavity})
     with pytest.raises(ValueError, match="no myocardium"):
         logic.infarctFromLGE(volume, bare)
+
+
+def test_a_study_becomes_a_table_and_a_heat_map(logic, population, tmp_path):
+    places = {("one", "a"): {"start": (22, 10, 16, 20)}, ("one", "b"): {"start": (9, 5, 9, 5)}}
+    study = grid_study("two starts", "Two", "elliptical", places, launches=1, settings=QUICK)
+    result = logic.study(study, population, tmp_path, workers=1)
+    nodes = logic.showStudy(result)
+    table = columns_of_table(nodes["table"])
+    np.testing.assert_allclose(table["loss"], [row["loss"] for row in result.rows])
+    image, _ = volume_array(nodes["heat map"])
+    np.testing.assert_allclose(image[0], result.losses(), rtol=1e-6)

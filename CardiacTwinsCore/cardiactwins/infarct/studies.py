@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cardiactwins.compute.files import write_text_atomic
 from cardiactwins.compute.progress import Progress, silent
@@ -21,24 +21,18 @@ from cardiactwins.compute.scheduling import CellOutcome, run_cells
 from cardiactwins.infarct.alignment import start_zone
 from cardiactwins.infarct.archive import load_population, save_population
 from cardiactwins.infarct.draws import PopulationDraws
-from cardiactwins.infarct.loss import LOSSES, PopulationLoss
+from cardiactwins.infarct.loss import PopulationLoss
 from cardiactwins.infarct.models import make_model
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import InfarctPopulation
 
 __all__ = [
-    "STUDIES",
     "Study",
     "StudyResult",
     "estimate_seconds",
     "grid_study",
-    "named_study",
     "run_study",
 ]
-
-MEANS, STDS = (22.0, 16.0), (10.0, 20.0)
-"""The papers' best start of the elliptical model, (22, 10, 16, 20): what a table does not vary stays there."""
-SPHERICAL_START = (5.0, 35.0)
 
 
 @dataclass(frozen=True)
@@ -94,6 +88,21 @@ class StudyResult:
             )
         return means
 
+    def labels(self) -> tuple[list[str], list[str]]:
+        """Rows and columns of the table, in the order of the study's cells."""
+        cells = self.study.cells
+        return list(dict.fromkeys(cell["row"] for cell in cells)), list(
+            dict.fromkeys(cell["column"] for cell in cells)
+        )
+
+    def losses(self) -> NDArray[np.float64]:
+        """Mean loss of each place of the table (rows, columns); NaN where nothing was finished."""
+        rows, columns = self.labels()
+        losses = np.full((len(rows), len(columns)), np.nan)
+        for place in self.means():
+            losses[rows.index(place["row"]), columns.index(place["column"])] = place["loss"]
+        return losses
+
 
 def grid_study(
     name: str,
@@ -134,148 +143,6 @@ def grid_study(
     return Study(name, title, row_title, column_title, tuple(cells), slices)
 
 
-def _table_1(settings: PersonalizationSettings, launches: int) -> Study:
-    places = {
-        (f"{second}", f"{first}"): {"start": (first, STDS[0], second, STDS[1])}
-        for second, first in itertools.product((5, 10, 15, 20, 25, 30), (10, 15, 20, 25, 30))
-    }
-    return grid_study(
-        "starts-means",
-        "Starts of the 2D elliptical model: means of the axes (konik-2024, table 1)",
-        "elliptical",
-        places,
-        launches=launches,
-        settings=settings,
-        row_title="Mean of axis 2 (pixels)",
-        column_title="Mean of axis 1 (pixels)",
-    )
-
-
-def _table_2(settings: PersonalizationSettings, launches: int) -> Study:
-    places = {
-        (f"{second}", f"{first}"): {"start": (MEANS[0], first, MEANS[1], second)}
-        for second, first in itertools.product((5, 10, 15, 20), (5, 10, 15, 20, 25))
-    }
-    return grid_study(
-        "starts-stds",
-        "Starts of the 2D elliptical model: standard deviations of the axes (konik-2024, table 2)",
-        "elliptical",
-        places,
-        launches=launches,
-        settings=settings,
-        row_title="Standard deviation of axis 2 (pixels)",
-        column_title="Standard deviation of axis 1 (pixels)",
-    )
-
-
-def _table_3(settings: PersonalizationSettings, launches: int) -> Study:
-    places = {
-        (f"{radius}", f"{spheres}"): {"start": (spheres, radius)}
-        for radius, spheres in itertools.product((5, 10, 15, 20, 25, 30, 35), (1, 5, 10, 15, 20))
-    }
-    return grid_study(
-        "starts-spherical",
-        "Starts of the 2D iterative spherical model (konik-2024, table 3)",
-        "spherical",
-        places,
-        launches=launches,
-        settings=settings,
-        row_title="Maximal radius (pixels)",
-        column_title="Spheres",
-    )
-
-
-def _table_4(settings: PersonalizationSettings, launches: int) -> Study:
-    places = {
-        (loss, f"({spheres}, {radius})"): {"start": (spheres, radius), "loss": loss}
-        for loss, (spheres, radius) in itertools.product(
-            ("KL_full", "KL_attr"), ((1, 30), (10, 20), (20, 10), (30, 1))
-        )
-    }
-    return grid_study(
-        "starts-3d",
-        "Starts of the 3D iterative spherical model (konik-2024, table 4)",
-        "spherical",
-        places,
-        launches=launches,
-        settings=settings,
-        row_title="Loss",
-        column_title="Start (spheres, maximal radius in pixels)",
-        slices=0,
-    )
-
-
-def _search_sizes(settings: PersonalizationSettings, launches: int) -> Study:
-    sizes = ((15, 3), (15, 7), (50, 12), (50, 25))
-    places = {
-        ("elliptical", f"{candidates} / {parents}"): {
-            "start": (MEANS[0], STDS[0], MEANS[1], STDS[1]),
-            "settings": {"candidates": candidates, "parents": parents},
-        }
-        for candidates, parents in sizes
-    }
-    return grid_study(
-        "search-size",
-        "Candidates and parents of a generation, 2D elliptical model (konik-2024, figure 4)",
-        "elliptical",
-        places,
-        launches=launches,
-        settings=settings,
-        column_title="Candidates / parents",
-    )
-
-
-def _bandwidths(settings: PersonalizationSettings, launches: int) -> Study:
-    start = (MEANS[0], STDS[0], MEANS[1], STDS[1])
-    places = {("neighbours", f"{n}"): {"start": start, "neighbours": n} for n in (5, 9, 15)}
-    places |= {("fixed (pixels^0.5)", f"{h}"): {"start": start, "bandwidth": float(h)} for h in (5, 9, 15)}
-    return grid_study(
-        "bandwidth",
-        "Kernel bandwidth, from nearest neighbours or fixed (konik-2024, 3.2.3)",
-        "elliptical",
-        places,
-        launches=launches,
-        settings=settings,
-        column_title="Neighbours or bandwidth",
-    )
-
-
-def _losses(settings: PersonalizationSettings, launches: int) -> Study:
-    start = (MEANS[0], STDS[0], MEANS[1], STDS[1])
-    places = {("elliptical", loss): {"start": start, "loss": loss} for loss in LOSSES}
-    return grid_study(
-        "loss",
-        "Loss of the 2D elliptical model (konik-2024, 3.2.4; mom-2021, discussion)",
-        "elliptical",
-        places,
-        launches=launches,
-        settings=settings,
-        column_title="Loss",
-    )
-
-
-STUDIES = {
-    "starts-means": (_table_1, 10),
-    "starts-stds": (_table_2, 10),
-    "starts-spherical": (_table_3, 10),
-    "starts-3d": (_table_4, 5),
-    "search-size": (_search_sizes, 10),
-    "bandwidth": (_bandwidths, 10),
-    "loss": (_losses, 10),
-}
-"""The studies of konik-2024 by name, with the launches a place that the paper took (its text gives 10, and 5 in 3D)."""
-
-
-def named_study(
-    name: str, settings: PersonalizationSettings | None = None, launches: int | None = None
-) -> Study:
-    """One of the papers' studies (`STUDIES`). settings: of every search, ours by default. ValueError by name."""
-    if name not in STUDIES:
-        raise ValueError(f"A study is one of {', '.join(STUDIES)}; found {name!r}.")
-    build, paper_launches = STUDIES[name]
-    return build(settings or PersonalizationSettings(), launches or paper_launches)
-
-
 def run_study(
     study: Study,
     population: InfarctPopulation,
@@ -285,7 +152,7 @@ def run_study(
     scheduler: str | None = None,
     progress: Progress = silent,
 ) -> StudyResult:
-    """Run what is not yet finished of a study; writes `<name>.csv` and `<name>.png` (heat map) to `directory`.
+    """Run what is not finished of a study; writes `<name>.csv` and `<name>.png` (heat map) to `directory`.
 
     A study that was killed goes on where it stopped; finished cells are never run again. workers, scheduler,
     progress: see `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is
@@ -355,7 +222,7 @@ def personalize_cell(
 
 
 def estimate_seconds(study: Study, population: InfarctPopulation, workers: int = 1) -> float:
-    """Seconds the whole study will take on `workers` cores, from a few evaluations at first and last start."""
+    """Seconds the whole study takes on `workers` cores, from a few evaluations at first and last start."""
     total = 0.0
     for cell in (study.cells[0], study.cells[-1]):
         settings = PersonalizationSettings(**cell["settings"])
@@ -407,21 +274,16 @@ def _heat_map(result: StudyResult, path: Path) -> Path:
     """The table as the paper prints it: mean final parameters as text, coloured by the mean loss."""
     from cardiactwins.infarct.figures import heatmap_figure
 
-    means = {(place["row"], place["column"]): place for place in result.means()}
-    row_labels = list(dict.fromkeys(cell["row"] for cell in result.study.cells))
-    column_labels = list(dict.fromkeys(cell["column"] for cell in result.study.cells))
-    losses = np.full((len(row_labels), len(column_labels)), np.nan)
-    texts = [[""] * len(column_labels) for _ in row_labels]
-    for (r, row), (c, column) in itertools.product(enumerate(row_labels), enumerate(column_labels)):
-        if (row, column) in means:
-            place = means[row, column]
-            losses[r, c] = place["loss"]
-            texts[r][c] = "(" + ", ".join(f"{value:.0f}" for value in place["parameters"]) + ")"
+    rows, columns = result.labels()
+    texts = [[""] * len(columns) for _ in rows]
+    for place in result.means():
+        numbers = ", ".join(f"{value:.0f}" for value in place["parameters"])
+        texts[rows.index(place["row"])][columns.index(place["column"])] = f"({numbers})"
     return heatmap_figure(
-        losses,
+        result.losses(),
         texts,
-        row_labels,
-        column_labels,
+        rows,
+        columns,
         path,
         row_title=result.study.row_title,
         column_title=result.study.column_title,

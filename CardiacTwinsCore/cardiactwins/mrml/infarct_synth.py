@@ -20,8 +20,10 @@ from cardiactwins.infarct.enhancement import fwhm_infarct, n_sd_infarct
 from cardiactwins.infarct.individual import IndividualFits, fit_individuals
 from cardiactwins.infarct.model import InfarctModel
 from cardiactwins.infarct.models import make_model
+from cardiactwins.infarct.paper_studies import named_study
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
+from cardiactwins.infarct.studies import Study, StudyResult, run_study
 from cardiactwins.mrml.cases import patient_from_segmentation
 from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
 from cardiactwins.mrml.headless import start
@@ -34,7 +36,7 @@ from cardiactwins.mrml.population import (
     cases_from_nodes,
     cases_from_sequence,
 )
-from cardiactwins.mrml.results import new_history, new_mode_volumes, new_parameter_table
+from cardiactwins.mrml.results import new_heat_map, new_history, new_mode_volumes, new_parameter_table
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import add_segment, segment_array
@@ -324,3 +326,41 @@ class InfarctSynthLogic:
         for attribute, values in attributes.items():
             columns[attribute] = [*values, *[float("nan")] * left_out]
         return new_table("Infarct population", columns)
+
+    def study(
+        self,
+        study: str | Study,
+        population: InfarctPopulation,
+        directory: str | Path,
+        *,
+        settings: PersonalizationSettings | None = None,
+        launches: int | None = None,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        progress: Progress = silent,
+    ) -> StudyResult:
+        """Run a sensitivity study, or what is not finished of it in `directory`; writes its CSV and heat map.
+
+        study: a name of `STUDIES` (then settings and launches hold) or a `Study` of your own. workers,
+        scheduler: processes of this machine, or the address of a Dask scheduler. See `run_study`.
+        """
+        if isinstance(study, str):
+            study = named_study(study, settings, launches)
+        return run_study(
+            study, population, directory, workers=workers, scheduler=scheduler, progress=progress
+        )
+
+    def showStudy(self, result: StudyResult) -> dict[str, Any]:
+        """Nodes of a study by name: "table" (one row a place) and "heat map" (mean losses as a volume)."""
+        means = result.means()
+        names = result.rows[0]["parameter_names"]
+        columns = {
+            key: [place[key] for place in means] for key in ("row", "column", "launches", "loss", "loss_std")
+        }
+        for index, name in enumerate(names):
+            columns[name] = [place["parameters"][index] for place in means]
+            columns[f"{name} std"] = [place["parameters_std"][index] for place in means]
+        return {
+            "table": new_table(result.study.name, columns),
+            "heat map": new_heat_map(f"{result.study.name}: loss", result.losses()),
+        }

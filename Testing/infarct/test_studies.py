@@ -1,0 +1,152 @@
+"""Sensitivity studies: their cells, their tables, and going on after a kill."""
+
+import csv
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.infarct.archive import save_population
+from cardiactwins.infarct.models import make_model
+from cardiactwins.infarct.paper_studies import STUDIES, named_study
+from cardiactwins.infarct.personalization import PersonalizationSettings
+from cardiactwins.infarct.population import InfarctPopulation
+from cardiactwins.infarct.studies import estimate_seconds, grid_study, personalize_cell, run_study
+
+SMALL = ReferenceAnatomy(size=40, endocardial_radius=9.2, epicardial_radius=15.3)
+QUICK = PersonalizationSettings(
+    lesions=20, candidates=4, parents=2, generations=2, searches=1, scouts=0, polish_generations=0
+)
+
+
+@pytest.fixture(scope="module")
+def population():
+    lesions = make_model("elliptical", SMALL).sample((9, 4, 6, 4), 15, np.random.default_rng(1))
+    return InfarctPopulation(SMALL, lesions, tuple(f"case {i}" for i in range(15)))
+
+
+def small_study(launches=2, **changes):
+    places = {
+        (f"{second}", f"{first}"): {"start": (first, 4, second, 4)} for first in (5, 12) for second in (4, 9)
+    }
+    return grid_study("small", "Small", "elliptical", places, launches=launches, settings=QUICK, **changes)
+
+
+def test_the_papers_tables_have_their_starts():
+    starts = {name: {tuple(cell["start"]) for cell in named_study(name).cells} for name in STUDIES}
+    assert len(starts["starts-means"]) == 30 and (30.0, 10.0, 5.0, 20.0) in starts["starts-means"]
+    assert len(starts["starts-stds"]) == 20 and (22.0, 25.0, 16.0, 5.0) in starts["starts-stds"]
+    assert len(starts["starts-spherical"]) == 35 and (20.0, 5.0) in starts["starts-spherical"]
+    assert starts["starts-3d"] == {(1.0, 30.0), (10.0, 20.0), (20.0, 10.0), (30.0, 1.0)}
+    losses = {cell["loss"] for cell in named_study("starts-3d").cells}
+    assert losses == {"KL_full", "KL_attr"}
+    sizes = {
+        (c["settings"]["candidates"], c["settings"]["parents"]) for c in named_study("search-size").cells
+    }
+    assert {(15, 3), (50, 12)} <= sizes
+    assert len(named_study("starts-means", launches=3).cells) == 90
+    with pytest.raises(ValueError, match="starts-3d"):
+        named_study("starts-4d")
+
+
+def test_every_launch_of_every_place_has_a_seed_of_its_own():
+    for name in STUDIES:
+        seeds = [cell["seed"] for cell in named_study(name).cells]
+        assert len(set(seeds)) == len(seeds)
+
+
+def test_a_study_writes_one_line_a_launch_and_the_table_as_a_picture(population, tmp_path):
+    result = run_study(small_study(), population, tmp_path, workers=2)
+    assert not result.failed and len(result.rows) == 8
+    with result.table.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 8
+    assert {(line["row"], line["column"]) for line in lines} == {
+        ("4", "5"), ("9", "5"), ("4", "12"), ("9", "12")
+    }  # fmt: skip
+    row = result.rows[3]
+    line = next(line for line in lines if line["seed"] == str(row["seed"]))
+    assert float(line["final radial mean"]) == pytest.approx(row["parameters"][2])
+    assert float(line["start circumferential mean"]) == row["start"][0]
+    assert result.picture.read_bytes().startswith(b"\x89PNG")
+    place = next(mean for mean in result.means() if (mean["row"], mean["column"]) == ("9", "12"))
+    of_place = [one for one in result.rows if (one["row"], one["column"]) == ("9", "12")]
+    assert place["launches"] == 2
+    assert place["loss"] == pytest.approx(np.mean([one["loss"] for one in of_place]))
+
+
+def test_a_cell_alone_gives_what_the_study_found(population, tmp_path):
+    result = run_study(small_study(launches=1), population, tmp_path, workers=1)
+    cell = {**result.study.cells[2], "population": str(save_population(population, tmp_path / "p.npz"))}
+    again = personalize_cell(**cell)
+    assert again["parameters"] == result.rows[2]["parameters"]
+    assert again["loss"] == result.rows[2]["loss"]
+
+
+def test_finished_cells_are_never_run_again_and_other_data_gets_cells_of_its_own(population, tmp_path):
+    first = run_study(small_study(launches=1), population, tmp_path, workers=1)
+    began = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
+    again = run_study(small_study(launches=1), population, tmp_path, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()} == began
+    assert [row["seconds"] for row in again.rows] == [row["seconds"] for row in first.rows]
+    other = replace(population, lesions=population.lesions[::-1])
+    run_study(small_study(launches=1), other, tmp_path, workers=1)
+    assert len(list((tmp_path / "cells").iterdir())) == 2 * len(began)
+
+
+def test_a_study_killed_in_the_middle_goes_on_where_it_stopped(population, tmp_path):
+    save_population(population, tmp_path / "population.npz")
+    program = textwrap.dedent(
+        f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_studies import small_study
+        from cardiactwins.infarct.archive import load_population
+        from cardiactwins.infarct.studies import run_study
+        run_study(small_study(launches=4), load_population({str(tmp_path / "population.npz")!r}),
+                  {str(tmp_path)!r}, workers=1)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    cells = tmp_path / "cells"
+    while len(list(cells.glob("*.json")) if cells.exists() else []) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
+    assert 3 <= len(finished) < 16
+    result = run_study(small_study(launches=4), population, tmp_path, workers=2)
+    assert len(result.rows) == 16 and not result.failed
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_a_cell_that_fails_is_listed_and_the_others_go_on(population, tmp_path):
+    places = {
+        ("all", "good"): {"start": (9, 4, 6, 4)},
+        ("all", "out of bounds"): {"start": (900, 4, 6, 4)},
+    }
+    study = grid_study("mixed", "Mixed", "elliptical", places, launches=1, settings=QUICK)
+    result = run_study(study, population, tmp_path, workers=1)
+    assert len(result.rows) == 1
+    ((cell, reason),) = result.failed
+    assert cell["column"] == "out of bounds" and "must lie in" in reason
+
+
+def test_a_population_of_the_wrong_dimension_is_refused(population, tmp_path):
+    with pytest.raises(ValueError, match="3D population"):
+        run_study(named_study("starts-3d", launches=1), population, tmp_path)
+
+
+def test_the_estimate_grows_with_the_study_and_shrinks_with_the_cores(population):
+    one = estimate_seconds(small_study(launches=1), population)
+    assert one > 0
+    many = estimate_seconds(small_study(launches=20), population)
+    assert many > 4 * one
+    assert estimate_seconds(small_study(launches=20), population, workers=2) < many
