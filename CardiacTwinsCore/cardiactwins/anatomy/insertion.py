@@ -108,9 +108,9 @@ def insertion_from_display(geometry: ImageGeometry, axis: NDArray[np.float64]) -
 def insertion_from_body(axis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Estimated RAS direction (3,) of the insertion in a dense map: 120 degrees where the body's top is up.
 
-    axis: unit RAS vector from base to apex. As `insertion_from_display`, with the patient's superior direction
-    upwards in the short-axis view, or the anterior one where the long axis itself points within 20 degrees of
-    superior or inferior.
+    axis: unit RAS vector from base to apex. As `insertion_from_display`, with the patient's superior
+    direction upwards in the short-axis view, or the anterior one where the long axis itself points within 20
+    degrees of superior or inferior.
     """
     superior, anterior = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
     upwards = superior if abs(axis @ superior) < np.cos(np.radians(20)) else anterior
