@@ -17,7 +17,7 @@ from cardiactwins.infarct.alignment import (
 )
 from cardiactwins.infarct.population import InfarctCase, InfarctPopulation
 
-HEART = ReferenceAnatomy(9, size=72, endocardial_radius=16, epicardial_radius=26)
+HEART = ReferenceAnatomy(9, size=52, endocardial_radius=12, epicardial_radius=19)
 COORDINATES = reference_coordinates(HEART)
 IN_2D, IN_3D = ReferenceAnatomy(1), ReferenceAnatomy(5)
 
@@ -96,7 +96,7 @@ def test_without_lad_cases_the_others_go_to_the_middle_of_its_segments():
 def test_an_offset_turns_only_hearts_whose_insertion_was_estimated():
     point = np.array([[0.0, 0.0, 40.0]])
     angle = 2 * np.pi / 3
-    point[0, :2] = -28 * np.cos(angle), 28 * np.sin(angle)
+    point[0, :2] = -20 * np.cos(angle), 20 * np.sin(angle)
     cases = [patient(f"case {q}") for q in range(3)]
     cases += [patient(f"point {q}", insertion_points=point) for q in range(2)]
     population = align_population(cases, IN_2D, rotate=False, offset=1 / 12)
@@ -116,7 +116,7 @@ def test_cases_that_cannot_be_used_are_listed_with_the_reason_and_the_others_go_
         "no wall": (patient("no wall", myocardium=outside & False), "myocardium is empty"),
         "no cavity": (patient("no cavity", cavity=outside & False), "cavity is empty"),
         "apical": (patient("apical", levels=(0.9, 1.0)), "no infarct at mid-level"),
-        "shape": (patient("shape", infarct=outside[:3]), "shape (3, 72, 72)"),
+        "shape": (patient("shape", infarct=outside[:3]), "shape (3, 52, 52)"),
         "point": (patient("point", insertion_points=np.array([[0.0, np.nan, 0.0]])), "NaN"),
     }
     population = align_population([*good[:2], *(case for case, _ in bad.values()), *good[2:]], IN_2D)
@@ -129,7 +129,7 @@ def test_cases_that_cannot_be_used_are_listed_with_the_reason_and_the_others_go_
 def test_an_infarct_partly_outside_the_wall_is_used_when_clipping_is_asked_for():
     case = patient("a")
     spilled = case.infarct.copy()
-    spilled[4, 30:42, 34:38] = True
+    spilled[4, 22:30, 23:29] = True
     spilled_case = replace(case, infarct=spilled)
     with pytest.raises(ValueError, match=r"outside the myocardium \(48 of .* voxels\). Clip it"):
         align_case(spilled_case, IN_2D)
