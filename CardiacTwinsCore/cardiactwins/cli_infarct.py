@@ -8,6 +8,7 @@ from cardiactwins.cli_infarct_align import align
 from cardiactwins.cli_infarct_generate import generate
 from cardiactwins.cli_infarct_modes import modes
 from cardiactwins.cli_infarct_personalize import fit, personalize
+from cardiactwins.cli_infarct_study import study
 
 __all__ = ["infarct"]
 
@@ -16,5 +17,5 @@ infarct = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-for command in (align, personalize, fit, generate, modes):
+for command in (align, personalize, fit, generate, modes, study):
     infarct.command()(command)

@@ -6,8 +6,10 @@ import csv
 import errno
 import io
 import json
+import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers: the 
 REPORT = "report.json"
 """Name of the report of a run that writes a folder."""
 
+WIDTH_OF_FILES = 160
 NOT_PARAMETERS = {"as_json", "force", "seed"}
 
 
@@ -87,22 +90,28 @@ class CommandRun:
         if not self.as_json:
             from rich.console import Console
 
-            console = Console(highlight=False)
+            # Rich takes a file or pipe to be 80 columns wide, and would fold tables.
+            known_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+            console = Console(highlight=False, width=None if known_width else WIDTH_OF_FILES)
             for renderable in renderables:
                 console.print(renderable, soft_wrap=isinstance(renderable, str), markup=False)
 
-    def finish(self, results: Mapping[str, Any], outputs: Mapping[str, Path], report: Path) -> None:
-        """Write the report and tell what was written; with --json the summary is the last line of output."""
+    def tell(self, text: str, results: Mapping[str, Any]) -> None:
+        """Print text for people, or the figures of the run as the JSON summary."""
         from cardiactwins.compute.files import json_text
 
+        if self.as_json:
+            typer.echo(json_text({"command": self.report.job, **results}))
+        else:
+            self.show(text)
+
+    def finish(self, results: Mapping[str, Any], outputs: Mapping[str, Path], report: Path) -> None:
+        """Write the report and tell what was written."""
         written = {**outputs, "report": report}
         finished = self.report.finish({**results, "outputs": written})
         finished.write(report)
-        if self.as_json:
-            summary = {"command": finished.job, "seconds": finished.seconds, **finished.results}
-            typer.echo(json_text(summary))
-        else:
-            self.show("", "Written: " + ", ".join(str(path) for path in written.values()))
+        text = "\nWritten: " + ", ".join(str(path) for path in written.values())
+        self.tell(text, {"seconds": finished.seconds, **finished.results})
 
 
 def claim_files(paths: Sequence[Path], force: bool) -> None:

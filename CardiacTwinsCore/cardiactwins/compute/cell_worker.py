@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -52,6 +53,8 @@ def answer_cell(function: str, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main(function: str) -> None:
+    # Ctrl+C in a terminal reaches workers as well as their parent, which is the one to end them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a cell prints must not mix with the answers: the answers keep the real standard output.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -158,12 +158,7 @@ def run_study(
     progress: see `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is
     listed in `failed` and the others go on.
     """
-    if (study.slices == 1) == population.anatomy.is_3d:
-        wanted = "a 2D" if study.slices == 1 else "a 3D"
-        raise ValueError(
-            f"The study '{study.name}' needs {wanted} population; this one has "
-            f"{population.anatomy.slices} slices."
-        )
+    _check_dimension(study, population)
     directory = Path(directory)
     digest = hashlib.sha256(np.packbits(population.lesions).tobytes()).hexdigest()[:16]
     stored = directory / f"population-{digest}.npz"
@@ -222,7 +217,11 @@ def personalize_cell(
 
 
 def estimate_seconds(study: Study, population: InfarctPopulation, workers: int = 1) -> float:
-    """Seconds the whole study takes on `workers` cores, from a few evaluations at first and last start."""
+    """Seconds the whole study takes on `workers` cores, from a few evaluations at first and last start.
+
+    ValueError for a population of the wrong dimension.
+    """
+    _check_dimension(study, population)
     total = 0.0
     for cell in (study.cells[0], study.cells[-1]):
         settings = PersonalizationSettings(**cell["settings"])
@@ -240,6 +239,15 @@ def estimate_seconds(study: Study, population: InfarctPopulation, workers: int =
         )
         total += one * evaluations
     return total / 2 * len(study.cells) / workers
+
+
+def _check_dimension(study: Study, population: InfarctPopulation) -> None:
+    if (study.slices == 1) == population.anatomy.is_3d:
+        wanted = "a 2D" if study.slices == 1 else "a 3D"
+        raise ValueError(
+            f"The study '{study.name}' needs {wanted} population; this one has "
+            f"{population.anatomy.slices} slices."
+        )
 
 
 @lru_cache(maxsize=2)

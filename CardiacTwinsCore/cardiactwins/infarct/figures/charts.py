@@ -106,7 +106,7 @@ def heatmap_figure(
     if not np.isfinite(losses).any():
         raise ValueError("No cell of the table has a loss.")
     widest = max(len(line) for row in texts for text in row for line in text.split("\n"))
-    figure = new_figure(max(4.5, shape[1] * (0.085 * widest + 0.35) + 2.2), 0.42 * shape[0] + 1.3)
+    figure = new_figure(max(4.5, shape[1] * (0.085 * widest + 0.35) + 2.2), max(2.4, 0.42 * shape[0] + 1.3))
     axes = figure.subplots()
     colors = axes.imshow(np.ma.masked_invalid(losses), cmap="YlOrRd", aspect="auto")
     best = np.unravel_index(np.nanargmin(losses), losses.shape)
