@@ -15,6 +15,6 @@ if __name__ == "__main__":
             start=(22, 10, 16, 20),
             subjects=118,
             reference_lesions=elliptical_lesions,
-            paint_flops=4.0 * model.anatomy.n_voxels,
+            painted_bytes=(2 * 8 + 1) * model.anatomy.n_voxels,  # two squared offsets in, one flag out
         )
     )

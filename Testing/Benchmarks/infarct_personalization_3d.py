@@ -15,6 +15,6 @@ if __name__ == "__main__":
             start=(30, 10),
             subjects=77,
             reference_lesions=spherical_lesions,
-            paint_flops=1.0 * model.anatomy.n_voxels,
+            painted_bytes=1 * model.anatomy.n_voxels,  # one flag out
         )
     )

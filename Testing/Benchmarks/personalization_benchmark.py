@@ -34,13 +34,13 @@ class Recording:
 
 
 def benchmark(
-    model, truth: tuple, start: tuple, subjects: int, reference_lesions: Callable, paint_flops: float
+    model, truth: tuple, start: tuple, subjects: int, reference_lesions: Callable, painted_bytes: float
 ) -> dict:
     """Personalize once with the library and take the same evaluations with the reference.
 
     The reference is timed on evaluations spread over the whole run and scaled by their number, as its time is
-    linear in it. Both sides draw the same lesions from the same uniform numbers. paint_flops: operations that
-    the model needs at least for one lesion.
+    linear in it. Both sides draw the same lesions from the same uniform numbers. painted_bytes: bytes that
+    drawing one lesion reads and writes at least.
     """
     anatomy = model.anatomy
     lesions = model.sample(truth, subjects, np.random.default_rng(2024))
@@ -68,7 +68,9 @@ def benchmark(
         agrees &= bool((ours == plain_lesions).all()) and abs(loss(ours) - plain_loss) < 1e-9
     reference_seconds *= len(evaluations) / len(chosen)
 
-    floor = floor_seconds(len(evaluations), settings.lesions, subjects, float(np.mean(touched)), paint_flops)
+    floor = floor_seconds(
+        len(evaluations), settings.lesions, subjects, float(np.mean(touched)), painted_bytes
+    )
     return {
         "evaluations": len(evaluations),
         "voxels": anatomy.n_voxels,
@@ -86,17 +88,22 @@ def benchmark(
     }
 
 
-def floor_seconds(evaluations: int, lesions: int, subjects: int, voxels: int, paint_flops: float) -> dict:
+def floor_seconds(
+    evaluations: int, lesions: int, subjects: int, touched: float, painted_bytes: float
+) -> dict:
     """Least time for the operations and bytes that the loss cannot do without, at rates measured here.
 
     An evaluation multiplies and adds once for every pair synthetic-real and every unordered pair
-    synthetic-synthetic at each of the `voxels` that some synthetic lesion touches (a mean over evaluations);
-    draws its lesions; writes and reads them once as float32; takes one exponential for every unordered pair.
+    synthetic-synthetic at each of the `touched` voxels that some synthetic lesion holds (a mean over
+    evaluations). It moves, at the speed of a copy: `painted_bytes` a lesion for drawing it; the touched
+    voxels as float32, written once and read by both products; the pooled distances in double precision,
+    written once and read for the bandwidth and for both densities. It takes one exponential for every
+    unordered pair. The optimizer itself counts nothing.
     """
     pairs = lesions * subjects + lesions * (lesions + 1) / 2
-    flops = 2 * pairs * voxels + lesions * paint_flops
-    moved = lesions * voxels * 4 * 2
+    flops = 2 * pairs * touched
     pooled = lesions + subjects
+    moved = lesions * (painted_bytes + 3 * 4 * touched) + 4 * 8 * pooled**2
     exponentials = pooled * (pooled - 1) / 2
     rate, bandwidth, exponential_rate = measured_rates()
     seconds = evaluations * (flops / rate + moved / bandwidth + exponentials / exponential_rate)

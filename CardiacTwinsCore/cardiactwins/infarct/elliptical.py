@@ -116,10 +116,13 @@ class EllipticalModel:
         uniforms = np.asarray(uniforms, dtype=float)
         weights = self.semi_axes(parameters, uniforms[:, 1:]) ** -2.0
         centres = (uniforms[:, 0] * len(self.start_voxels)).astype(int)
+        by_centre = np.argsort(centres, kind="stable")
+        weights = weights[by_centre]
+        present, first = np.unique(centres[by_centre], return_index=True)
         lesions = np.empty((len(uniforms), self.anatomy.n_voxels), dtype=bool)
-        for centre in np.unique(centres):
-            rows = np.flatnonzero(centres == centre)
-            lesions[rows] = weights[rows] @ self._squared_offsets[centre] <= 1
+        for centre, start, end in zip(present, first, [*first[1:], len(uniforms)], strict=True):
+            rows = by_centre[start:end]
+            lesions[rows] = weights[start:end] @ self._squared_offsets[centre] <= 1
         return lesions
 
     def sample(self, parameters: ArrayLike, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
