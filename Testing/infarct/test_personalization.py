@@ -262,7 +262,8 @@ def test_the_history_has_one_row_a_generation(ellipses):
     reports = []
 
     def progress(step, total, message="", values=None):
-        reports.append((step, total, message, values))
+        if values is not None:
+            reports.append((step, total, message, values))
 
     spy = Spy(EllipticalModel(SMALL))
     found = personalize(ellipses, spy, settings=QUICK, progress=progress)
@@ -562,6 +563,22 @@ def test_cancelling_in_the_first_generation_without_a_checkpoint_writes_nothing(
     with pytest.raises(Cancelled):
         personalize(ellipses, EllipticalModel(SMALL), settings=QUICK, progress=cancel)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_can_be_stopped_while_it_scouts(ellipses):
+    spy = Spy(EllipticalModel(SMALL))
+    calls = []
+
+    def cancel_at_the_fifth_evaluation(step, total, message="", values=None):
+        calls.append((step, values))
+        if len(calls) == 5:
+            raise Cancelled
+
+    settings = replace(QUICK, scouts=4096)
+    with pytest.raises(Cancelled):
+        personalize(ellipses, spy, settings=settings, workers=1, progress=cancel_at_the_fifth_evaluation)
+    assert calls == [(0, None)] * 5, "no generation had ended"
+    assert len(spy.seen) < 100, "the other scouts are not evaluated"
 
 
 def test_an_error_inside_a_model_comes_out_and_ends_the_threads(ellipses):

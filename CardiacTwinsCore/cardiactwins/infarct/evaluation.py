@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, fields, is_dataclass
@@ -31,6 +32,8 @@ class Evaluator:
     cache; the result does not depend on the number of threads. With a checkpoint every call's losses are kept
     in a file; a later run with the same fingerprint gets them from there, in the order of the calls, so that
     the optimizer is led through the same states without computing them again. Use as a context manager.
+
+    heartbeat: called after each evaluation, from the caller's thread; what it raises stops the run.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Evaluator:
         workers: int | None = None,
         checkpoint: str | Path | None = None,
         fingerprint: str = "",
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -55,6 +59,7 @@ class Evaluator:
         self._workers = workers or usable_cores()
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._fingerprint = fingerprint
+        self._heartbeat = heartbeat
         self._calls: list[list[float]] = []
         self._replay = iter(self._read_checkpoint())
 
@@ -95,7 +100,10 @@ class Evaluator:
         if known is not None and len(known) == len(jobs):
             self._calls.append(known)
             return np.array(known, dtype=float)
-        losses = list(self._pool.map(lambda job: self.loss(draws.lesions(*job)), jobs))
+        losses = []
+        for value in self._pool.map(lambda job: self.loss(draws.lesions(*job)), jobs):
+            losses.append(value)
+            self._heartbeat()
         self.evaluations += len(jobs)
         self._calls.append(losses)
         if self._checkpoint is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,6 +68,11 @@ class PersonalizationSettings:
             raise ValueError(
                 "A personalization needs at least 1 search; scouts and generations are not negative."
             )
+
+    @property
+    def total_generations(self) -> int:
+        """Generations of all searches and the polish, if none ends early."""
+        return self.searches * self.generations + self.polish_generations
 
     @classmethod
     def paper(cls, **changes) -> PersonalizationSettings:
@@ -165,7 +171,8 @@ def personalize(
     loss: one of LOSSES or a prepared `PopulationLoss`. start: (d,) initial parameters, or the model's
     defaults. workers: threads; the result does not depend on their number. checkpoint: a file that receives
     every generation's losses; a later call with the same arguments goes on from it and ends with the same
-    result. progress receives each generation's loss, parameters, spread, eigenvalues and condition.
+    result. progress receives each generation's loss, parameters, spread, eigenvalues and condition, and is
+    called without values after each evaluation, so that it can stop the run at any time.
 
     Raises ValueError when the model lives on another reference than the population, for parameters out of
     bounds and for a checkpoint of another run; `Cancelled` comes from `progress`.
@@ -183,10 +190,25 @@ def personalize(
     first = checked_parameters(model, first)
     began = time.perf_counter()
     fingerprint = run_fingerprint(model, loss, first, settings, seed)
+    done = 0
+
+    def report(step: int, total: int, message: str = "", values: Mapping[str, Any] | None = None) -> None:
+        nonlocal done
+        done = step
+        progress(step, total, message, values)
+
     with Evaluator(
-        model, loss, settings.lesions, settings.draws, seed, workers, checkpoint, fingerprint
+        model,
+        loss,
+        settings.lesions,
+        settings.draws,
+        seed,
+        workers,
+        checkpoint,
+        fingerprint,
+        heartbeat=lambda: progress(done, settings.total_generations),
     ) as evaluator:
-        search = _Search(model, settings, seed, evaluator, progress)
+        search = _Search(model, settings, seed, evaluator, report)
         best = search.run(first)
         fresh = evaluator.fresh(best, FRESH_POPULATIONS)
     return Personalization(
@@ -225,7 +247,6 @@ class _Search:
         self.records: list[dict] = []
         self._confident = False
         self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        self._total = settings.searches * settings.generations + settings.polish_generations
 
     @property
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -366,7 +387,12 @@ class _Search:
         self.records.append(record)
         values = {key: np.asarray(value).tolist() for key, value in record.items() if key != "stage"}
         done = len(self.records)
-        self.progress(done, self._total, f"{stage}: generation {done}, loss {record['loss']:.4f}", values)
+        self.progress(
+            done,
+            self.settings.total_generations,
+            f"{stage}: generation {done}, loss {record['loss']:.4f}",
+            values,
+        )
 
     def _stops(self, strategy, losses: NDArray[np.float64]) -> Iterator[str]:
         """Reasons to end a search after this generation (konik-2024, 2.3.2; mom-2021, 2.3)."""
