@@ -50,9 +50,9 @@ QUICK = PersonalizationSettings(generations=20, scouts=48, polish_generations=0)
 SEED = 2024
 STEPS = 10
 PHANTOM_NOTE = (
-    "Phantom patients are made on the spot: random adult left ventricles in oblique image grids, each with an "
-    "infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand for "
-    "segmented late-enhancement images."
+    "Phantom patients are made on the spot: random adult left ventricles in oblique image grids, each with "
+    "an infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand "
+    "for segmented late-enhancement images."
 )
 PATIENT_NOTE = (
     "Draws of the personalized 3D model painted into the wall of the first phantom patient, with a border "
