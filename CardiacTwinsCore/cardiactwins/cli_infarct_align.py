@@ -193,7 +193,12 @@ def _table(population: InfarctPopulation, columns: dict[str, Any]) -> Any:
 def _remarks(population: InfarctPopulation, unknown: list[str]) -> list[str]:
     used, left_out = len(population), len(population.excluded)
     reasons = " ".join(case.reason for case in population.excluded)
+    estimated = int(population.attributes["insertion_estimated"].sum())
     remarks = ["", f"{used} of {used + left_out} cases used."]
+    if estimated:
+        remarks.append(
+            f"The anterior insertion of the right ventricle is an estimate in {estimated} of them."
+        )
     remarks += [f"Left out: {case.identifier}: {case.reason}" for case in population.excluded]
     remarks += [hint for words, hint in HINTS.items() if words in reasons]
     if unknown:
@@ -207,6 +212,7 @@ def _results(population: InfarctPopulation, columns: dict[str, Any], unknown: li
         "cases_used": len(population),
         "cases_left_out": {case.identifier: case.reason for case in population.excluded},
         "territories": {name: columns["territory"].count(name) for name in sorted(set(columns["territory"]))},
+        "insertions_estimated": int(population.attributes["insertion_estimated"].sum()),
         "mean_size_share": float(columns["infarct_size_share"].mean()),
         "mean_transmurality_share": float(columns["transmurality_share"].mean()),
         "territories_without_case": unknown,

@@ -22,9 +22,9 @@ PNG = b"\x89PNG"
 def cleared_scene():
     """The scene of this process, empty before and after."""
     scene = start().scene
-    scene.Clear(True)
+    scene.Clear(False)
     yield scene
-    scene.Clear(True)
+    scene.Clear(False)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,7 @@ def test_attributes_picture_and_report_lie_beside_the_population(aligned, patien
     assert report["job"] == "infarct align"
     assert report["parameters"]["slices"] == 1
     assert report["results"]["cases_used"] == outcome.summary["cases_used"] == 6
+    assert outcome.summary["insertions_estimated"] == 0
     assert set(outcome.summary["outputs"].values()) == {str(path) for path in out.parent.iterdir()}
 
 
@@ -138,7 +139,7 @@ def test_label_maps_are_read_with_the_labels_that_are_given(infarct, patients, t
     given = ("--labels", "10=cavity,20=myocardium", "--labels", "30=infarct")
     outcome = infarct("align", folder, *given, "--no-rotate", "--out", tmp_path / "p.npz", "--json")
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.summary["cases_used"] == 5
+    assert (outcome.summary["cases_used"], outcome.summary["insertions_estimated"]) == (5, 5)
     assert infarct("align", folder, "--out", tmp_path / "q.npz").exit_code == 2
 
 
@@ -182,7 +183,7 @@ def scene_file(patients, tmp_path, cleared_scene):
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), folder)
     new_cohort_sequence("Cohort", [heart_of_case(case) for case in patients])
     path = save_scene(tmp_path / "scene.mrb")
-    cleared_scene.Clear(True)
+    cleared_scene.Clear(False)
     return path
 
 
@@ -192,7 +193,7 @@ def test_a_scene_gives_its_folder_its_sequence_or_all_its_segmentations_once(inf
             "align", scene_file, *options, "--out", tmp_path / "p.npz", "--no-rotate", "--force", "--json"
         )
         assert outcome.exit_code == 0, outcome.stderr
-        slicer.mrmlScene.Clear(True)
+        slicer.mrmlScene.Clear(False)
         return load_population(tmp_path / "p.npz").identifiers
 
     six = tuple(f"Phantom {number:02d}" for number in range(1, 7))
@@ -203,7 +204,7 @@ def test_a_scene_gives_its_folder_its_sequence_or_all_its_segmentations_once(inf
         outcome = infarct("align", scene_file, option, "Nobody", "--out", tmp_path / "q.npz")
         assert outcome.exit_code == 2
         assert f"no {kind} named 'Nobody'" in outcome.stderr
-        slicer.mrmlScene.Clear(True)
+        slicer.mrmlScene.Clear(False)
 
 
 def test_a_damaged_segmentation_in_a_scene_is_an_error_and_no_crash(infarct, scene_file, tmp_path):

@@ -72,9 +72,9 @@ def align_population(
     rotate: add to all cases of a territory the difference of its `weighted_mean_angle` to that of the LAD
     cases (to the centre of the LAD's AHA segments where there is no LAD case). A case without a culprit
     artery gets the territory in which most of its infarct lies (`infarct_territory`). Cases that cannot be
-    used are listed with the reason in `excluded`. clip: see `align_case`. offset: turns added to the
-    circumferential coordinate of every heart whose insertion is an estimate, to see how much depends on it.
-    ValueError when fewer than `minimum` cases remain.
+    used are listed with the reason in `excluded`. clip: see `align_case`. The attribute insertion_estimated
+    says whose RV insertion is an estimate; offset: turns added to the circumferential coordinate of these
+    hearts, to see how much depends on it. ValueError when fewer than `minimum` cases remain.
     """
     cases = list(cases)
     used, excluded, aligned, inputs = [], [], [], []
@@ -106,9 +106,9 @@ def align_population(
         progress(len(cases) + step, 2 * len(cases), f"Rotate {used[step].identifier}")
         if rotations[step]:
             aligned[step] = _aligned(coordinates.rotated(rotations[step]), infarct, no_reflow, anatomy)
-    estimated = sum(coordinates.insertion == "estimate" for coordinates, _, _ in inputs)
+    estimated = np.array([coordinates.insertion == "estimate" for coordinates, _, _ in inputs])
     message = f"{len(used)} of {len(cases)} cases aligned"
-    progress(2 * len(cases), 2 * len(cases), f"{message}, {estimated} with an estimated insertion")
+    progress(2 * len(cases), 2 * len(cases), f"{message}, {estimated.sum()} with an estimated insertion")
     return InfarctPopulation(
         anatomy=anatomy,
         lesions=np.array([one.lesion for one in aligned]),
@@ -116,6 +116,7 @@ def align_population(
         no_reflow=_no_reflow(aligned, anatomy),
         territories=territories,
         rotations=rotations,
+        attributes={"insertion_estimated": estimated},
         excluded=tuple(excluded),
     )
 

@@ -163,7 +163,7 @@ class InfarctSynthLogic:
         return replace(
             population,
             excluded=(*unreadable, *population.excluded),
-            attributes=attribute_columns(measured),
+            attributes={**population.attributes, **attribute_columns(measured)},
         )
 
     def makeModel(self, name: str, population: InfarctPopulation) -> InfarctModel:
