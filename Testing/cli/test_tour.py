@@ -29,6 +29,7 @@ def test_the_commands_and_options_of_the_tour_exist():
 @pytest.mark.long
 def test_the_tour_runs_and_prints_the_same_lines_but_for_numbers():
     def words(text):
-        return re.sub(r"[-+\d.,]+", "#", re.sub(r" +", " ", text))
+        without_durations = re.sub(r"about [\d.]+ (s|min|h)\b", "about #", text)
+        return re.sub(r"[-+\d.,]+", "#", re.sub(r" +", " ", without_durations))
 
     assert words(TOUR["updated"](WRITTEN)) == words(WRITTEN)
