@@ -124,7 +124,7 @@ def test_ctrl_c_stops_a_study_with_its_workers_and_the_same_command_goes_on(
     infarct, population_file, rows, tmp_path
 ):
     out = tmp_path / "study"
-    options = ("--launches", "2", "--preset", "paper", "--set", "generations=40,threshold=0")
+    options = ("--launches", "1", "--preset", "paper", "--set", "generations=40,threshold=0")
     command = ("study", "loss", str(population_file), *options, "--out", str(out))
     process = subprocess.Popen(
         [sys.executable, "-m", "cardiactwins", "infarct", *command, "--workers", "1"],
@@ -139,16 +139,16 @@ def test_ctrl_c_stops_a_study_with_its_workers_and_the_same_command_goes_on(
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (1, "")
     plan, message = stderr.splitlines()
-    assert plan.startswith("8 personalizations, about")
+    assert plan.startswith("4 personalizations, about")
     assert (
         message
         == f"Error: Cancelled. What was finished is kept in {out}: the same command goes on from there."
     )
     kept = cells_of(out)
-    assert 1 <= len(kept) < 8
+    assert 1 <= len(kept) < 4
     assert not list(out.glob("loss.*"))
 
     outcome = infarct(*command)
     assert outcome.exit_code == 0, outcome.stderr
-    assert len(rows(out / "loss.csv")) == 8
+    assert len(rows(out / "loss.csv")) == 4
     assert kept.items() <= cells_of(out).items()
