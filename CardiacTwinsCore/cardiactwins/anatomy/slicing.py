@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.compute.threads import one_blas_thread
 
 __all__ = ["covering_stack", "labels_on_slices", "points_on_slices", "values_on_slices"]
 
@@ -103,9 +104,10 @@ def points_on_slices(
         )
     tree = cKDTree(points)
     gap = np.median(tree.query(points, k=2)[0][:, 1])
-    mesh = Delaunay(points + np.random.default_rng(0).normal(0, JITTER * gap, points.shape))
     places = target.kji_to_ras(np.argwhere(wanted))
-    found = LinearNDInterpolator(mesh, values)(places)
+    with one_blas_thread():
+        mesh = Delaunay(points + np.random.default_rng(0).normal(0, JITTER * gap, points.shape))
+        found = LinearNDInterpolator(mesh, values)(places)
     distance, nearest = tree.query(places)
     outside = np.isnan(found)
     found[outside] = background if mask is None else values[nearest[outside]]
