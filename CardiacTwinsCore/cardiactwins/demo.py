@@ -152,6 +152,8 @@ def _patients_to_scene(cases: list[InfarctCase]) -> int:
 
 def _render(painted: list[Any], patient: Any, directory: Path) -> dict[str, Path]:
     """Pictures of the scene by caption; none, and the reason logged, where nothing can be rendered."""
+    # In 3D its surface lies in that of the infarct; the slices show it.
+    painted[0].GetDisplayNode().SetSegmentVisibility3D("border_zone", False)
     try:
         return {
             "A new infarct in the patient's left ventricle": picture_3d(
