@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -267,3 +269,21 @@ def test_a_format_that_the_node_does_not_have_is_refused(oblique_grid, masks, tm
     with pytest.raises(ValueError, match=r"'heart' cannot be saved as heart.stl"):
         save_node(node, tmp_path / "heart.stl")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cohort_can_be_the_first_thing_that_a_process_writes(tmp_path):
+    program = (
+        "import sys, numpy as np\n"
+        "from cardiactwins.anatomy.reference import ReferenceAnatomy\n"
+        "from cardiactwins.mrml.cohorts import write_cohort\n"
+        "from cardiactwins.mrml.lesions import heart_on_reference\n"
+        "anatomy = ReferenceAnatomy()\n"
+        "heart = heart_on_reference('one', anatomy, anatomy.circumferential < 0.2)\n"
+        "write_cohort(sys.argv[1], [heart])\n"
+    )
+    folder = tmp_path / "cohort"
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(list(folder.glob("*.seg.nrrd"))) == 1

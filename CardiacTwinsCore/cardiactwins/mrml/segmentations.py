@@ -126,7 +126,9 @@ def new_segmentation(
     unknown = sorted(set(masks) - set(SEGMENT_ROLES))
     if unknown:
         raise ValueError(f"Unknown segment roles: {', '.join(unknown)}. Known: {', '.join(SEGMENT_ROLES)}.")
-    scene = start().scene if scene is None else scene
+    # Another scene needs the start as well: it registers the representations of segments.
+    own_scene = start().scene
+    scene = own_scene if scene is None else scene
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
     scene.AddNode(node)
