@@ -32,10 +32,10 @@ class PersonalizationSettings:
     generations (0: never; mom-2021, 2.3). step: initial standard deviation in units of `step_unit`:
     "identity" - 1 pixel or sphere for every parameter (the papers' identity covariance); "scale" - each
     parameter's own scale; "range" - a quarter of the bounds (large start). draws: see `PopulationDraws`.
-    searches: the first goes out from the start, the others from the best of `scouts` Sobol points over the
-    bounds (no scouts: one search), spread over the logarithm of parameters with a positive lower bound.
-    polish_generations, polish_lesions, polish_step: a last search from the best of their ends, with smaller
-    steps and larger populations.
+    searches: the first goes out from the start, each other from the best of `scouts` Sobol points over the
+    bounds that lies away from the earlier ends (no scouts: one search); parameters with a positive lower
+    bound are scouted by their logarithm. polish_generations, polish_lesions, polish_step: a last search from
+    the best of all ends, with smaller steps and larger populations.
     """
 
     lesions: int = 100
@@ -49,7 +49,7 @@ class PersonalizationSettings:
     step: float = 1.0
     step_unit: str = "scale"
     draws: str = "quasi-random"
-    searches: int = 3
+    searches: int = 4
     scouts: int = 128
     polish_generations: int = 10
     polish_lesions: int = 256
@@ -151,6 +151,7 @@ class Personalization:
 
 FRESH_POPULATIONS = 20
 JUDGING_POPULATIONS = 5
+SCALES_APART = 2.0
 STAGNATION_WINDOW = 8
 
 
@@ -254,16 +255,25 @@ class _Search:
         return np.array(lower, dtype=float), np.array(upper, dtype=float)
 
     def run(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Search from each start, polish the best end; (d,)."""
+        """Search from the start and from scouts away from earlier ends; polish the best end; (d,)."""
         settings = self.settings
-        ends = []
-        for number, point in enumerate(self.starts(start)):
+        scouts = self.scouts()
+        scale = np.array([parameter.scale for parameter in self.model.parameters])
+        ends: list[NDArray[np.float64]] = []
+
+        def away_from_ends(scout: NDArray[np.float64]) -> bool:
+            return min(np.linalg.norm((scout - end) / scale) for end in ends) > SCALES_APART
+
+        point = start
+        while point is not None and len(ends) < settings.searches:
+            number = len(ends)
             stage = f"search {number + 1}"
             ends.append(
                 self.descend(stage, point, settings.generations, settings.lesions, number, settings.step)
             )
             if self._confident:
                 return ends[-1]
+            point = next(filter(away_from_ends, scouts), None)
         best = self.best_of(ends) if len(ends) > 1 else ends[0]
         if settings.polish_generations:
             best = self.descend(
@@ -276,27 +286,20 @@ class _Search:
             )
         return best
 
-    def starts(self, start: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """The start, and the best Sobol points over the bounds that lie more than a scale from each other."""
+    def scouts(self) -> NDArray[np.float64]:
+        """Sobol points over the bounds, the best first, (scouts, d); none where one search is made."""
         from scipy.stats import qmc
 
-        settings = self.settings
-        chosen = [start]
-        if settings.searches == 1 or not settings.scouts:
-            return chosen
         lower, upper = self._bounds
-        sobol = qmc.Sobol(len(start), scramble=True, rng=self._rng)
+        settings = self.settings
+        if settings.searches == 1 or not settings.scouts:
+            return np.empty((0, len(lower)))
+        sobol = qmc.Sobol(len(lower), scramble=True, rng=self._rng)
         shares = sobol.random_base2(int(np.ceil(np.log2(settings.scouts))))[: settings.scouts]
         ratio = np.divide(upper, lower, out=np.ones_like(upper), where=lower > 0)
         points = np.where(lower > 0, lower * ratio**shares, lower + shares * (upper - lower))
         points = checked_parameters(self.model, np.clip(points, lower, upper))
-        losses = self.evaluator(points, lesions=settings.lesions)
-        scale = np.array([parameter.scale for parameter in self.model.parameters])
-        for point in points[np.argsort(losses)]:
-            apart = min(np.linalg.norm((point - other) / scale) for other in chosen) > 1
-            if apart and len(chosen) < settings.searches:
-                chosen.append(point)
-        return chosen
+        return points[np.argsort(self.evaluator(points, lesions=settings.lesions))]
 
     def best_of(self, ends: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """The point of least mean loss over populations of the search's size that no search has used.
