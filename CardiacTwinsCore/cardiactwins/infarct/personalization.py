@@ -41,7 +41,7 @@ class PersonalizationSettings:
     lesions: int = 100
     candidates: int = 15
     parents: int = 3
-    generations: int = 12
+    generations: int = 16
     threshold: float = 0.0
     confirmations: int = 5
     condition: float = 1e14
@@ -49,9 +49,9 @@ class PersonalizationSettings:
     step: float = 1.0
     step_unit: str = "scale"
     draws: str = "quasi-random"
-    searches: int = 4
+    searches: int = 3
     scouts: int = 128
-    polish_generations: int = 10
+    polish_generations: int = 15
     polish_lesions: int = 256
     polish_step: float = 0.3
 
