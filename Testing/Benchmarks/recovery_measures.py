@@ -1,4 +1,4 @@
-"""What the recovery experiment measures: distances between length distributions, their floors, and verdicts."""
+"""What the recovery experiment measures: distances of length distributions, their floors, and verdicts."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def length_quantiles(model: EllipticalModel | IterativeSphericalModel, parameter
 
 
 def length_distances(found: NDArray, true: NDArray) -> NDArray[np.float64]:
-    """Wasserstein-1 distance of each axis in pixels, (axes,), between samples of lengths (axes, any number)."""
+    """Wasserstein-1 distance of each axis in pixels, (axes,), between samples of lengths (axes, any n)."""
     return np.array([wasserstein_distance(a, b) for a, b in zip(found, true, strict=True)])
 
 
 def true_lengths(
     model: EllipticalModel | IterativeSphericalModel, parameters: ArrayLike, uniforms: NDArray
 ) -> NDArray:
-    """Lengths that made a population from its uniform numbers (n, n_uniforms), (axes, n) or (1, n * spheres)."""
+    """Lengths behind a population's uniform numbers (n, n_uniforms), (axes, n) or (1, n * spheres)."""
     if isinstance(model, EllipticalModel):
         return model.semi_axes(parameters, uniforms[:, 1:]).T
     spheres, largest = parameters
