@@ -1,8 +1,8 @@
 """The EMIDEC infarct patients as cases (Lalande et al. 2020, CC BY-NC-SA 4.0); the data stays outside.
 
-The published images were stretched and their spacing is lost: columns are divided by the ratio that makes the
-whole ventricle round, and 1.5 mm in plane and 10 mm between slices are assumed. Slice 0 is the apex. The right
-ventricle and the culprit artery are not labelled: the insertion point is the documented estimate of
+The published images were stretched and their spacing is lost: columns are divided by the ratio that makes
+the whole ventricle round, and 1.5 mm in plane and 10 mm between slices are assumed. Slice 0 is the apex. The
+right ventricle and the culprit artery are not labelled: the insertion point is the documented estimate of
 `lv_coordinates`, in the image frame.
 """
 
@@ -19,8 +19,9 @@ from cardiactwins.infarct.population import InfarctCase
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "emidec-infarct-labels"
 
 STORED_AXES = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-"""Directions of i, j and k in RAS: the stacks are stored transposed and flipped. The short-axis display of a slice
-(right ventricle left, chest wall upper left, liver below, as the late-enhancement images show) is `[::-1, ::-1].T`."""
+"""Directions of i, j and k in RAS: the stacks are stored transposed and flipped. The short-axis display of a
+slice (right ventricle left, chest wall upper left, liver below, as the late-enhancement images show) is
+`[::-1, ::-1].T`."""
 
 
 def emidec_cases(data: Path = DATA) -> list[InfarctCase]:
