@@ -578,7 +578,7 @@ def test_a_run_can_be_stopped_while_it_scouts(ellipses):
     with pytest.raises(Cancelled):
         personalize(ellipses, spy, settings=settings, workers=1, progress=cancel_at_the_fifth_evaluation)
     assert calls == [(0, None)] * 5, "no generation had ended"
-    assert len(spy.seen) < 100, "the other scouts are not evaluated"
+    assert len(spy.seen) < 2048, "most of the other scouts are not evaluated"
 
 
 def test_an_error_inside_a_model_comes_out_and_ends_the_threads(ellipses):
