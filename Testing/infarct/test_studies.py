@@ -18,7 +18,13 @@ from cardiactwins.infarct.models import make_model
 from cardiactwins.infarct.paper_studies import STUDIES, named_study
 from cardiactwins.infarct.personalization import PersonalizationSettings
 from cardiactwins.infarct.population import InfarctPopulation
-from cardiactwins.infarct.studies import estimate_seconds, grid_study, personalize_cell, run_study
+from cardiactwins.infarct.studies import (
+    StudyResult,
+    estimate_seconds,
+    grid_study,
+    personalize_cell,
+    run_study,
+)
 
 SMALL = ReferenceAnatomy(size=40, endocardial_radius=9.2, epicardial_radius=15.3)
 QUICK = PersonalizationSettings(
@@ -51,6 +57,7 @@ def test_the_papers_tables_have_their_starts():
         (c["settings"]["candidates"], c["settings"]["parents"]) for c in named_study("search-size").cells
     }
     assert {(15, 3), (50, 12)} <= sizes
+    assert {cell["model"] for cell in named_study("search-size").cells} == {"elliptical", "spherical"}
     assert len(named_study("starts-means", launches=3).cells) == 90
     with pytest.raises(ValueError, match="starts-3d"):
         named_study("starts-4d")
@@ -80,6 +87,51 @@ def test_a_study_writes_one_line_a_launch_and_the_table_as_a_picture(population,
     of_place = [one for one in result.rows if (one["row"], one["column"]) == ("9", "12")]
     assert place["launches"] == 2
     assert place["loss"] == pytest.approx(np.mean([one["loss"] for one in of_place]))
+
+
+def table_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_means_and_curves_are_those_of_the_launches_of_each_place(population, tmp_path):
+    """Two models with other parameters and other numbers of generations in one study."""
+    places = {
+        ("elliptical", "2"): {"start": (9, 4, 6, 4), "settings": {"generations": 2}},
+        ("spherical", "3"): {"start": (2, 8), "model": "spherical", "settings": {"generations": 3}},
+    }
+    study = grid_study("mixed", "Mixed", "elliptical", places, launches=3, settings=QUICK)
+    result = run_study(study, population, tmp_path, workers=2)
+    spheres = [row for row in result.rows if row["row"] == "spherical"]
+    assert {row["model"] for row in spheres} == {"spherical"}
+
+    means = {line["row"]: line for line in table_of(tmp_path / "mixed.means.csv")}
+    radii = [row["parameters"][1] for row in spheres]
+    assert float(means["spherical"]["mean maximal radius"]) == pytest.approx(np.mean(radii))
+    assert float(means["spherical"]["std maximal radius"]) == pytest.approx(np.std(radii))
+    assert means["spherical"]["mean radial mean"] == "" and means["elliptical"]["launches"] == "3"
+
+    curves = table_of(tmp_path / "mixed.curves.csv")
+    assert [(line["row"], line["generation"]) for line in curves] == [
+        ("elliptical", "1"), ("elliptical", "2"), ("spherical", "1"), ("spherical", "2"), ("spherical", "3"),
+    ]  # fmt: skip
+    assert float(curves[-1]["loss"]) == pytest.approx(np.mean([row["losses"][2] for row in spheres]))
+    assert (tmp_path / "mixed.curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_launch_that_ended_early_keeps_its_last_loss_in_the_curve():
+    rows = [{"row": "a", "column": "b", "losses": losses} for losses in ([3.0, 2.0, 1.0], [5.0])]
+    curves = StudyResult(small_study(), rows, []).curves()
+    np.testing.assert_array_equal(curves["a", "b"], [[3, 2, 1], [5, 5, 5]])
+
+
+def test_a_model_of_ones_own_is_studied_by_its_import_name(population, tmp_path):
+    name = "cardiactwins.infarct.spherical:IterativeSphericalModel"
+    places = {("all", "one"): {"start": (2, 8)}}
+    study = grid_study("own", "Own", name, places, launches=1, settings=QUICK)
+    named = grid_study("own", "Own", "spherical", places, launches=1, settings=QUICK)
+    (own,), (ours,) = (run_study(one, population, tmp_path, workers=1).rows for one in (study, named))
+    assert own["parameters"] == ours["parameters"]
 
 
 def test_a_cell_alone_gives_what_the_study_found(population, tmp_path):

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiactwins.compute.files import write_text_atomic
+from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.scheduling import CellOutcome, run_cells
 from cardiactwins.infarct.alignment import start_zone
 from cardiactwins.infarct.archive import load_population, save_population
 from cardiactwins.infarct.draws import PopulationDraws
 from cardiactwins.infarct.loss import PopulationLoss
+from cardiactwins.infarct.model import InfarctModel
 from cardiactwins.infarct.models import make_model
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import InfarctPopulation
+from cardiactwins.infarct.study_files import write_study
 
 __all__ = [
     "Study",
@@ -57,14 +57,15 @@ class StudyResult:
     """What a study found.
 
     rows: one dict a finished cell (start, seed, final parameters, loss on fresh draws, ...). failed: cells
-    that raised, with the reason. table, picture: files.
+    that raised, with the reason. table, picture: files; beside them stand `<name>.means.csv` (`means`) and
+    `<name>.curves.csv` and `.curves.png` (`curves`).
     """
 
     study: Study
     rows: list[dict[str, Any]]
     failed: list[tuple[Mapping[str, Any], str]]
-    table: Path
-    picture: Path | None
+    table: Path | None = None
+    picture: Path | None = None
 
     def means(self) -> list[dict[str, Any]]:
         """One dict a place of the table: mean and standard deviation of parameters and loss over launches."""
@@ -87,6 +88,20 @@ class StudyResult:
                 }
             )
         return means
+
+    def curves(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Best loss of each generation at each place of the table, (launches, generations).
+
+        A launch that ended early keeps its last loss (konik-2024, figure 4).
+        """
+        curves: dict[tuple[str, str], list[list[float]]] = {}
+        for row in self.rows:
+            curves.setdefault((row["row"], row["column"]), []).append(row["losses"])
+        longest = {place: max(map(len, losses)) for place, losses in curves.items()}
+        return {
+            place: np.array([one + one[-1:] * (longest[place] - len(one)) for one in losses])
+            for place, losses in curves.items()
+        }
 
     def labels(self) -> tuple[list[str], list[str]]:
         """Rows and columns of the table, in the order of the study's cells."""
@@ -118,8 +133,10 @@ def grid_study(
 ) -> Study:
     """A study with `launches` personalizations a place, seeds 0, 1, ...
 
-    places: (row, column) -> what differs there: any of start, loss, neighbours, bandwidth, and settings (a
-    dict of `PersonalizationSettings`). Every launch has a seed of its own, also between places.
+    model: a name of `MODELS`, or "module:name" of what makes a model of one's own from a reference and a
+    start zone; workers must be able to import it. places: (row, column) -> what
+    differs there: start, and any of model, loss, neighbours, bandwidth, and settings (a dict of
+    `PersonalizationSettings`). Every launch has a seed of its own, also between places.
     """
     settings = settings or PersonalizationSettings()
     cells = []
@@ -128,7 +145,7 @@ def grid_study(
         for launch in range(launches):
             cells.append(
                 {
-                    "model": model,
+                    "model": place.get("model", model),
                     "loss": place.get("loss", "KL_full"),
                     "neighbours": place.get("neighbours", 9),
                     "bandwidth": place.get("bandwidth"),
@@ -154,9 +171,10 @@ def run_study(
 ) -> StudyResult:
     """Run what is not finished of a study; writes `<name>.csv` and `<name>.png` (heat map) to `directory`.
 
-    A study that was killed goes on where it stopped; finished cells are never run again. workers, scheduler,
-    progress: see `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is
-    listed in `failed` and the others go on.
+    Means over launches and curves of the loss are written beside them, see `StudyResult`. A study that was
+    killed goes on where it stopped; finished cells are never run again. workers, scheduler, progress: see
+    `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is listed in `failed`
+    and the others go on.
     """
     _check_dimension(study, population)
     directory = Path(directory)
@@ -175,9 +193,7 @@ def run_study(
     )
     rows = [_row(outcome) for outcome in outcomes if outcome.error is None]
     failed = [(outcome.cell, outcome.error) for outcome in outcomes if outcome.error is not None]
-    table = write_text_atomic(directory / f"{study.name}.csv", _csv(rows))
-    result = StudyResult(study, rows, failed, table, None)
-    return replace(result, picture=_heat_map(result, directory / f"{study.name}.png")) if rows else result
+    return write_study(StudyResult(study, rows, failed), directory)
 
 
 def personalize_cell(
@@ -194,7 +210,7 @@ def personalize_cell(
 ) -> dict[str, Any]:
     """One personalization of a study, on one thread; plain values."""
     real = _population(population)
-    instance = make_model(model, real.anatomy, start_zone(real))
+    instance = _model(model, real)
     found = personalize(
         real,
         instance,
@@ -225,7 +241,7 @@ def estimate_seconds(study: Study, population: InfarctPopulation, workers: int =
     total = 0.0
     for cell in (study.cells[0], study.cells[-1]):
         settings = PersonalizationSettings(**cell["settings"])
-        model = make_model(cell["model"], population.anatomy, start_zone(population))
+        model = _model(cell["model"], population)
         loss = PopulationLoss(population.anatomy, population.lesions, cell["loss"])
         draws = PopulationDraws(model, settings.lesions, settings.draws, 0)
         loss(draws.lesions(cell["start"], 0))
@@ -250,6 +266,12 @@ def _check_dimension(study: Study, population: InfarctPopulation) -> None:
         )
 
 
+def _model(name: str, population: InfarctPopulation) -> InfarctModel:
+    """A model whose lesions start where the population's lie."""
+    make = resolve_function(name) if ":" in name else partial(make_model, name)
+    return make(population.anatomy, start_zone(population))
+
+
 @lru_cache(maxsize=2)
 def _population(path: str) -> InfarctPopulation:
     return load_population(path)
@@ -260,41 +282,3 @@ def _row(outcome: CellOutcome) -> dict[str, Any]:
     cell = {key: outcome.cell[key] for key in kept}
     cell["loss_kind"] = cell.pop("loss")
     return {**cell, **outcome.result}
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One line a cell; vectors become one column an entry."""
-    flat = []
-    for row in rows:
-        names = row["parameter_names"]
-        plain = {key: value for key, value in row.items() if not isinstance(value, list)}
-        plain |= {f"start {name}": value for name, value in zip(names, row["start"], strict=True)}
-        plain |= {f"final {name}": value for name, value in zip(names, row["parameters"], strict=True)}
-        flat.append({**plain, "stop": "; ".join(row["stop"])})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(flat[0]) if flat else ["row"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
-
-
-def _heat_map(result: StudyResult, path: Path) -> Path:
-    """The table as the paper prints it: mean final parameters as text, coloured by the mean loss."""
-    from cardiactwins.infarct.figures import heatmap_figure
-
-    rows, columns = result.labels()
-    texts = [[""] * len(columns) for _ in rows]
-    for place in result.means():
-        numbers = ", ".join(f"{value:.0f}" for value in place["parameters"])
-        texts[rows.index(place["row"])][columns.index(place["column"])] = f"({numbers})"
-    return heatmap_figure(
-        result.losses(),
-        texts,
-        rows,
-        columns,
-        path,
-        row_title=result.study.row_title,
-        column_title=result.study.column_title,
-        loss_label="Mean loss on fresh draws",
-        title=result.study.title,
-    )

@@ -6,10 +6,12 @@ from cardiactwins.infarct.figures.charts import (
     history_figure,
     latent_figure,
 )
+from cardiactwins.infarct.figures.convergence import convergence_figure
 from cardiactwins.infarct.figures.patterns import bullseye_figure, mean_lesions_figure, modes_figure
 
 __all__ = [
     "bullseye_figure",
+    "convergence_figure",
     "distribution_figure",
     "heatmap_figure",
     "history_figure",
