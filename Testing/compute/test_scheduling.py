@@ -86,6 +86,18 @@ def test_results_come_in_the_order_of_the_cells_and_are_never_computed_again(log
     assert [call[0] for call in calls(log)][3:] == ["5"]
 
 
+def test_where_the_data_lies_is_no_part_of_a_cell(log):
+    cells = [{"value": 3}, {"value": 4}]
+    run_cells("toy_study:square", cells[:1], log / "cells", places={"log": str(log)}, workers=1)
+    moved = log / "moved"
+    moved.mkdir()
+    outcomes = run_cells("toy_study:square", cells, log / "cells", places={"log": str(moved)}, workers=1)
+    assert [outcome.result["square"] for outcome in outcomes] == [9, 16]
+    assert [outcome.cell for outcome in outcomes] == cells
+    assert [call[0] for call in calls(log)] == ["3"]
+    assert [call[0] for call in calls(moved)] == ["4"]
+
+
 def test_a_truncated_cell_file_is_computed_again(log):
     cells = [{"value": 4, "log": str(log)}]
     run_cells("toy_study:square", cells, log / "cells", workers=1)

@@ -153,6 +153,16 @@ def test_finished_cells_are_never_run_again_and_other_data_gets_cells_of_its_own
     assert len(list((tmp_path / "cells").iterdir())) == 2 * len(began)
 
 
+def test_a_study_that_was_moved_goes_on(population, tmp_path):
+    study, longer = small_study(launches=1), small_study(launches=2)
+    run_study(study, population, tmp_path / "here", workers=1)
+    moved = (tmp_path / "here").rename(tmp_path / "there")
+    finished = {path: path.stat().st_mtime_ns for path in (moved / "cells").iterdir()}
+    result = run_study(replace(longer, cells=(*study.cells, longer.cells[1])), population, moved, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert not result.failed and len(list((moved / "cells").iterdir())) == len(finished) + 1
+
+
 def test_a_study_killed_in_the_middle_goes_on_where_it_stopped(population, tmp_path):
     save_population(population, tmp_path / "population.npz")
     program = textwrap.dedent(

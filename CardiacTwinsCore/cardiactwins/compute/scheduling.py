@@ -48,6 +48,7 @@ def run_cells(
     cells: Sequence[Mapping[str, Any]],
     directory: str | os.PathLike[str],
     *,
+    places: Mapping[str, Any] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress = silent,
@@ -59,6 +60,8 @@ def run_cells(
     directory: holds one file a finished cell, named by the hash of function and cell, whole or absent. A run
         that was killed goes on where it stopped. A cell that raised is recorded as NAME.error.json, reported
         in its outcome, and tried again by the next run.
+    places: further keyword arguments of every call that say where things lie and not what is computed, such
+        as the path of the data; no part of a cell's name, so that a folder that was moved keeps its results.
     workers: processes of one thread each, as many as the machine has threads by default.
     scheduler: address of a Dask scheduler ("tcp://host:8786") to use instead; its workers need cardiactwins.
     progress: called a few times a second; values are finished, failed and seconds_left (None at first).
@@ -79,10 +82,11 @@ def run_cells(
     tally = _Tally(total=len(unique), stored=len(answers))
     tally.report(progress, f"{len(answers)} of {len(unique)} cells were finished before")
     if pending:
+        calls = {name: {**cell, **(places or {})} for name, cell in pending.items()}
         arriving = (
-            _answers_of_dask(function, pending, scheduler)
+            _answers_of_dask(function, calls, scheduler)
             if scheduler
-            else _answers_of_processes(function, pending, min(workers or thread_count(), len(pending)))
+            else _answers_of_processes(function, calls, min(workers or thread_count(), len(calls)))
         )
         with closing(arriving):
             for arrival in arriving:

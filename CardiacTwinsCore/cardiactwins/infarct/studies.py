@@ -134,9 +134,9 @@ def grid_study(
     """A study with `launches` personalizations a place, seeds 0, 1, ...
 
     model: a name of `MODELS`, or "module:name" of what makes a model of one's own from a reference and a
-    start zone; workers must be able to import it. places: (row, column) -> what
-    differs there: start, and any of model, loss, neighbours, bandwidth, and settings (a dict of
-    `PersonalizationSettings`). Every launch has a seed of its own, also between places.
+    start zone; workers must be able to import it. places: (row, column) -> what differs there: start, and any
+    of model, loss, neighbours, bandwidth, and settings (a dict of `PersonalizationSettings`). Every launch
+    has a seed of its own, also between places.
     """
     settings = settings or PersonalizationSettings()
     cells = []
@@ -172,21 +172,21 @@ def run_study(
     """Run what is not finished of a study; writes `<name>.csv` and `<name>.png` (heat map) to `directory`.
 
     Means over launches and curves of the loss are written beside them, see `StudyResult`. A study that was
-    killed goes on where it stopped; finished cells are never run again. workers, scheduler, progress: see
-    `run_cells`. ValueError for a population of the wrong dimension; a cell that raises is listed in `failed`
-    and the others go on.
+    killed goes on where it stopped; finished cells are never run again, also when the folder has been moved.
+    workers, scheduler, progress: see `run_cells`. ValueError for a population of the wrong dimension; a cell
+    that raises is listed in `failed` and the others go on.
     """
     _check_dimension(study, population)
     directory = Path(directory)
-    digest = hashlib.sha256(np.packbits(population.lesions).tobytes()).hexdigest()[:16]
+    digest = _digest(population)
     stored = directory / f"population-{digest}.npz"
     if not stored.exists():
         save_population(population, stored)
-    cells = [{**cell, "population": str(stored.resolve()), "digest": digest} for cell in study.cells]
     outcomes = run_cells(
         "cardiactwins.infarct.studies:personalize_cell",
-        cells,
+        [{**cell, "digest": digest} for cell in study.cells],
         directory / "cells",
+        places={"population": str(stored.resolve())},
         workers=workers,
         scheduler=scheduler,
         progress=progress,
@@ -264,6 +264,12 @@ def _check_dimension(study: Study, population: InfarctPopulation) -> None:
             f"The study '{study.name}' needs {wanted} population; this one has "
             f"{population.anatomy.slices} slices."
         )
+
+
+def _digest(population: InfarctPopulation) -> str:
+    """Hash of all of a population that a personalization sees: the lesions and their reference."""
+    lesions = np.packbits(population.lesions).tobytes()
+    return hashlib.sha256(lesions + repr(population.anatomy).encode()).hexdigest()[:16]
 
 
 def _model(name: str, population: InfarctPopulation) -> InfarctModel:
