@@ -181,9 +181,10 @@ class InfarctSynthTest(ScriptedLoadableModuleTest):
         import numpy as np
         from InfarctSynth import InfarctSynthLogic
 
+        from cardiactwins.infarct.hearts import heart_of_case
         from cardiactwins.infarct.personalization import PersonalizationSettings
         from cardiactwins.infarct.phantom_cases import phantom_cases
-        from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+        from cardiactwins.mrml.lesions import new_heart_segmentation
         from cardiactwins.mrml.segmentations import segment_array
 
         cases = phantom_cases(8, np.random.default_rng(7))

@@ -26,7 +26,9 @@ from cardiactwins.infarct.figures import (
     mean_lesions_figure,
     modes_figure,
 )
+from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.infarct.individual import IndividualFits
+from cardiactwins.infarct.painting import generated_hearts
 from cardiactwins.infarct.personalization import PersonalizationSettings
 from cardiactwins.infarct.phantom_cases import phantom_cases
 from cardiactwins.infarct.population import InfarctCase, InfarctPopulation
@@ -34,9 +36,8 @@ from cardiactwins.mrml.cohorts import write_cohort
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.infarct_synth import InfarctSynthLogic
 from cardiactwins.mrml.installation import slicer
-from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.offscreen import RenderingUnavailable
-from cardiactwins.mrml.painting import generated_hearts
 from cardiactwins.mrml.render import picture_3d, picture_slices
 from cardiactwins.mrml.saving import save_scene
 

@@ -13,11 +13,11 @@ from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.cli import app
 from cardiactwins.infarct.archive import save_population
 from cardiactwins.infarct.elliptical import EllipticalModel
+from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.infarct.phantom_cases import phantom_cases
 from cardiactwins.infarct.population import InfarctPopulation
 from cardiactwins.mrml.cohorts import write_cohort
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lesions import heart_of_case
 
 
 @dataclass(frozen=True)

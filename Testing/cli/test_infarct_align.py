@@ -9,9 +9,10 @@ import slicer
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.infarct.alignment import align_population
 from cardiactwins.infarct.archive import load_population
+from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.mrml.cohorts import new_cohort_sequence
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.saving import save_node, save_scene
 from cardiactwins.mrml.volumes import new_label_volume
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.infarct.population import InfarctCase
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.population import cases_from_folder, cases_from_nodes
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.volumes import new_label_volume

@@ -12,15 +12,11 @@ import slicer.util
 
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.progress import Cancelled
+from cardiactwins.infarct.hearts import InfarctedHeart, heart_of_case, heart_on_reference
 from cardiactwins.infarct.population import InfarctCase
 from cardiactwins.mrml import cohorts, saving
 from cardiactwins.mrml.cohorts import new_cohort_sequence, read_manifest, write_cohort, write_heart
-from cardiactwins.mrml.lesions import (
-    InfarctedHeart,
-    heart_of_case,
-    heart_on_reference,
-    new_heart_segmentation,
-)
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.population import cases_from_folder, cases_from_sequence
 from cardiactwins.mrml.role_guess import guess_roles
@@ -276,7 +272,7 @@ def test_a_cohort_can_be_the_first_thing_that_a_process_writes(tmp_path):
         "import sys, numpy as np\n"
         "from cardiactwins.anatomy.reference import ReferenceAnatomy\n"
         "from cardiactwins.mrml.cohorts import write_cohort\n"
-        "from cardiactwins.mrml.lesions import heart_on_reference\n"
+        "from cardiactwins.infarct.hearts import heart_on_reference\n"
         "anatomy = ReferenceAnatomy()\n"
         "heart = heart_on_reference('one', anatomy, anatomy.circumferential < 0.2)\n"
         "write_cohort(sys.argv[1], [heart])\n"

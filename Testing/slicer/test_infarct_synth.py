@@ -8,12 +8,13 @@ import pytest
 from cardiactwins.anatomy.coordinates import lv_coordinates
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.infarct.alignment import weighted_mean_angle
+from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.infarct.personalization import PersonalizationSettings
 from cardiactwins.infarct.phantom_cases import phantom_cases
 from cardiactwins.infarct.studies import grid_study
 from cardiactwins.mrml.cohorts import read_manifest
 from cardiactwins.mrml.infarct_synth import InfarctSynthLogic
-from cardiactwins.mrml.lesions import heart_of_case, new_heart_segmentation
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, new_segmentation, segment_array
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.mrml.volumes import new_volume, volume_array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from cardiactwins.anatomy.coordinates import LVCoordinates, lv_coordinates
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.anatomy.transport import Transport
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.infarct.attributes import attribute_columns, case_attributes
 from cardiactwins.infarct.model import StartZone
 from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
 
@@ -22,6 +24,7 @@ __all__ = [
     "align_case",
     "align_population",
     "infarct_territory",
+    "measured_population",
     "start_zone",
     "weighted_mean_angle",
     "whole_ventricle_gap",
@@ -135,6 +138,34 @@ def weighted_mean_angle(lesions: ArrayLike, anatomy: ReferenceAnatomy) -> float:
     if abs(mean) < 1e-6:
         raise ValueError("The infarct is spread evenly around the ring: it has no mean angle.")
     return float(np.mod(np.angle(mean) / (2 * np.pi), 1.0))
+
+
+def measured_population(
+    cases: Sequence[InfarctCase],
+    anatomy: ReferenceAnatomy,
+    unreadable: Sequence[ExcludedCase] = (),
+    *,
+    rotate: bool = True,
+    clip: bool = False,
+    real_spacing: bool = True,
+    progress: Progress = silent,
+) -> InfarctPopulation:
+    """The aligned population with attributes measured on the patients' own grids.
+
+    unreadable: cases that come first in `excluded`. real_spacing: voxel sizes are the patients', so that
+    `attributes` holds ml and grams beside voxels. Other arguments and errors as of `align_population`.
+    """
+    population = align_population(cases, anatomy, rotate=rotate, clip=clip, progress=progress)
+    by_name = {case.identifier: case for case in cases}
+    measured = [
+        case_attributes(by_name[identifier], real_spacing=real_spacing)
+        for identifier in population.identifiers
+    ]
+    return replace(
+        population,
+        excluded=(*unreadable, *population.excluded),
+        attributes={**population.attributes, **attribute_columns(measured)},
+    )
 
 
 def start_zone(population: InfarctPopulation) -> StartZone:

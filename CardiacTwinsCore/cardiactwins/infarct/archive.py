@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,17 @@ from cardiactwins.infarct.personalization import (
 )
 from cardiactwins.infarct.population import ExcludedCase, InfarctPopulation
 
-__all__ = ["PersonalizedModel", "load_model", "load_population", "save_model", "save_population"]
+__all__ = [
+    "PersonalizedModel",
+    "load_model",
+    "load_population",
+    "model_description",
+    "model_from_text",
+    "population_bytes",
+    "population_from_bytes",
+    "save_model",
+    "save_population",
+]
 
 POPULATION_FORMAT = "cardiactwins infarct population 1"
 MODEL_FORMAT = "cardiactwins infarct model 1"
@@ -31,6 +43,13 @@ MODEL_FORMAT = "cardiactwins infarct model 1"
 def save_population(population: InfarctPopulation, path: str | Path) -> Path:
     """Write an aligned population as .npz (bits packed, no pickles); whole or not at all."""
     path = Path(path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(population_bytes(population))
+    return path
+
+
+def population_bytes(population: InfarctPopulation) -> bytes:
+    """An aligned population as the content of its file."""
     description = {
         "format": POPULATION_FORMAT,
         "anatomy": asdict(population.anatomy),
@@ -46,20 +65,22 @@ def save_population(population: InfarctPopulation, path: str | Path) -> Path:
         arrays["rotations"] = population.rotations
     for name, values in population.attributes.items():
         arrays[f"attribute:{name}"] = np.asarray(values)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, description=np.array(json.dumps(description)), **arrays)
-    return path
+    content = io.BytesIO()
+    np.savez_compressed(content, description=np.array(json.dumps(description)), **arrays)
+    return content.getvalue()
 
 
 def load_population(path: str | Path) -> InfarctPopulation:
     """Read a population of `save_population`. ValueError when the file is something else or damaged."""
-    path = Path(path)
+    return population_from_bytes(Path(path).read_bytes(), str(path))
+
+
+def population_from_bytes(content: bytes, path: str = "This") -> InfarctPopulation:
+    """The population of `population_bytes`. path: what an error calls it. ValueError when it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays.pop("description")))
-    except FileNotFoundError:
-        raise
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a population file or is damaged ({error}). Make it again with `cardiactwins "
@@ -114,18 +135,20 @@ class PersonalizedModel:
 
 def save_model(personalized: PersonalizedModel, path: str | Path) -> Path:
     """Write a personalized model with its history as JSON; whole or not at all."""
+    return write_json_atomic(path, model_description(personalized))
+
+
+def model_description(personalized: PersonalizedModel) -> dict[str, Any]:
+    """A personalized model as the content of its file."""
     found = personalized.personalization
     history = {name: np.asarray(values).tolist() for name, values in vars(found.history).items()}
-    return write_json_atomic(
-        path,
-        {
-            "format": MODEL_FORMAT,
-            "model": personalized.name,
-            "anatomy": asdict(personalized.model.anatomy),
-            "zone": asdict(getattr(personalized.model, "zone", StartZone())),
-            "personalization": {**vars(found), "settings": asdict(found.settings), "history": history},
-        },
-    )
+    return {
+        "format": MODEL_FORMAT,
+        "model": personalized.name,
+        "anatomy": asdict(personalized.model.anatomy),
+        "zone": asdict(getattr(personalized.model, "zone", StartZone())),
+        "personalization": {**vars(found), "settings": asdict(found.settings), "history": history},
+    }
 
 
 def load_model(
@@ -136,9 +159,17 @@ def load_model(
 
     ValueError when the file is something else or its model is not among `models`.
     """
-    path = Path(path)
+    return model_from_text(Path(path).read_bytes(), str(path), models)
+
+
+def model_from_text(
+    text: str | bytes,
+    path: str = "This",
+    models: Mapping[str, Callable[[ReferenceAnatomy, StartZone], InfarctModel]] = MODELS,
+) -> PersonalizedModel:
+    """The model of `model_description` as JSON. path: what an error calls it."""
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = json.loads(text)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a personalized model: {error}.") from error
     if not isinstance(saved, dict) or saved.get("format") != MODEL_FORMAT:

@@ -13,8 +13,9 @@ from typing import Any
 from cardiactwins import __version__
 from cardiactwins.compute.files import check_writable, write_json_atomic
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.infarct.hearts import InfarctedHeart
 from cardiactwins.mrml.installation import slicer
-from cardiactwins.mrml.lesions import InfarctedHeart, new_heart_segmentation
+from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.sequences import new_sequence
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,15 @@ from numpy.typing import ArrayLike
 
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.infarct.alignment import align_population, start_zone
+from cardiactwins.infarct.alignment import measured_population, start_zone
 from cardiactwins.infarct.archive import PersonalizedModel
-from cardiactwins.infarct.attributes import attribute_columns, case_attributes, lesion_attributes
+from cardiactwins.infarct.attributes import lesion_attributes
 from cardiactwins.infarct.embedding import LatentSpace
 from cardiactwins.infarct.enhancement import fwhm_infarct, n_sd_infarct
 from cardiactwins.infarct.individual import IndividualFits, fit_individuals
 from cardiactwins.infarct.model import InfarctModel
 from cardiactwins.infarct.models import make_model
+from cardiactwins.infarct.painting import generated_hearts
 from cardiactwins.infarct.paper_studies import named_study
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
@@ -28,7 +28,6 @@ from cardiactwins.mrml.cases import patient_from_segmentation
 from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lesions import new_heart_segmentation
-from cardiactwins.mrml.painting import generated_hearts
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.population import (
     cases_from_folder,
@@ -153,17 +152,14 @@ class InfarctSynthLogic:
         if not cases:
             reasons = "; ".join(f"{case.identifier}: {case.reason}" for case in unreadable[:5])
             raise ValueError(f"None of {len(unreadable)} cases can be read ({reasons}).")
-        anatomy = ReferenceAnatomy(slices=slices)
-        population = align_population(cases, anatomy, rotate=rotate, clip=clip, progress=progress)
-        by_name = {case.identifier: case for case in cases}
-        measured = [
-            case_attributes(by_name[identifier], real_spacing=realSpacing)
-            for identifier in population.identifiers
-        ]
-        return replace(
-            population,
-            excluded=(*unreadable, *population.excluded),
-            attributes={**population.attributes, **attribute_columns(measured)},
+        return measured_population(
+            cases,
+            ReferenceAnatomy(slices=slices),
+            unreadable,
+            rotate=rotate,
+            clip=clip,
+            real_spacing=realSpacing,
+            progress=progress,
         )
 
     def makeModel(self, name: str, population: InfarctPopulation) -> InfarctModel:

@@ -13,11 +13,11 @@ from cardiactwins.anatomy.transport import Transport
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.infarct.archive import PersonalizedModel
 from cardiactwins.infarct.attributes import infarct_size, transmurality
+from cardiactwins.infarct.hearts import InfarctedHeart, heart_of_case, heart_on_reference
 from cardiactwins.infarct.population import InfarctCase
 from cardiactwins.infarct.regions import border_zone as border_zone_of
 from cardiactwins.infarct.regions import nested_regions, no_reflow_region
 from cardiactwins.infarct.requests import lesions_on_request
-from cardiactwins.mrml.lesions import InfarctedHeart, heart_of_case, heart_on_reference
 
 __all__ = ["generated_hearts"]
 
