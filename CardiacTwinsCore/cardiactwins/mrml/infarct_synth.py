@@ -13,7 +13,6 @@ from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.infarct.alignment import measured_population, start_zone
 from cardiactwins.infarct.archive import PersonalizedModel
-from cardiactwins.infarct.attributes import lesion_attributes
 from cardiactwins.infarct.embedding import LatentSpace
 from cardiactwins.infarct.enhancement import fwhm_infarct, n_sd_infarct
 from cardiactwins.infarct.individual import IndividualFits, fit_individuals
@@ -23,7 +22,14 @@ from cardiactwins.infarct.painting import generated_hearts
 from cardiactwins.infarct.paper_studies import named_study
 from cardiactwins.infarct.personalization import PersonalizationSettings, personalize
 from cardiactwins.infarct.population import ExcludedCase, InfarctCase, InfarctPopulation
+from cardiactwins.infarct.presets import Preset, load_preset, presets
 from cardiactwins.infarct.studies import Study, StudyResult, run_study
+from cardiactwins.mrml.archive_nodes import (
+    model_of_node,
+    new_model_node,
+    new_population_node,
+    population_of_node,
+)
 from cardiactwins.mrml.cases import patient_from_segmentation
 from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
 from cardiactwins.mrml.headless import start
@@ -35,7 +41,7 @@ from cardiactwins.mrml.population import (
     cases_from_nodes,
     cases_from_sequence,
 )
-from cardiactwins.mrml.results import new_heat_map, new_history, new_mode_volumes, new_parameter_table
+from cardiactwins.mrml.results import new_heat_map, new_history, new_mode_volumes
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import add_segment, segment_array
@@ -205,9 +211,7 @@ class InfarctSynthLogic:
         history, losses, parameters = new_history(f"{name}: history", found.history, personalized.model)
         eigenvalues = [f"eigenvalue {i + 1}" for i in range(len(found.parameters))]
         return {
-            "parameters table": new_parameter_table(
-                f"{name}: parameters", personalized.model, found.parameters
-            ),
+            "parameters table": new_model_node(f"{name}: parameters", personalized),
             "history table": history,
             "loss chart": losses,
             "parameters chart": parameters,
@@ -308,20 +312,34 @@ class InfarctSynthLogic:
         volumes = new_mode_volumes(name, population.anatomy, patterns, deviations)
         return space, [volume for of_mode in volumes for volume in of_mode]
 
-    def showPopulation(self, population: InfarctPopulation) -> Any:
-        """A table node of a population: status and reason of every case, attributes of those used."""
-        on_reference = lesion_attributes(population.lesions, population.anatomy, population.no_reflow)
-        attributes = {**on_reference, **population.attributes}
-        left_out = len(population.excluded)
-        columns: dict[str, list] = {
-            "case": [*population.identifiers, *(case.identifier for case in population.excluded)],
-            "status": ["used"] * len(population) + ["left out"] * left_out,
-            "reason": [""] * len(population) + [case.reason for case in population.excluded],
-            "territory": [*(territory or "" for territory in population.territories), *[""] * left_out],
-        }
-        for attribute, values in attributes.items():
-            columns[attribute] = [*values, *[float("nan")] * left_out]
-        return new_table("Infarct population", columns)
+    def showPopulation(self, population: InfarctPopulation, name: str = "Infarct population") -> Any:
+        """A table node of a population: status and reason of every case, attributes of those used.
+
+        The node holds the population too: `populationOfNode` gives it back, also from a saved scene.
+        """
+        return new_population_node(name, population)
+
+    def populationOfNode(self, node: Any) -> InfarctPopulation:
+        """The population in a table node of `showPopulation`. ValueError when there is none in it."""
+        return population_of_node(node)
+
+    def showModel(self, personalized: PersonalizedModel, name: str | None = None) -> Any:
+        """A table node with the parameters of a model; `modelOfNode` gives the model back."""
+        found = personalized.personalization
+        return new_model_node(name or f"{found.model} {found.loss_kind}", personalized)
+
+    def modelOfNode(self, node: Any) -> PersonalizedModel:
+        """The model in a table node of `showModel` or `loadPreset`. ValueError when there is none in it."""
+        return model_of_node(node)
+
+    def presets(self) -> tuple[Preset, ...]:
+        """Models with known parameters: the papers' optima and fits to real patients."""
+        return presets()
+
+    def loadPreset(self, name: str) -> Any:
+        """A table node of the preset of that name (see `presets`), with its source and licence."""
+        preset = load_preset(name)
+        return new_model_node(preset.name, preset.personalized(), preset.source, preset.licence)
 
     def study(
         self,
