@@ -56,7 +56,8 @@ class HierarchyObserver:
 
     @calldata_type(VTK_OBJECT)
     def _on_removed(self, scene: Any, event: str, node: Any) -> None:
-        if scene.IsClosing() or scene.IsImporting() or not _deserves_item(node):
+        # A node that was hidden after it was added has an item too.
+        if scene.IsClosing() or scene.IsImporting():
             return
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
         item = hierarchy.GetItemByDataNode(node)
