@@ -35,12 +35,7 @@ from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.plots import new_plot
-from cardiactwins.mrml.population import (
-    cases_from_folder,
-    cases_from_hierarchy,
-    cases_from_nodes,
-    cases_from_sequence,
-)
+from cardiactwins.mrml.population import CaseReader, read_stepwise, readers_of
 from cardiactwins.mrml.results import new_heat_map, new_history, new_mode_volumes
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
@@ -84,16 +79,32 @@ class InfarctSynthLogic:
         or a folder on disk. roles, insertionPoints, territories, labels: see `cases_from_nodes`,
         `cases_from_folder`.
         """
-        common = (roles, insertionPoints, territories, progress)
-        if isinstance(source, str | Path):
-            return cases_from_folder(source, labels, *common)
-        if isinstance(source, int):
-            return cases_from_hierarchy(source, *common)
-        if hasattr(source, "IsA"):
-            if source.IsA("vtkMRMLSequenceNode"):
-                return cases_from_sequence(source, *common)
-            source = [source]
-        return cases_from_nodes(list(source), *common)
+        readers = self.caseReaders(
+            source, roles=roles, insertionPoints=insertionPoints, territories=territories, labels=labels
+        )
+        cases: list[InfarctCase] = []
+        excluded: list[ExcludedCase] = []
+        for step, total, message in read_stepwise(readers, cases, excluded):
+            progress(step, total, message)
+        return cases, excluded
+
+    def caseReaders(
+        self,
+        source: Any,
+        *,
+        roles: Mapping[str, str] | None = None,
+        insertionPoints: Any = None,
+        territories: Mapping[str, str] | None = None,
+        labels: Mapping[int, str] | None = None,
+    ) -> list[CaseReader]:
+        """What reads the cases of a source one by one; arguments as of `readCases`."""
+        return readers_of(
+            source,
+            labels=labels,
+            roles=roles,
+            insertion_points=insertionPoints,
+            territories=territories,
+        )
 
     def infarctFromLGE(
         self,

@@ -6,7 +6,8 @@ stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,68 @@ from cardiactwins.mrml.image_files import (
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.sequences import nodes_of_sequence
 
-__all__ = ["Cases", "cases_from_folder", "cases_from_hierarchy", "cases_from_nodes", "cases_from_sequence"]
+__all__ = [
+    "CaseReader",
+    "Cases",
+    "cases_from_folder",
+    "cases_from_hierarchy",
+    "cases_from_nodes",
+    "cases_from_sequence",
+    "read_stepwise",
+    "readers_of",
+]
 
 Cases = tuple[list[InfarctCase], list[ExcludedCase]]
+
+
+@dataclass(frozen=True)
+class CaseReader:
+    """One case that has yet to be read: its name, and what reads it (ValueError or OSError with the reason)."""
+
+    name: str
+    read: Callable[[], InfarctCase]
+
+
 POINTS_ENDING = ".mrk.json"
+
+
+def readers_of(
+    source: Any,
+    *,
+    labels: Mapping[int, str] | None = None,
+    roles: Mapping[str, str] | None = None,
+    insertion_points: Any = None,
+    territories: Mapping[str, str] | None = None,
+) -> list[CaseReader]:
+    """Readers of the cases of a source, to be read one by one where reading them all would take too long.
+
+    source: a list of segmentation nodes, a subject hierarchy item id, a sequence node of segmentations, or a
+    folder on disk. Other arguments and errors as of the function for that source below; labels count for
+    folders alone.
+    """
+    common = (roles, insertion_points, territories)
+    if isinstance(source, str | Path):
+        return _readers_from_folder(source, labels, *common)
+    if isinstance(source, int):
+        return _readers_from_hierarchy(source, *common)
+    if hasattr(source, "IsA"):
+        if source.IsA("vtkMRMLSequenceNode"):
+            return _readers_from_sequence(source, *common)
+        source = [source]
+    return _readers_from_nodes(list(source), *common)
+
+
+def read_stepwise(
+    readers: Sequence[CaseReader], cases: list[InfarctCase], excluded: list[ExcludedCase]
+) -> Iterator[tuple[int, int, str]]:
+    """Read one case a step into `cases`, or into `excluded` with the reason; yields step, total, message."""
+    for step, reader in enumerate(readers):
+        yield step, len(readers), f"Read {reader.name}"
+        try:
+            cases.append(reader.read())
+        except (ValueError, OSError) as error:
+            excluded.append(ExcludedCase(reader.name, str(error)))
+    yield len(readers), len(readers), f"{len(cases)} of {len(readers)} cases read"
 
 
 def cases_from_nodes(
@@ -46,11 +105,7 @@ def cases_from_nodes(
     from case name.
     territories: case name -> culprit artery. Cases of one name get a number.
     """
-    readers = [
-        (name, _reader_of_node(node, name, roles, insertion_points, territories))
-        for node, name in zip(nodes, _unique([node.GetName() for node in nodes]), strict=True)
-    ]
-    return _collect(readers, progress)
+    return _collect(_readers_from_nodes(nodes, roles, insertion_points, territories), progress)
 
 
 def cases_from_hierarchy(
@@ -66,23 +121,7 @@ def cases_from_hierarchy(
     unless given otherwise. Arguments as of `cases_from_nodes`. ValueError when the item is unknown or holds
     no segmentation.
     """
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(start().scene)
-    items = [
-        (item, node)
-        for item in _items_below(hierarchy, folder_item_id)
-        if (node := hierarchy.GetItemDataNode(item)) is not None and node.IsA("vtkMRMLSegmentationNode")
-    ]
-    if not items:
-        raise ValueError(
-            f"The subject hierarchy item '{hierarchy.GetItemName(folder_item_id)}' holds no segmentation. "
-            "Choose the folder that holds the patients."
-        )
-    nodes = [node for _, node in items]
-    if insertion_points is None:
-        names = _unique([node.GetName() for node in nodes])
-        siblings = [_markups_beside(hierarchy, item) for item, _ in items]
-        insertion_points = dict(zip(names, siblings, strict=True))
-    return cases_from_nodes(nodes, roles, insertion_points, territories, progress)
+    return _collect(_readers_from_hierarchy(folder_item_id, roles, insertion_points, territories), progress)
 
 
 def cases_from_sequence(
@@ -96,16 +135,7 @@ def cases_from_sequence(
 
     Arguments as of `cases_from_nodes`. ValueError when the sequence holds no segmentations.
     """
-    if sequence.GetNumberOfDataNodes() == 0 or sequence.GetDataNodeClassName() != "vtkMRMLSegmentationNode":
-        raise ValueError(
-            f"Sequence '{sequence.GetName()}' holds {sequence.GetNumberOfDataNodes()} nodes of class "
-            f"{sequence.GetDataNodeClassName() or 'none'}. Choose a sequence of segmentations."
-        )
-    readers = [
-        (value, _reader_of_node(node, value, roles, insertion_points, territories))
-        for value, node in nodes_of_sequence(sequence)
-    ]
-    return _collect(readers, progress)
+    return _collect(_readers_from_sequence(sequence, roles, insertion_points, territories), progress)
 
 
 def cases_from_folder(
@@ -123,6 +153,79 @@ def cases_from_folder(
     `cases_from_nodes`. Files are checked before 3D Slicer reads them, and leave no nodes in the scene.
     ValueError when the folder holds no such file.
     """
+    readers = _readers_from_folder(path, labels, roles, insertion_points, territories)
+    return _collect(readers, progress)
+
+
+def _collect(readers: Sequence[CaseReader], progress: Progress) -> Cases:
+    cases: list[InfarctCase] = []
+    excluded: list[ExcludedCase] = []
+    for step, total, message in read_stepwise(readers, cases, excluded):
+        progress(step, total, message)
+    return cases, excluded
+
+
+def _readers_from_nodes(
+    nodes: Sequence[Any],
+    roles: Mapping[str, str] | None,
+    insertion_points: Any,
+    territories: Mapping[str, str] | None,
+) -> list[CaseReader]:
+    return [
+        CaseReader(name, _reader_of_node(node, name, roles, insertion_points, territories))
+        for node, name in zip(nodes, _unique([node.GetName() for node in nodes]), strict=True)
+    ]
+
+
+def _readers_from_hierarchy(
+    folder_item_id: int,
+    roles: Mapping[str, str] | None,
+    insertion_points: Any,
+    territories: Mapping[str, str] | None,
+) -> list[CaseReader]:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(start().scene)
+    items = [
+        (item, node)
+        for item in _items_below(hierarchy, folder_item_id)
+        if (node := hierarchy.GetItemDataNode(item)) is not None and node.IsA("vtkMRMLSegmentationNode")
+    ]
+    if not items:
+        raise ValueError(
+            f"The subject hierarchy item '{hierarchy.GetItemName(folder_item_id)}' holds no segmentation. "
+            "Choose the folder that holds the patients."
+        )
+    nodes = [node for _, node in items]
+    if insertion_points is None:
+        names = _unique([node.GetName() for node in nodes])
+        siblings = [_markups_beside(hierarchy, item) for item, _ in items]
+        insertion_points = dict(zip(names, siblings, strict=True))
+    return _readers_from_nodes(nodes, roles, insertion_points, territories)
+
+
+def _readers_from_sequence(
+    sequence: Any,
+    roles: Mapping[str, str] | None,
+    insertion_points: Any,
+    territories: Mapping[str, str] | None,
+) -> list[CaseReader]:
+    if sequence.GetNumberOfDataNodes() == 0 or sequence.GetDataNodeClassName() != "vtkMRMLSegmentationNode":
+        raise ValueError(
+            f"Sequence '{sequence.GetName()}' holds {sequence.GetNumberOfDataNodes()} nodes of class "
+            f"{sequence.GetDataNodeClassName() or 'none'}. Choose a sequence of segmentations."
+        )
+    return [
+        CaseReader(value, _reader_of_node(node, value, roles, insertion_points, territories))
+        for value, node in nodes_of_sequence(sequence)
+    ]
+
+
+def _readers_from_folder(
+    path: str | Path,
+    labels: Mapping[int, str] | None,
+    roles: Mapping[str, str] | None,
+    insertion_points: Any,
+    territories: Mapping[str, str] | None,
+) -> list[CaseReader]:
     path = Path(path)
     if not path.is_dir():
         raise NotADirectoryError(f"There is no folder {path}.")
@@ -136,23 +239,10 @@ def cases_from_folder(
             f"The folder {path} holds no segmentations (.seg.nrrd) and no label maps "
             f"({', '.join(LABEL_MAP_ENDINGS)})."
         )
-    readers = [
-        (name, _reader_of_file(file, name, labels, roles, insertion_points, territories))
+    return [
+        CaseReader(name, _reader_of_file(file, name, labels, roles, insertion_points, territories))
         for file, name in zip(files, _unique([_stem(file) for file in files]), strict=True)
     ]
-    return _collect(readers, progress)
-
-
-def _collect(readers: Sequence[tuple[str, Callable[[], InfarctCase]]], progress: Progress) -> Cases:
-    cases, excluded = [], []
-    for step, (name, read) in enumerate(readers):
-        progress(step, len(readers), f"Read {name}")
-        try:
-            cases.append(read())
-        except (ValueError, OSError) as error:
-            excluded.append(ExcludedCase(name, str(error)))
-    progress(len(readers), len(readers), f"{len(cases)} of {len(readers)} cases read")
-    return cases, excluded
 
 
 def _reader_of_node(
