@@ -1,0 +1,146 @@
+"""What `slicer.app` and `slicer.modules` offer of the application beyond the headless scene."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from cardiactwins.mrml.headless import HeadlessApplication
+from host.settings import MemorySettings
+
+__all__ = ["HostApplication", "HostModule", "LayoutManager", "ModuleManager"]
+
+
+class ModuleManager(qt.QObject):
+    """Knows the loaded modules and says when one is about to go."""
+
+    moduleAboutToBeUnloaded = qt.Signal("QString")
+    moduleLoaded = qt.Signal("QString")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modules: dict[str, HostModule] = {}
+
+    def module(self, name: str) -> HostModule | None:
+        return self._modules.get(name)
+
+    def modulesNames(self) -> tuple[str, ...]:
+        return tuple(self._modules)
+
+    def factoryManager(self) -> Any:
+        return types.SimpleNamespace(loadedModuleNames=self.modulesNames)
+
+    def isLoaded(self, name: str) -> bool:
+        return name in self._modules
+
+    def add(self, module: HostModule) -> None:
+        self._modules[module.name] = module
+        self.moduleLoaded.emit(module.name)
+
+
+class HostModule:
+    """What the application knows of a scripted module: the `parent` that the module's class describes.
+
+    The module's own class sets `title`, `categories`, `helpText` and the rest on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.name = path.stem
+        self.title, self.helpText, self.acknowledgementText = "", "", ""
+        self.categories: list[str] = []
+        self.contributors: list[str] = []
+        self.dependencies: list[str] = []
+        self.associatedNodeTypes: list[str] = []
+        self.hidden, self.widgetRepresentationCreationEnabled = False, True
+        self.index = -1
+        self.icon = qt.QIcon()
+        self.widget: Any = None
+
+    def widgetRepresentation(self) -> Any:
+        """The Qt widget that holds the module's panel; None while there is none."""
+        return None if self.widget is None else self.widget.parent
+
+    def logic(self) -> Any:
+        """A scripted module has no C++ logic here."""
+
+
+class LayoutManager:
+    """Remembers the layout; there are no views."""
+
+    def __init__(self) -> None:
+        self.layout = 0
+        self.threeDViewCount = self.tableViewCount = self.plotViewCount = 0
+
+    def setLayout(self, layout: int) -> None:
+        self.layout = layout
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        return ()
+
+    def sliceWidget(self, _name: str) -> None: ...
+
+    def threeDWidget(self, _index: int) -> None: ...
+
+    def plotWidget(self, _index: int) -> None: ...
+
+    def tableWidget(self, _index: int) -> None: ...
+
+
+class HostApplication(HeadlessApplication):
+    """Stands for `slicer.app` with an event loop, settings and a module manager.
+
+    It does not run in testing mode: messages are shown, and so noted by the host's dialogs.
+    """
+
+    def __init__(self, scene: Any, application_logic: Any, modules: Any, qt_application: Any) -> None:
+        super().__init__(scene, application_logic, modules)
+        self._qt_application = qt_application
+        self._module_manager = ModuleManager()
+        self._layout_manager = LayoutManager()
+        self.documentationBaseUrl = "https://slicer.readthedocs.io/en/latest/"
+        self.slicerHome = str(Path(slicer.__file__).parent)
+        self.revision = "0"
+        self.majorVersion, self.minorVersion = (int(n) for n in self.applicationVersion.split(".")[:2])
+
+    def testingEnabled(self) -> bool:
+        return False
+
+    def processEvents(self, *_arguments: Any) -> None:
+        self._qt_application.processEvents()
+
+    def moduleManager(self) -> ModuleManager:
+        return self._module_manager
+
+    def layoutManager(self) -> LayoutManager:
+        return self._layout_manager
+
+    def settings(self) -> MemorySettings:
+        return MemorySettings()
+
+    userSettings = revisionUserSettings = settings
+
+    def translate(self, _context: str, text: str) -> str:
+        return text
+
+    def moduleDocumentationUrl(self, name: str) -> str:
+        return f"{self.documentationBaseUrl}user_guide/modules/{name.lower()}.html"
+
+    def clipboard(self) -> Any:
+        return self._qt_application.clipboard()
+
+    def keyboardModifiers(self) -> Any:
+        return self._qt_application.keyboardModifiers()
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        self._qt_application.setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        self._qt_application.restoreOverrideCursor()
+
+    def palette(self) -> Any:
+        return self._qt_application.palette()
