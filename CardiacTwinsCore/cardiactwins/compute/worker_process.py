@@ -92,7 +92,7 @@ class WorkerProcess:
         self._job: Job | None = None
         self._log = Path(os.devnull)
         self._ladder: _StopLadder | None = None
-        self._closed = False
+        self._closed = self._was_idle = False
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -125,11 +125,9 @@ class WorkerProcess:
         job = replace(job, folder=Path(job.folder).absolute())
         job.write()
         self._log = job.log
-        if self._running is not None and self._running.ended:
-            self._running.remove()
-            self._running = None
-        if self._running is None:
-            self._running = StartedWorker(self._folder, self._launch, self.idle_seconds)
+        self._was_idle = self._running is not None and not self._running.ended
+        if not self._was_idle:
+            self._start()
         self._running.stray.clear()
         self._running.hand_over(job)
         self._job, self._ladder = job, None
@@ -148,11 +146,13 @@ class WorkerProcess:
         if self._ladder is not None:
             self._ladder.climb(self._running)
         if self._running.finished:
-            if self._ladder is None and self._running.job_was_not_taken:
-                # The worker went home idle just when the job came.
-                self._running.remove()
-                self._running = StartedWorker(self._folder, self._launch, self.idle_seconds)
-                self._running.hand_over(self._job)
+            if self._ladder is None and self._running.job_was_not_taken and self._was_idle:
+                # It went home just when the job came.
+                try:
+                    self._start()
+                    self._running.hand_over(self._job)
+                except OSError as error:
+                    events.append(self._end(WorkerEvent("died", self._job, error=str(error))))
             else:
                 events.append(self._end(self._death()))
         return events
@@ -187,6 +187,13 @@ class WorkerProcess:
         """The last lines of what the worker and its latest job printed."""
         stray = list(self._running.stray) if self._running is not None else []
         return "\n".join([*stray, *_last_lines(self._log, lines)][-lines:])
+
+    def _start(self) -> None:
+        if self._running is not None:
+            self._running.remove()
+            self._running = None
+        self._was_idle = False
+        self._running = StartedWorker(self._folder, self._launch, self.idle_seconds)
 
     def _end(self, event: WorkerEvent) -> WorkerEvent:
         job, cancelled = self._job, self._ladder is not None
