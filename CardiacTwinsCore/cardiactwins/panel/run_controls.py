@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,16 @@ POLL_MILLISECONDS = 50
 
 _sharing: weakref.WeakKeyDictionary[WorkerProcess, weakref.WeakSet[RunControls]] = weakref.WeakKeyDictionary()
 """The controls that share a worker: while one of them runs, the others cannot start."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Work on the main thread in progress: its iterator, and what to call at its end."""
+
+    iterator: Iterator[tuple[int, int, str]]
+    onDone: Callable[[], None]
+    onFailed: Callable[[Exception], None] | None
+    onCancelled: Callable[[], None] | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class RunControls:
         self._text, self._toolTip = applyButton.text, applyButton.toolTip
         self._missing: tuple[str, ...] = ()
         self._run: _Run | None = None
+        self._steps: _Steps | None = None
         self._cancelling = self._polling = self._closed = False
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
@@ -79,8 +90,13 @@ class RunControls:
 
     @property
     def running(self) -> bool:
-        """Whether a job of these controls runs, or is being cancelled."""
-        return self._run is not None
+        """Whether a job or steps of these controls run, or are being cancelled."""
+        return self._run is not None or self._steps is not None
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anything runs here or on controls that share the worker."""
+        return self.worker.busy or any(other.running for other in _sharing.get(self.worker, ()))
 
     def setMissing(self, missing: Iterable[str]) -> None:
         """What the user still has to give before a run can start, a line each; the tooltip lists it."""
@@ -102,12 +118,7 @@ class RunControls:
         RuntimeError when a job runs already, here or on the shared worker, or when these controls are closed;
         ValueError and OSError as `WorkerProcess.submit` raises them. Nothing has started then.
         """
-        if self._closed:
-            raise RuntimeError(_("These controls are closed. Make new ones for a new run."))
-        if self.worker.busy:
-            raise RuntimeError(
-                _("Another computation is still running. Wait until it is finished, or cancel it first.")
-            )
+        self._checkFree()
         self.worker.submit(job)
         self._run = _Run(job, onDone, onProgress, onFailed, onCancelled, time.monotonic())
         self._cancelling = False
@@ -117,8 +128,33 @@ class RunControls:
         self._timer.start()
         self._refreshAll()
 
+    def runSteps(
+        self,
+        steps: Iterator[tuple[int, int, str]],
+        onDone: Callable[[], None],
+        onFailed: Callable[[Exception], None] | None = None,
+        onCancelled: Callable[[], None] | None = None,
+    ) -> None:
+        """Do work that only the main thread can do, such as reading nodes, without freezing the application.
+
+        steps: a generator that does a little (a tenth of a second, say) and yields step, total and message;
+        the event loop runs in between. A cancel closes it. Exactly one of the others is called at its end;
+        an error is shown before `onFailed(error)`. RuntimeError as of `start`.
+        """
+        self._checkFree()
+        self._steps = _Steps(steps, onDone, onFailed, onCancelled)
+        self.progressBar.setRange(0, 0)
+        self.progressBar.setVisible(True)
+        self._refreshAll()
+        qt.QTimer.singleShot(0, self._nextStep)
+
     def cancel(self) -> None:
         """Ask the running job to stop; it is ended by force if it does not. Without one, nothing happens."""
+        if self._steps is not None:
+            steps = self._endSteps()
+            steps.iterator.close()
+            self._cancelled(steps.onCancelled)
+            return
         if self._run is None or self._cancelling:
             return
         self._cancelling = True
@@ -138,6 +174,9 @@ class RunControls:
         if self._onApply is not None:
             self.applyButton.disconnect("clicked(bool)", self._onClicked)
         _sharing[self.worker].discard(self)
+        if self._steps is not None:
+            self._steps.iterator.close()
+            self._steps = None
         if self._run is not None:
             self.worker.cancel()
             self._run = None
@@ -152,6 +191,55 @@ class RunControls:
             self._onApply()
         except Exception as error:
             _showError(_("The computation could not start: {error}").format(error=error))
+
+    def _checkFree(self) -> None:
+        if self._closed:
+            raise RuntimeError(_("These controls are closed. Make new ones for a new run."))
+        if self.occupied:
+            raise RuntimeError(
+                _("Another computation is still running. Wait until it is finished, or cancel it first.")
+            )
+
+    def _nextStep(self) -> None:
+        steps = self._steps
+        if steps is None:
+            return
+        try:
+            step, total, message = next(steps.iterator)
+        except StopIteration:
+            self._endSteps()
+            self.statusLabel.text = _("Done.")
+            self._call(steps.onDone)
+        except Exception as error:
+            self._endSteps()
+            self.statusLabel.text = _("It failed: {error}").format(error=_sentence(str(error)))
+            _showError(self.statusLabel.text)
+            if steps.onFailed is not None:
+                steps.onFailed(error)
+        else:
+            self.progressBar.setRange(0, max(total, 0))
+            self.progressBar.setValue(step)
+            self.statusLabel.text = message
+            qt.QTimer.singleShot(0, self._nextStep)
+
+    def _endSteps(self) -> _Steps:
+        steps, self._steps = self._steps, None
+        self.progressBar.setVisible(False)
+        self._refreshAll()
+        return steps
+
+    def _call(self, onDone: Callable[[], None]) -> None:
+        """Call what shows a result; an error in it is shown."""
+        try:
+            onDone()
+        except Exception as error:
+            self.statusLabel.text = _("The result could not be shown: {error}").format(error=error)
+            _showError(self.statusLabel.text)
+
+    def _cancelled(self, onCancelled: Callable[[], None] | None) -> None:
+        self.statusLabel.text = _("Cancelled. Nothing in the scene was changed.")
+        if onCancelled is not None:
+            onCancelled()
 
     def _poll(self) -> None:
         # A callback that processes events would poll again while it is at work.
@@ -196,20 +284,14 @@ class RunControls:
         if event.kind == "done":
             self._done(run, event.result or {})
         elif event.kind == "cancelled":
-            self.statusLabel.text = _("Cancelled. Nothing in the scene was changed.")
-            if run.onCancelled is not None:
-                run.onCancelled()
+            self._cancelled(run.onCancelled)
         else:
             self._failed(run, event)
 
     def _done(self, run: _Run, result: Mapping[str, Any]) -> None:
         seconds = time.monotonic() - run.began
         self.statusLabel.text = _("Done in {time}.").format(time=duration_text(seconds))
-        try:
-            run.onDone(result)
-        except Exception as error:
-            self.statusLabel.text = _("The result could not be shown: {error}").format(error=error)
-            _showError(self.statusLabel.text)
+        self._call(lambda: run.onDone(result))
 
     def _failed(self, run: _Run, event: WorkerEvent) -> None:
         if event.kind == "died":
@@ -238,7 +320,7 @@ class RunControls:
             button.text = _("Cancelling...") if self._cancelling else _("Cancel")
             button.toolTip = _("Stop the computation. Nothing in the scene is changed.")
             button.enabled = not self._cancelling
-        elif self.worker.busy:
+        elif self.occupied:
             button.toolTip = _("Another computation is running. Wait until it is finished, or cancel it.")
             button.enabled = False
         else:
