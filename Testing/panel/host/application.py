@@ -107,6 +107,13 @@ class HostApplication(HeadlessApplication):
         self.revision = "0"
         self.majorVersion, self.minorVersion = (int(n) for n in self.applicationVersion.split(".")[:2])
 
+    def connect(self, signal: str, function: Any) -> bool:
+        """Of `startupCompleted()`: startup is over here, so `function` is called with the next events."""
+        if signal != "startupCompleted()":
+            raise ValueError(f"The host's application has no signal '{signal}'")
+        qt.QTimer.singleShot(0, function)
+        return True
+
     def testingEnabled(self) -> bool:
         return False
 
