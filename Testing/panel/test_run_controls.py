@@ -180,7 +180,7 @@ def test_two_runs_at_once_are_refused_on_one_worker(host, worker, panel, job):
     assert not other.button.enabled
     assert "Another computation is running" in other.button.toolTip
     for refused in (panel, other):
-        with pytest.raises(RuntimeError, match="still running[.] Wait until it is finished"):
+        with pytest.raises(RuntimeError, match="still running"):
             refused.start(job(steps=3))
     assert other.idle and not panel.idle
     panel.controls.cancel()
