@@ -1,19 +1,32 @@
 """InfarctSynth, a 3D Slicer module: synthetic myocardial infarcts that match a population.
 
-The work is done by `cardiactwins.mrml.infarct_synth`, the same with and without the application. Importing
-this file loads none of it, so that the application starts as fast as before.
+The work is done by `cardiactwins.mrml.infarct_synth`, the same with and without the application, the panel by
+`cardiactwins.panel.infarct`. Importing this file loads neither, so that the application starts as fast as
+before.
 """
 
-import qt
+import enum
+import pathlib
+from typing import Annotated
+
 import slicer
+import vtk
+from slicer import (
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLSequenceNode,
+    vtkMRMLTableNode,
+)
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 
 class InfarctSynth(ScriptedLoadableModule):
@@ -33,68 +46,260 @@ class InfarctSynth(ScriptedLoadableModule):
             "Population-wise personalization after Konik, Clarysse and Duchateau (Pattern Recognition "
             "Letters 2024) and Mom, Clarysse and Duchateau (FIMH 2021)."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-class InfarctSynthWidget(ScriptedLoadableModuleWidget):
-    """Says how to use the module from the console, and runs its self-test."""
+def registerSampleData():
+    """Offer the phantom patients in the Sample Data module, made on the spot and offline."""
+    from cardiactwins.panel.infarct.sample_data import register
+
+    register()
+
+
+class LabelledChoice(enum.Enum):
+    """A choice that is kept by its name, passed on by its value, and shown by its label."""
+
+    def __new__(cls, value, text):
+        choice = object.__new__(cls)
+        choice._value_ = value
+        choice.text = text
+        return choice
+
+    def label(self):
+        return self.text
+
+
+class PopulationSource(LabelledChoice):
+    HIERARCHY = "hierarchy", _("Folder in the scene")
+    SEQUENCE = "sequence", _("Sequence")
+    FOLDER = "folder", _("Folder on disk")
+
+
+class Reference(LabelledChoice):
+    SLICE = 1, _("2D: mid-level slice")
+    STACK11 = 11, _("3D: whole ventricle, 11 slices")
+    STACK21 = 21, _("3D: whole ventricle, 21 slices")
+
+
+class Model(LabelledChoice):
+    ELLIPTICAL = "elliptical", _("Elliptical, normal axes (konik-2024)")
+    UNIFORM = "elliptical-uniform", _("Elliptical, uniform axes (mom-2021)")
+    SPHERICAL = "spherical", _("Iterative spherical (konik-2024)")
+    WAVEFRONT = "wavefront", _("Wavefront from the endocardium")
+
+
+class Loss(LabelledChoice):
+    FULL = "KL_full", _("Whole images (KL_full)")
+    ATTRIBUTES = "KL_attr", _("Size and transmurality (KL_attr)")
+    SECTORS = "KL_sectors", _("Transmurality by sector (KL_sectors)")
+    MMD = "MMD", _("Whole images (maximum mean discrepancy)")
+
+
+class SearchPreset(LabelledChoice):
+    DEFAULT = "default", _("Default (does not depend on the start)")
+    QUICK = "quick", _("Quick (one search)")
+    PAPER = "paper", _("Paper (konik-2024)")
+    OWN = "own", _("Own numbers")
+
+
+class Draws(LabelledChoice):
+    QUASI_RANDOM = "quasi-random", _("Quasi-random")
+    COMMON = "common", _("Common random numbers")
+    INDEPENDENT = "independent", _("Independent")
+
+
+class Plot(LabelledChoice):
+    LOSS = "loss", _("Loss")
+    PARAMETERS = "parameters", _("Parameters")
+    EIGENVALUES = "eigenvalues", _("Eigenvalues of the covariance")
+
+
+class Target(LabelledChoice):
+    REFERENCE = "reference", _("Reference ventricle")
+    PATIENT = "patient", _("A patient's ventricle")
+
+
+class Territory(LabelledChoice):
+    ANY = "any", _("Any")
+    LAD = "LAD", "LAD"
+    RCA = "RCA", "RCA"
+    LCX = "LCX", "LCX"
+
+
+class Output(LabelledChoice):
+    SEGMENTATIONS = "segmentations", _("Segmentations")
+    SEQUENCE = "sequence", _("One sequence")
+    FILES = "files", _("Files with a manifest")
+
+
+class Bullseye(LabelledChoice):
+    POPULATION = "population", _("Population")
+    MODEL = "model", _("400 infarcts of the model")
+
+
+class StudyName(LabelledChoice):
+    MEANS = "starts-means", _("Starts: means of the axes (table 1)")
+    STDS = "starts-stds", _("Starts: spreads of the axes (table 2)")
+    SPHERICAL = "starts-spherical", _("Starts of the spherical model (table 3)")
+    WHOLE = "starts-3d", _("Starts in 3D (table 4)")
+    SIZE = "search-size", _("Candidates and parents (figure 4)")
+    BANDWIDTH = "bandwidth", _("Bandwidth of the kernel")
+    LOSS = "loss", _("Loss")
+
+
+@parameterNodeWrapper
+class InfarctSynthParameterNode:
+    """The panel's values, saved with the scene. Lengths in mm, shares in percent, as the panel shows them."""
+
+    populationSource: PopulationSource
+    populationItemName: str
+    populationSequence: vtkMRMLSequenceNode
+    populationFolder: pathlib.Path
+    insertionPoints: vtkMRMLMarkupsFiducialNode
+    segmentRoles: str
+    reference: Reference
+    rotateTerritories: bool = True
+    clipInfarct: bool = False
+    realSpacing: bool = True
+    population: vtkMRMLTableNode
+
+    model: Model
+    loss: Loss
+    searchTable: str
+    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    searchPreset: SearchPreset
+    searchLesions: Annotated[int, WithinRange(10, 1000), Default(100)]
+    searchCandidates: Annotated[int, WithinRange(2, 200), Default(15)]
+    searchParents: Annotated[int, WithinRange(1, 100), Default(3)]
+    searchGenerations: Annotated[int, WithinRange(1, 500), Default(16)]
+    searchSearches: Annotated[int, WithinRange(1, 20), Default(3)]
+    searchScouts: Annotated[int, WithinRange(0, 4096), Default(128)]
+    searchPolish: Annotated[int, WithinRange(0, 500), Default(15)]
+    searchThreshold: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    searchDraws: Draws
+    plot: Plot
+    personalizedModel: vtkMRMLTableNode
+
+    generateTarget: Target
+    patient: vtkMRMLSegmentationNode
+    count: Annotated[int, WithinRange(1, 1000), Default(10)]
+    generateSeed: Annotated[int, WithinRange(0, 999999)] = 0
+    borderZone: Annotated[float, WithinRange(0.0, 15.0)] = 0.0
+    noReflow: Annotated[float, WithinRange(0.0, 90.0)] = 0.0
+    requestTerritory: Territory
+    requestSize: Annotated[float, WithinRange(0.0, 60.0)] = 0.0
+    requestSizeTolerance: Annotated[float, WithinRange(0.5, 10.0), Default(2.0)]
+    requestTransmurality: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
+    requestTransmuralityTolerance: Annotated[float, WithinRange(1.0, 25.0), Default(5.0)]
+    output: Output
+    outputFolder: pathlib.Path
+
+    mode1: Annotated[float, WithinRange(-2.0, 2.0)] = 0.0
+    mode2: Annotated[float, WithinRange(-2.0, 2.0)] = 0.0
+    mode3: Annotated[float, WithinRange(-2.0, 2.0)] = 0.0
+    modeSegmentation: bool = False
+    bullseye: Bullseye
+
+    study: StudyName
+    launches: Annotated[int, WithinRange(1, 50), Default(3)]
+    workers: Annotated[int, WithinRange(1, 64), Default(2)]
+    studyFolder: pathlib.Path
+
+
+class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Binds InfarctSynth.ui to the parameter node; `InfarctSynthPanel` enables, runs and shows."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.panel = None
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self._entered = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        self.introduction = qt.QLabel(
-            _(
-                "InfarctSynth works from the Python console:\n\n"
-                "from InfarctSynth import InfarctSynthLogic, installRequirements\n"
-                "installRequirements()\n"
-                "help(InfarctSynthLogic)"
+        from cardiactwins.panel.setup_section import SetupSection
+        from InfarctSynth import InfarctSynthLogic
+
+        from cardiactwins.panel.infarct.panel import InfarctSynthPanel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/InfarctSynth.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.setupSection = SetupSection(self.layout, requirementsFile(), "InfarctSynth")
+        self.logic = InfarctSynthLogic()
+        self.panel = InfarctSynthPanel(self.ui, self.logic, requirementsFile())
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.initializeParameterNode()
+
+    def enter(self):
+        self._entered = True
+        self.initializeParameterNode()
+
+    def exit(self):
+        self._entered = False
+        self.connectParameterNode(None)  # a run goes on, and puts its result into the scene
+
+    def cleanup(self):
+        self.connectParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+            self.setupSection.close()
+
+    def onSceneStartClose(self, _caller, _event):
+        self.connectParameterNode(None)
+        self.panel.setParameterNode(None)
+        self.panel.sceneClosed()
+
+    def onSceneChanged(self, _caller, _event):
+        if self._entered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Bind the panel to the scene's parameter node, made where there is none."""
+        parameterNode = InfarctSynthParameterNode(self.logic.getParameterNode())
+        self.connectParameterNode(parameterNode)
+        self.panel.setParameterNode(parameterNode)
+
+    def connectParameterNode(self, parameterNode):
+        """Bind the widgets to a wrapped parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(
+                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
             )
-        )
-        self.introduction.wordWrap = True
-        self.introduction.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
-        self.layout.addWidget(self.introduction)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(
+                parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
+            )
 
-        self.selfTestButton = qt.QPushButton(_("Run the self-test"))
-        self.selfTestButton.toolTip = _("Close the scene and check the module on a phantom.")
-        self.selfTestButton.connect("clicked(bool)", self.onSelfTest)
-        self.layout.addWidget(self.selfTestButton)
-        self.layout.addStretch(1)
+    def onParametersChanged(self, _caller, _event):
+        self.panel.update()
 
-    def onSelfTest(self, _checked=False):
-        if not slicer.util.confirmOkCancelDisplay(_("The self-test closes the scene. Continue?")):
-            return
-        with slicer.util.tryWithErrorDisplay(_("The self-test failed."), waitCursor=True):
-            installRequirements()
-            slicer.selfTests[self.moduleName]()
+
+def requirementsFile():
+    """The list of Python packages that the module needs and the application does not bring."""
+    return pathlib.Path(__file__).parent / "Resources" / "requirements_InfarctSynth.txt"
 
 
 def installRequirements():
     """Install the Python packages that the module needs and the application lacks, after asking the user.
 
-    Raises RuntimeError when the user declines.
+    Raises RuntimeError when the user declines or they cannot be installed.
     """
-    from pathlib import Path
+    from cardiactwins.panel.requirements import ensure_requirements
 
-    path = Path(__file__).parent / "Resources" / "requirements_InfarctSynth.txt"
-    try:
-        from slicer.packaging import load_requirements, pip_ensure
-    except ImportError:
-        _installRequirementsBefore511(path)
-    else:
-        pip_ensure(load_requirements(path), requester="InfarctSynth")
-
-
-def _installRequirementsBefore511(path):
-    from importlib import metadata
-
-    installed = {distribution.metadata["Name"].lower() for distribution in metadata.distributions()}
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    wanted = [line for line in lines if line and not line.startswith("#")]
-    missing = [requirement for requirement in wanted if requirement.split(">=")[0].lower() not in installed]
-    if not missing:
-        return
-    question = _("InfarctSynth needs these Python packages: {packages}. Install them now?")
-    if not slicer.util.confirmOkCancelDisplay(question.format(packages=", ".join(missing))):
-        raise RuntimeError(_("The packages that InfarctSynth needs were not installed."))
-    slicer.util.pip_install(missing)
+    if not ensure_requirements(requirementsFile(), "InfarctSynth"):
+        raise RuntimeError(_("The packages that InfarctSynth needs are not installed."))
 
 
 def __getattr__(name):

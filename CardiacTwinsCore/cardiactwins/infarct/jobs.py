@@ -105,7 +105,7 @@ def personalize_job(
         progress=progress,
     )
     save_model(PersonalizedModel(instance, model, found), folder / "model.json")
-    return {"model": "model.json", **found.summary()}
+    return {"file": "model.json", **found.summary()}
 
 
 def individual_job(*, folder: Path, progress: Progress, population: str = "population.npz") -> dict[str, Any]:

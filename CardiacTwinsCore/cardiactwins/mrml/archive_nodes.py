@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Any
 
-from cardiactwins.compute.files import json_text
+from cardiactwins.compute.files import atomic_path, json_text, write_text_atomic
 from cardiactwins.infarct.archive import (
     PersonalizedModel,
     model_description,
@@ -29,9 +30,11 @@ __all__ = [
     "MODEL_KIND",
     "POPULATION_KIND",
     "is_kind",
+    "model_file",
     "model_of_node",
     "new_model_node",
     "new_population_node",
+    "population_file",
     "population_of_node",
 ]
 
@@ -51,14 +54,14 @@ def new_population_node(name: str, population: InfarctPopulation) -> Any:
 
 def population_of_node(node: Any) -> InfarctPopulation:
     """The population that a node of `new_population_node` holds. ValueError when it holds none."""
-    text = _archive(node, POPULATION_KIND, "an infarct population. Align one first")
-    try:
-        content = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError(
-            f"The population in '{node.GetName()}' is damaged ({error}). Align it anew."
-        ) from error
-    return population_from_bytes(content, f"'{node.GetName()}'")
+    return population_from_bytes(_population_content(node), f"'{node.GetName()}'")
+
+
+def population_file(node: Any, path: str | Path) -> Path:
+    """Write the population of a node to a file that `load_population` reads; errors as above."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_population_content(node))
+    return Path(path)
 
 
 def new_model_node(name: str, personalized: PersonalizedModel, source: str = "", licence: str = "") -> Any:
@@ -75,8 +78,12 @@ def new_model_node(name: str, personalized: PersonalizedModel, source: str = "",
 
 def model_of_node(node: Any) -> PersonalizedModel:
     """The model that a node of `new_model_node` holds. ValueError when it holds none."""
-    text = _archive(node, MODEL_KIND, "a personalized infarct model. Personalize one or load a preset")
-    return model_from_text(text, f"'{node.GetName()}'")
+    return model_from_text(_model_text(node), f"'{node.GetName()}'")
+
+
+def model_file(node: Any, path: str | Path) -> Path:
+    """Write the model of a node to a file that `load_model` reads; errors as above."""
+    return write_text_atomic(path, _model_text(node))
 
 
 def is_kind(node: Any, kind: str) -> bool:
@@ -95,6 +102,20 @@ def _archived(table: Any, kind: str, content: str) -> Any:
     table.SetAttribute(KIND, kind)
     table.SetNodeReferenceID(ARCHIVE_ROLE, text.GetID())
     return table
+
+
+def _population_content(node: Any) -> bytes:
+    text = _archive(node, POPULATION_KIND, "an infarct population. Align one first")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(
+            f"The population in '{node.GetName()}' is damaged ({error}). Align it anew."
+        ) from error
+
+
+def _model_text(node: Any) -> str:
+    return _archive(node, MODEL_KIND, "a personalized infarct model. Personalize one or load a preset")
 
 
 def _archive(node: Any, kind: str, wanted: str) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,14 @@ from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.sequences import new_sequence
 
-__all__ = ["MANIFEST", "new_cohort_sequence", "read_manifest", "write_cohort", "write_heart"]
+__all__ = [
+    "MANIFEST",
+    "new_cohort_sequence",
+    "read_manifest",
+    "write_cohort",
+    "write_heart",
+    "write_stepwise",
+]
 
 MANIFEST = "manifest.json"
 FORMAT = "cardiactwins cohort 1"
@@ -54,6 +61,15 @@ def write_cohort(
     all of it is written: an error, a cancel or a full disk leaves nothing behind. Raises ValueError when
     there is no heart or the folder already holds something, OSError when it cannot be written.
     """
+    for step, total, message in write_stepwise(directory, hearts, description):
+        progress(step, total, message)
+    return Path(directory)
+
+
+def write_stepwise(
+    directory: str | Path, hearts: Sequence[InfarctedHeart], description: Mapping[str, Any] | None = None
+) -> Iterator[tuple[int, int, str]]:
+    """`write_cohort` one file a step; yields step, total, message. Closing the iterator leaves nothing."""
     directory = Path(directory)
     if not hearts:
         raise ValueError("A cohort needs at least one heart.")
@@ -64,7 +80,7 @@ def write_cohort(
     entries = []
     try:
         for step, (heart, file) in enumerate(zip(hearts, _file_names(hearts), strict=True)):
-            progress(step, len(hearts), f"Write {file}")
+            yield step, len(hearts), f"Write {file}"
             write_heart(heart, partial / file)
             entries.append(_entry(heart, file))
         manifest = {"format": FORMAT, "cardiactwins": __version__, **(description or {}), "cases": entries}
@@ -74,8 +90,7 @@ def write_cohort(
         partial.replace(directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    progress(len(hearts), len(hearts), f"{len(hearts)} hearts written to {directory.name}")
-    return directory
+    yield len(hearts), len(hearts), f"{len(hearts)} hearts written to {directory.name}"
 
 
 def write_heart(heart: InfarctedHeart, path: str | Path) -> Path:

@@ -43,7 +43,7 @@ Cases = tuple[list[InfarctCase], list[ExcludedCase]]
 
 @dataclass(frozen=True)
 class CaseReader:
-    """One case that has yet to be read: its name, and what reads it (ValueError or OSError with the reason)."""
+    """One case that has yet to be read: name, and what reads it (ValueError or OSError with the reason)."""
 
     name: str
     read: Callable[[], InfarctCase]
