@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).parent / "stand_ins"
+HOST = ROOT / "Testing" / "panel"
 SCRIPT = Path(__file__).parent / "update_cmake_lists.py"
 
 spec = importlib.util.spec_from_file_location("update_cmake_lists", SCRIPT)
@@ -41,13 +42,21 @@ def installed_layout(tmp_path_factory):
 
 
 def in_application(program: str, folder: Path) -> str:
-    """Output of `program` in a Python with the application's stand-ins, away from the source tree."""
-    prelude = (
-        "import sys; from pathlib import Path\n"
-        f"sys.path.insert(0, {str(STAND_INS)!r})\n"
-        "import slicer_application; slicer_application.install(); sys.path.pop(0)\n"
-        "from slicer_application import load_module\n"
-    )
+    """Output of `program` in a Python with the Qt host's stand-ins, away from the source tree."""
+    pytest.importorskip("PySide6")
+    prelude = f"""
+import importlib, sys, types
+from pathlib import Path
+sys.path.append({str(HOST)!r})
+import host
+host.start_widgets()
+
+def load_module(path):
+    sys.path.insert(0, str(path.parent))
+    file = importlib.import_module(path.stem)
+    sys.path.pop(0)
+    return getattr(file, path.stem)(types.SimpleNamespace(path=str(path)))
+"""
     result = subprocess.run(
         [sys.executable, "-c", prelude + program], capture_output=True, text=True, cwd=folder, check=False
     )
@@ -173,17 +182,13 @@ print(InfarctSynth.InfarctSynthLogic is InfarctSynthLogic, hasattr(InfarctSynth,
 
 def test_the_self_tests_pass_in_the_installed_layout(installed_layout):
     program = """
-import slicer
-modules = [load_module(Path(name).resolve()) for name in ("CardiacTwinsCore.py", "InfarctSynth.py")]
-from cardiactwins.mrml import headless
-headless.start()
-slicer.selfTests["CardiacTwinsCore"]()
-
-import InfarctSynth
-widget = InfarctSynth.InfarctSynthWidget()
-widget.setup()
-slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
-widget.selfTestButton.click()
-print(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode"))
+load_module(Path("CardiacTwinsCore.py").resolve())
+application = host.start()
+application.loadModule("InfarctSynth.py")
+import cardiactwins, slicer
+print(Path(cardiactwins.__file__).parents[1] == Path.cwd())
+for name in ("CardiacTwinsCore", "InfarctSynth"):
+    slicer.selfTests[name]()
+application.close()
 """
-    assert in_application(program, installed_layout).splitlines()[-1] == "0"
+    assert in_application(program, installed_layout).splitlines()[0] == "True"

@@ -1,7 +1,7 @@
 """The Qt host for all tests of this folder: an empty scene and a clean slate before each of them.
 
-`qt`, `ctk` and what imports them, such as `cardiactwins.panel`, exist once the fixture `host` has started: test
-files import them inside their functions and fixtures.
+`qt`, `ctk` and what imports them, such as `cardiactwins.panel`, exist once the fixture `host` has started:
+test files import them inside their functions and fixtures.
 """
 
 import importlib.util

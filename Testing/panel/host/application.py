@@ -10,9 +10,12 @@ import qt
 import slicer
 
 from cardiactwins.mrml.headless import HeadlessApplication
+from host.mrml_widgets import qSlicerWidget
 from host.settings import MemorySettings
+from host.stand_in import stand_in, stored
+from host.startup import StartingApplication
 
-__all__ = ["HostApplication", "HostModule", "LayoutManager", "ModuleManager"]
+__all__ = ["HostApplication", "HostModule", "ModuleManager", "qSlicerScriptedLoadableModuleWidget"]
 
 
 class ModuleManager(qt.QObject):
@@ -60,35 +63,34 @@ class HostModule:
         self.index = -1
         self.icon = qt.QIcon()
         self.widget: Any = None
+        self.instance: Any = None
 
     def widgetRepresentation(self) -> Any:
         """The Qt widget that holds the module's panel; None while there is none."""
         return None if self.widget is None else self.widget.parent
 
-    def logic(self) -> Any:
-        """A scripted module has no C++ logic here."""
+    def self(self) -> Any:
+        """The module's own class."""
+        return self.instance
 
 
-class LayoutManager:
-    """Remembers the layout; there are no views."""
+@stand_in("slicer")
+class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
+    """The Qt widget that holds a scripted module's panel."""
 
-    def __init__(self) -> None:
-        self.layout = 0
-        self.threeDViewCount = self.tableViewCount = self.plotViewCount = 0
+    isEntered = stored(bool, False)
 
-    def setLayout(self, layout: int) -> None:
-        self.layout = layout
+    def __init__(self, module: HostModule) -> None:
+        super().__init__()
+        self._module = module
+        self.setLayout(qt.QVBoxLayout())
+        self.setMRMLScene(slicer.mrmlScene)
+        self.windowTitle = module.title
+        self.resize(520, 900)
 
-    def sliceViewNames(self) -> tuple[str, ...]:
-        return ()
-
-    def sliceWidget(self, _name: str) -> None: ...
-
-    def threeDWidget(self, _index: int) -> None: ...
-
-    def plotWidget(self, _index: int) -> None: ...
-
-    def tableWidget(self, _index: int) -> None: ...
+    def self(self) -> Any:
+        """The module's own widget class."""
+        return self._module.widget
 
 
 class HostApplication(HeadlessApplication):
@@ -97,11 +99,13 @@ class HostApplication(HeadlessApplication):
     It does not run in testing mode: messages are shown, and so noted by the host's dialogs.
     """
 
-    def __init__(self, scene: Any, application_logic: Any, modules: Any, qt_application: Any) -> None:
-        super().__init__(scene, application_logic, modules)
+    def __init__(
+        self, scene: Any, application_logic: Any, qt_application: Any, starting: StartingApplication
+    ) -> None:
+        super().__init__(scene, application_logic, slicer.modules)
         self._qt_application = qt_application
         self._module_manager = ModuleManager()
-        self._layout_manager = LayoutManager()
+        self.connect, self.finish_startup = starting.connect, starting.finish_startup
         self.documentationBaseUrl = "https://slicer.readthedocs.io/en/latest/"
         self.slicerHome = str(Path(slicer.__file__).parent)
         self.revision = "0"
@@ -122,9 +126,6 @@ class HostApplication(HeadlessApplication):
 
     def moduleManager(self) -> ModuleManager:
         return self._module_manager
-
-    def layoutManager(self) -> LayoutManager:
-        return self._layout_manager
 
     def settings(self) -> MemorySettings:
         return MemorySettings()

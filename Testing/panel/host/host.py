@@ -14,7 +14,7 @@ import ctk
 import qt
 import slicer
 
-from host.application import HostApplication, HostModule
+from host.application import HostApplication, HostModule, qSlicerScriptedLoadableModuleWidget
 from host.dialogs import Dialogs
 from host.mrml_scene_observer import stop_observing
 from host.settings import MemorySettings
@@ -30,6 +30,8 @@ class Host:
         self.dialogs = dialogs
         self.scene = slicer.mrmlScene
         self.errors: list[BaseException] = []
+        slicer.qSlicerScriptedLoadableModule = HostModule
+        slicer.qSlicerScriptedLoadableModuleWidget = qSlicerScriptedLoadableModuleWidget
         self._other_hook = sys.excepthook
         sys.excepthook = self._on_error
 
@@ -57,6 +59,7 @@ class Host:
         vars(slicer.modules)[path.stem.lower()] = parent
         vars(slicer.modules)[f"{path.stem}Instance"] = parent.instance
         slicer.app.moduleManager().add(parent)
+        self.application.finish_startup()
         return parent.instance
 
     def widgetOf(self, name: str) -> Any:
@@ -66,15 +69,12 @@ class Host:
         """
         module = self._module(name)
         if module.widget is None:
-            container = slicer.qMRMLWidget()
-            container.setLayout(qt.QVBoxLayout())
-            container.setMRMLScene(slicer.mrmlScene)
-            container.windowTitle = module.title
-            container.resize(520, 900)
+            container = qSlicerScriptedLoadableModuleWidget(module)
             module.widget = getattr(sys.modules[name], f"{name}Widget")(container)
             vars(slicer.modules)[f"{name}Widget"] = module.widget
             module.widget.setup()
             container.show()
+            container.isEntered = True
             self._call(module.widget, "enter")
             self.processEvents()
         return module.widget
@@ -83,6 +83,7 @@ class Host:
         """Leave the panel of a module and take it down, as the application does when it ends or reloads."""
         module = self._module(name)
         if module.widget is not None:
+            module.widget.parent.isEntered = False
             self._call(module.widget, "exit")
             widget, module.widget = module.widget, None
             slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(name)

@@ -1,11 +1,11 @@
 """The module `qt` as PythonQt offers it, made of PySide6.
 
-PythonQt, the bridge of the 3D Slicer application, shows Qt's properties as attributes (`button.text = "Run"`),
-keeps their setters (`button.setText("Run")`), and connects by the text of a signal
-(`button.connect("clicked(bool)", f)`). PySide6 has methods and signal objects instead. Here every Qt property
-becomes an attribute, and `qt.QPushButton` and the like become subclasses with PythonQt's `connect`,
-`disconnect`, `findChild` and `findChildren`. As in the application, an object of a C++ class takes no attribute
-that it does not have.
+PythonQt, the bridge of the 3D Slicer application, shows Qt's properties as attributes
+(`button.text = "Run"`), keeps their setters (`button.setText("Run")`), and connects by the text of a signal
+(`button.connect("clicked(bool)", f)`). PySide6 has methods and signal objects instead. Here every Qt
+property becomes an attribute, and `qt.QPushButton` and the like become subclasses with PythonQt's `connect`,
+`disconnect`, `findChild` and `findChildren`. As in the application, an object of a C++ class takes no
+attribute that it does not have.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _add_setter(kind: type, name: str) -> None:
 
 
 class _PythonQtType(type(QObject)):
-    """`isinstance(widget, qt.QWidget)` asks for Qt's own class: qt.QLabel is no subclass of qt.QWidget here."""
+    """`isinstance(label, qt.QWidget)` asks for Qt's own class: qt.QLabel is no subclass of qt.QWidget."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         native = cls.__dict__.get("native")
@@ -112,7 +112,7 @@ def _take_connect(cls: type, **_more: Any) -> None:
 
 
 def _signal_signature(emitter: QObject, signal: str) -> str:
-    """The signature of the signal that `signal` names, such as 'clicked(bool)'; types may be spelled freely."""
+    """The signature of the signal that `signal` names; its types may be spelled otherwise."""
     name, _, rest = signal.partition("(")
     types_ = [part for part in rest.rstrip(") ").split(",") if part.strip()]
     meta = emitter.metaObject()

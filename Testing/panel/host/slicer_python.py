@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import slicer
@@ -10,7 +11,7 @@ import slicer
 __all__ = ["SOURCE_VARIABLE", "add_slicer_python", "slicer_source"]
 
 SOURCE_VARIABLE = "CARDIACTWINS_SLICER_SOURCE"
-STAND_INS = Path(__file__).parent / "stand_ins" / "slicer"
+STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 def slicer_source() -> Path | None:
@@ -32,6 +33,8 @@ def slicer_source() -> Path | None:
 
 def add_slicer_python() -> None:
     """Let `import slicer.ScriptedLoadableModule` and its neighbours find one set of files or the other."""
-    folder = slicer_source() or STAND_INS
+    folder = slicer_source() or STAND_INS / "slicer"
     if str(folder) not in slicer.__path__:
         slicer.__path__.append(str(folder))
+    if str(STAND_INS) not in sys.path:
+        sys.path.append(str(STAND_INS))  # for modules of the application, such as SampleData

@@ -1,7 +1,7 @@
 """Stands for slicer.parameterNodeWrapper: typed parameters in a vtkMRMLScriptedModuleNode, bound to widgets.
 
-Values are kept as Slicer keeps them, so that scenes go to and fro. Not here: QColor, typing.Any, serializers of
-a module's own, and createGui.
+Values are kept as Slicer keeps them, so that scenes go to and fro. Not here: QColor, typing.Any,
+serializers of a module's own, and createGui.
 """
 
 from slicer.parameterNodeWrapper.annotations import *  # noqa: F403

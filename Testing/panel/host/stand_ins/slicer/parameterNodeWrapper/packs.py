@@ -75,7 +75,7 @@ def _fill(self, values):
         raise TypeError(f"__init__() got an unexpected keyword argument '{unknown.pop()}'")
     self.__dict__.setdefault("_values", {})
     for name, field in self.allParameters.items():
-        value = values[name] if name in values else field.default.value
+        value = values.get(name, field.default.value)
         field.serializer.validate(value)
         self._values[name] = value
 
