@@ -60,7 +60,7 @@ class Evaluator:
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._fingerprint = fingerprint
         self._heartbeat = heartbeat
-        self._calls: list[list[float]] = []
+        self._calls: list[list] = []
         self._replay = iter(self._read_checkpoint())
 
     def __enter__(self) -> Evaluator:
@@ -74,10 +74,16 @@ class Evaluator:
         self._stack.close()
 
     def __call__(
-        self, candidates: NDArray[np.float64], *, lesions: int, population: int = 0
+        self,
+        candidates: NDArray[np.float64],
+        *,
+        lesions: int,
+        population: int = 0,
+        measure: Callable[[NDArray[np.bool_]], float | NDArray[np.float64]] | None = None,
     ) -> NDArray[np.float64]:
         """Loss of each parameter vector (n, d) on one synthetic population of `lesions` lesions, (n,).
 
+        measure: takes the lesions instead of the loss; with several values a population, (n, values).
         Common and quasi-random draws judge all candidates on the population of that number; independent ones
         take a new population for each.
         """
@@ -86,23 +92,27 @@ class Evaluator:
         if draws.kind == "independent":
             first, self._next_population = self._next_population, self._next_population + len(candidates)
             numbers = range(first, self._next_population)
-        return self._recorded(list(zip(candidates, numbers, strict=True)), draws)
+        return self._recorded(list(zip(candidates, numbers, strict=True)), draws, measure or self.loss)
 
     def fresh(self, parameters: NDArray[np.float64], populations: int) -> NDArray[np.float64]:
         """Losses of independent populations that no search and no earlier call has seen, (populations,)."""
         first, self._next_fresh = self._next_fresh, self._next_fresh + populations
-        return self._recorded([(parameters, first + index) for index in range(populations)], self._fresh)
+        jobs = [(parameters, first + index) for index in range(populations)]
+        return self._recorded(jobs, self._fresh, self.loss)
 
     def _recorded(
-        self, jobs: list[tuple[NDArray[np.float64], int]], draws: PopulationDraws
+        self,
+        jobs: list[tuple[NDArray[np.float64], int]],
+        draws: PopulationDraws,
+        measure: Callable[[NDArray[np.bool_]], float | NDArray[np.float64]],
     ) -> NDArray[np.float64]:
         known = next(self._replay, None)
         if known is not None and len(known) == len(jobs):
             self._calls.append(known)
             return np.array(known, dtype=float)
         losses = []
-        for value in self._pool.map(lambda job: self.loss(draws.lesions(*job)), jobs):
-            losses.append(value)
+        for value in self._pool.map(lambda job: measure(draws.lesions(*job)), jobs):
+            losses.append(np.asarray(value).tolist())
             self._heartbeat()
         self.evaluations += len(jobs)
         self._calls.append(losses)
@@ -110,7 +120,7 @@ class Evaluator:
             write_json_atomic(self._checkpoint, {"fingerprint": self._fingerprint, "losses": self._calls})
         return np.array(losses)
 
-    def _read_checkpoint(self) -> list[list[float]]:
+    def _read_checkpoint(self) -> list[list]:
         if self._checkpoint is None or not self._checkpoint.exists():
             return []
         try:

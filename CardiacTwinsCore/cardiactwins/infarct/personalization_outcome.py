@@ -26,7 +26,10 @@ class PersonalizationSettings:
     searches: the first goes out from the start, each other from the best of `scouts` Sobol points over the
     bounds that lies away from the earlier ends (no scouts: one search); parameters with a positive lower
     bound are scouted by their logarithm. polish_generations, polish_lesions, polish_step: a last search from
-    the best of all ends, with smaller steps and larger populations.
+    the best of all ends, with smaller steps and larger populations, a new one every generation; it ends at
+    the mean over its second half. polish_loss: what judges the ends of the searches and the polish's
+    candidates, "own" - the loss alone; "both" - the sum of the candidates' ranks by the loss and by the
+    discrepancy, see `PopulationLoss.with_discrepancy`.
     """
 
     lesions: int = 100
@@ -45,12 +48,15 @@ class PersonalizationSettings:
     polish_generations: int = 15
     polish_lesions: int = 256
     polish_step: float = 0.3
+    polish_loss: str = "both"
 
     def __post_init__(self) -> None:
         if self.draws not in DRAWS:
             raise ValueError(f"Draws are one of {', '.join(DRAWS)}; found {self.draws!r}.")
         if self.step_unit not in ("identity", "scale", "range"):
             raise ValueError(f"A step unit is 'identity', 'scale' or 'range'; found {self.step_unit!r}.")
+        if self.polish_loss not in ("own", "both"):
+            raise ValueError(f"A polish's loss is 'own' or 'both'; found {self.polish_loss!r}.")
         if not 1 <= self.parents <= self.candidates:
             raise ValueError(f"{self.parents} parents cannot be chosen from {self.candidates} candidates.")
         if min(self.lesions, self.polish_lesions) < 10 or self.candidates < 2 or self.generations < 1:
@@ -87,8 +93,9 @@ class PersonalizationHistory:
     """What happened in each generation g of G, for plots and tables.
 
     stage: (G,) names ("search 1", ..., "polish"). loss: (G,) best loss of the generation; mean_loss: (G,).
-    parameters: (G, d) mean of the search distribution. spread: (G, d) its standard deviations. eigenvalues:
-    (G, d) of the covariance, in squared units of the initial steps. condition: (G,).
+    parameters: (G, d) mean of the search distribution, averaged over the second half of a polish so far.
+    spread: (G, d) standard deviations of the distribution. eigenvalues: (G, d) of its covariance, in squared
+    units of the initial steps. condition: (G,).
     """
 
     stage: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ __all__ = ["PersonalizationSearch"]
 JUDGING_POPULATIONS = 5
 SCALES_APART = 2.0
 STAGNATION_WINDOW = 8
+NARROWEST_STEP = 0.1
 
 
 class PersonalizationSearch:
@@ -53,6 +54,7 @@ class PersonalizationSearch:
         scouts = self.scouts()
         scale = np.array([parameter.scale for parameter in self.model.parameters])
         ends: list[NDArray[np.float64]] = []
+        spreads: list[NDArray[np.float64]] = []
 
         def away_from_ends(scout: NDArray[np.float64]) -> bool:
             return min(np.linalg.norm((scout - end) / scale) for end in ends) > SCALES_APART
@@ -61,23 +63,13 @@ class PersonalizationSearch:
         while point is not None and len(ends) < settings.searches:
             number = len(ends)
             stage = f"search {number + 1}"
-            ends.append(
-                self.descend(stage, point, settings.generations, settings.lesions, number, settings.step)
-            )
+            ends.append(self.descend(stage, point, number))
+            spreads.append(self.records[-1]["spread"])
             if self._confident:
                 return ends[-1]
             point = next(filter(away_from_ends, scouts), None)
-        best = self.best_of(ends) if len(ends) > 1 else ends[0]
-        if settings.polish_generations:
-            best = self.descend(
-                "polish",
-                best,
-                settings.polish_generations,
-                settings.polish_lesions,
-                settings.searches,
-                settings.polish_step,
-            )
-        return best
+        best = self.best_of(ends) if len(ends) > 1 else 0
+        return self.polish(ends[best], spreads[best]) if settings.polish_generations else ends[best]
 
     def scouts(self) -> NDArray[np.float64]:
         """Sobol points over the bounds, the best first, (scouts, d); none where one search is made."""
@@ -94,59 +86,114 @@ class PersonalizationSearch:
         points = checked_parameters(self.model, np.clip(points, lower, upper))
         return points[np.argsort(self.evaluator(points, lesions=settings.lesions))]
 
-    def best_of(self, ends: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The point of least mean loss over populations of the search's size that no search has used.
+    def best_of(self, ends: list[NDArray[np.float64]]) -> int:
+        """Which point ranks first over populations of the search's size that no search has used.
 
         Not of the polish's size: the more synthetic lesions stand against the real ones, the lower is the
         pooled divergence of lesions that are all alike.
         """
-        numbers = range(self.settings.searches, self.settings.searches + JUDGING_POPULATIONS)
-        losses = [
-            self.evaluator(np.array(ends), lesions=self.settings.lesions, population=number)
-            for number in numbers
-        ]
-        return ends[int(np.argmin(np.mean(losses, axis=0)))]
+        settings = self.settings
+        numbers = range(settings.searches, settings.searches + JUDGING_POPULATIONS)
+        losses = [self._judged(np.array(ends), settings.lesions, number) for number in numbers]
+        if settings.polish_loss == "own":
+            return int(np.argmin(np.mean(losses, axis=0)))
+        return int(np.argmin(np.sum([summed_ranks(one) for one in losses], axis=0)))
 
-    def descend(
+    def _judged(self, candidates: NDArray[np.float64], lesions: int, population: int) -> NDArray[np.float64]:
+        """Losses of candidates, (n, 1), or with the discrepancy, (n, 2)."""
+        both = self.settings.polish_loss == "both"
+        measure = self.evaluator.loss.with_discrepancy if both else None
+        losses = self.evaluator(candidates, lesions=lesions, population=population, measure=measure)
+        return losses.reshape(len(candidates), -1)
+
+    def descend(self, stage: str, start: NDArray[np.float64], population: int) -> NDArray[np.float64]:
+        """One search from `start`; returns the mean of its distribution at the end, (d,).
+
+        population: number of the one that judges all candidates, where draws are common to them.
+        """
+        settings = self.settings
+
+        def losses(candidates: NDArray[np.float64], generation: int) -> NDArray[np.float64]:
+            return self.evaluator(candidates, lesions=settings.lesions, population=population)
+
+        return self._descent(stage, start, settings.generations, settings.step * self._unit, losses)
+
+    def polish(self, start: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A last search with small steps; returns the mean over its second half, (d,).
+
+        spread: that of the search that ended at `start`, which says how far apart the steps of the parameters
+        should be. Every generation has a large population of its own that judges its candidates, and the mean
+        over generations averages over these: one population would lead all of them to its own optimum.
+        """
+        settings = self.settings
+        first = settings.searches + JUDGING_POPULATIONS
+        shape = spread / self._unit
+        unit = self._unit * np.maximum(shape / shape.max(), NARROWEST_STEP)
+
+        def losses(candidates: NDArray[np.float64], generation: int) -> NDArray[np.float64]:
+            return self._judged(candidates, settings.polish_lesions, first + generation)
+
+        return self._descent(
+            "polish",
+            start,
+            settings.polish_generations,
+            settings.polish_step * unit,
+            losses,
+            averaged=True,
+        )
+
+    def _descent(
         self,
         stage: str,
         start: NDArray[np.float64],
         generations: int,
-        lesions: int,
-        population: int,
-        step: float,
+        steps: NDArray[np.float64],
+        losses_of: Callable[[NDArray[np.float64], int], NDArray[np.float64]],
+        *,
+        averaged: bool = False,
     ) -> NDArray[np.float64]:
-        """One run of CMA-ES from `start`; returns the mean of the search distribution at its end.
+        """One run of CMA-ES from `start`; returns the mean of its distribution at the end, (d,).
 
-        lesions: of a synthetic population. population: number of the one that judges all candidates, where
-        draws are common to them.
+        steps: initial standard deviations, (d,). losses_of: losses of n candidates in a generation, (n,) or
+        the loss and more, (n, measures), which are ranked together. averaged: the mean is averaged over the
+        second half of the generations.
         """
         import cma
 
-        strategy = cma.CMAEvolutionStrategy(start, step, self._options())
+        step = float(steps.max() / self._unit.max())
+        strategy = cma.CMAEvolutionStrategy(start, step, self._options(steps / step))
         self._limit_spread(strategy)
         stop = f"{generations} generations"
-        for _ in range(generations):
+        means = []
+        for generation in range(generations):
             candidates = strategy.ask()
-            feasible = checked_parameters(self.model, candidates)
-            losses = self.evaluator(feasible, lesions=lesions, population=population)
-            strategy.tell(candidates, losses.tolist())
+            losses = losses_of(checked_parameters(self.model, candidates), generation)
+            losses = losses.reshape(len(candidates), -1)
+            order = losses[:, 0] if losses.shape[1] == 1 else summed_ranks(losses)
+            strategy.tell(candidates, order.tolist())
             self._limit_spread(strategy)
-            self._record(stage, strategy, losses)
-            ended = next(self._stops(strategy, losses), None)
+            means.append(np.asarray(strategy.result.xfavorite, dtype=float))
+            mean = np.mean(means[len(means) // 2 :], axis=0) if averaged else means[-1]
+            self._record(stage, strategy, mean, losses[:, 0])
+            ended = next(self._stops(mean, losses[:, 0]), None)
             if ended:
                 stop = ended
                 break
         self.stops.append(f"{stage}: {stop}")
-        return checked_parameters(self.model, strategy.result.xfavorite)
+        return checked_parameters(self.model, mean)
 
-    def _options(self) -> dict:
+    @property
+    def _unit(self) -> NDArray[np.float64]:
+        """What a step of 1 is to each parameter, (d,)."""
         lower, upper = self._bounds
-        unit = {
+        return {
             "identity": np.ones(len(lower)),
             "scale": np.array([parameter.scale for parameter in self.model.parameters]),
             "range": (upper - lower) / 4,
         }[self.settings.step_unit]
+
+    def _options(self, unit: NDArray[np.float64]) -> dict:
+        lower, upper = self._bounds
         single = len(unit) == 1  # pycma limits the spread of two or more: see _limit_spread
         integers = [i for i, p in enumerate(self.model.parameters) if p.integer and not single]
         return {
@@ -167,7 +214,7 @@ class PersonalizationSearch:
         if len(lower) == 1:
             strategy.sigma *= min(1.0, float((upper - lower)[0] / 3 / strategy.result.stds[0]))
 
-    def _record(self, stage: str, strategy, losses: NDArray[np.float64]) -> None:
+    def _record(self, stage: str, strategy, mean: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
         """One row of the history. The condition is taken anew, as pycma's own is a generation old."""
         covariance = strategy.sigma**2 * np.asarray(strategy.C)
         eigenvalues = np.sort(np.linalg.eigvalsh(covariance))[::-1]
@@ -175,7 +222,7 @@ class PersonalizationSearch:
             "stage": stage,
             "loss": float(losses.min()),
             "mean_loss": float(losses.mean()),
-            "parameters": np.asarray(strategy.result.xfavorite, dtype=float),
+            "parameters": mean,
             "spread": np.asarray(strategy.result.stds, dtype=float),
             "eigenvalues": eigenvalues,
             "condition": float(eigenvalues[0] / max(eigenvalues[-1], np.finfo(float).tiny)),
@@ -190,12 +237,12 @@ class PersonalizationSearch:
             values,
         )
 
-    def _stops(self, strategy, losses: NDArray[np.float64]) -> Iterator[str]:
+    def _stops(self, mean: NDArray[np.float64], losses: NDArray[np.float64]) -> Iterator[str]:
         """Reasons to end a search after this generation (konik-2024, 2.3.2; mom-2021, 2.3)."""
         settings = self.settings
         if self.records[-1]["condition"] > settings.condition:
             yield f"condition number above {settings.condition:g}"
-        if losses.min() < settings.threshold and self._confirmed(strategy):
+        if settings.threshold and losses.min() < settings.threshold and self._confirmed(mean):
             self._confident = True
             yield f"loss below {settings.threshold:g}"
         recent = self.records[-STAGNATION_WINDOW:]
@@ -208,14 +255,21 @@ class PersonalizationSearch:
             if max(move.max() for move in moves) < settings.stagnation:
                 yield f"mean and spread unchanged for {STAGNATION_WINDOW} generations"
 
-    def _confirmed(self, strategy) -> bool:
-        if not self.settings.confirmations:
+    def _confirmed(self, mean: NDArray[np.float64]) -> bool:
+        settings = self.settings
+        if not settings.confirmations:
             return True
-        best = checked_parameters(self.model, strategy.result.xfavorite)
-        return bool(self.evaluator.fresh(best, self.settings.confirmations).mean() < self.settings.threshold)
+        best = checked_parameters(self.model, mean)
+        return bool(self.evaluator.fresh(best, settings.confirmations).mean() < settings.threshold)
 
     def history(self) -> PersonalizationHistory:
         """The records of all stages."""
         columns = {key: [record[key] for record in self.records] for key in self.records[0]}
         stage = tuple(columns.pop("stage"))
         return PersonalizationHistory(stage=stage, **{key: np.array(value) for key, value in columns.items()})
+
+
+def summed_ranks(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of the ranks of candidates by each measure, (n, measures) -> (n,); the first parts ties."""
+    ranks = losses.argsort(axis=0).argsort(axis=0)
+    return ranks.sum(axis=1) + ranks[:, 0] / len(ranks)
