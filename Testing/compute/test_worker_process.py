@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -176,18 +177,62 @@ def test_cancel_without_a_job_does_nothing(worker, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("deaf_to_terminate", [False, True])
-def test_a_deaf_job_is_terminated_then_killed_with_its_children(worker, tmp_path, deaf_to_terminate):
-    worker.stop_seconds, worker.terminate_seconds = 0.1, 20 if not deaf_to_terminate else 0.3
-    worker.submit(Job(tmp_path / "deaf", "worker_jobs:deaf", {"deaf_to_terminate": deaf_to_terminate}))
+@pytest.mark.parametrize("to_terminate", ["", "child", "both"])
+def test_a_deaf_job_is_terminated_then_killed_with_its_children(worker, tmp_path, to_terminate):
+    worker.stop_seconds, worker.terminate_seconds = 0.1, 0.3 if to_terminate == "both" else 20
+    worker.submit(Job(tmp_path / "deaf", "worker_jobs:deaf", {"to_terminate": to_terminate}))
     pids = events_until(worker, "progress")[0].values["pids"]
     assert all(map(alive, pids))
     worker.cancel()
     assert last_event(worker).kind == "cancelled"
     assert all_gone(pids)
     # Only a job that is killed has no time to clean up.
-    assert (tmp_path / "deaf" / "cleaned").exists() is not deaf_to_terminate
+    assert (tmp_path / "deaf" / "cleaned").exists() is (to_terminate != "both")
     assert run_job(count(tmp_path / "after"), worker=worker)["calls"] == 1
+
+
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+
+
+def launch_by_a_launcher(arguments, environment):
+    """As PythonSlicer does: the process started is not the one that works, and leads no group."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@posix
+@pytest.mark.parametrize("to_terminate", ["", "both"])
+def test_a_deaf_job_behind_a_launcher_ends_like_any_other(tmp_path, to_terminate):
+    with WorkerProcess(launch=launch_by_a_launcher, stop_seconds=0.1) as worker:
+        worker.terminate_seconds = 0.3 if to_terminate else 20
+        worker.submit(Job(tmp_path, "worker_jobs:deaf", {"to_terminate": to_terminate}))
+        pids = events_until(worker, "progress")[0].values["pids"]
+        assert pids[0] == worker.process_id
+        worker.cancel()
+        assert last_event(worker).kind == "cancelled"
+    assert all_gone(pids)
+    assert (tmp_path / "cleaned").exists() is not bool(to_terminate)
+
+
+@posix
+def test_a_launcher_that_is_killed_takes_the_worker_with_it(tmp_path):
+    started = []
+
+    def launch(arguments, environment):
+        started.append(launch_by_a_launcher(arguments, environment))
+        return started[-1]
+
+    with WorkerProcess(launch=launch) as worker:
+        worker.submit(Job(tmp_path, "worker_jobs:deaf"))
+        pids = events_until(worker, "progress")[0].values["pids"]
+        started[0].kill()
+        assert last_event(worker).kind == "died"
+        assert all_gone(pids)
 
 
 @posix
@@ -206,7 +251,7 @@ def test_a_stop_file_that_cannot_be_written_terminates_at_once(worker, tmp_path,
 
 @posix
 def test_closing_ends_a_running_job_and_its_children(worker, tmp_path):
-    worker.submit(Job(tmp_path, "worker_jobs:deaf", {"deaf_to_terminate": True}))
+    worker.submit(Job(tmp_path, "worker_jobs:deaf", {"to_terminate": "both"}))
     pids = events_until(worker, "progress")[0].values["pids"]
     worker.close()
     assert all_gone(pids)
@@ -223,7 +268,7 @@ from pathlib import Path
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.worker_process import WorkerProcess
 worker = WorkerProcess()
-worker.submit(Job(Path(sys.argv[1]), "worker_jobs:deaf", {"deaf_to_terminate": True}))
+worker.submit(Job(Path(sys.argv[1]), "worker_jobs:deaf", {"to_terminate": "both"}))
 while True:
     for event in worker.poll():
         print(*event.values["pids"], flush=True)
@@ -325,7 +370,7 @@ def test_a_worker_that_goes_home_as_its_job_comes_is_replaced_unseen(worker, sta
     worker.submit(count(tmp_path / "2"))
     (home / "close").touch()
     started[0].send_signal(signal.SIGCONT)
-    assert last_event(worker).kind == "done"
+    assert last_event(worker).kind == "done" and len(started) == 2
 
 
 def test_a_launcher_that_returns_without_working_is_not_tried_forever(tmp_path):
@@ -412,6 +457,16 @@ def test_run_job_calls_progress_of_a_silent_job_too_so_that_it_can_be_cancelled(
     assert not worker.busy
 
 
+def test_run_job_cancelled_at_its_last_step_leaves_no_result(worker, tmp_path):
+    def progress(step, total, message="", values=None):
+        until((tmp_path / "result.json").exists)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_job(count(tmp_path, n=1), progress, worker)
+    assert not (tmp_path / "result.json").exists()
+
+
 def test_run_job_raises_what_went_wrong(worker, tmp_path):
     with pytest.raises(JobFailed, match="Parameter 'depth' is -1") as failed:
         run_job(Job(tmp_path, "worker_jobs:raises"), worker=worker)
@@ -455,3 +510,33 @@ def test_the_end_of_a_process_is_noticed_where_the_system_tells_it_or_not(monkey
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         process_id = process.pid
     process_tree.wait_for_end(process_id)
+
+
+# The page for developers
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """The folder with the two programs of the page, thresholding.py and use.py."""
+    text = (Path(__file__).parents[2] / "Docs" / "developer" / "worker.md").read_text(encoding="utf-8")
+    function, use = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "thresholding.py").write_text(function, encoding="utf-8")
+    (tmp_path / "use.py").write_text(use, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_the_program_on_the_page_says_what_the_page_says(page):
+    run = subprocess.run(
+        [sys.executable, "use.py"], cwd=page, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stderr == ""
+    *steps, last = run.stdout.splitlines()
+    assert last == "256 of 4096 voxels of 16 slices, written to mask.npz"
+    assert "slice 16 of 16" in steps
+
+
+def test_the_page_names_every_kind_of_end_and_every_file(page):
+    text = (Path(__file__).parents[2] / "Docs" / "developer" / "worker.md").read_text(encoding="utf-8")
+    for name in ("job.json", "result.json", "worker.log", "`stop`", "done", "cancelled", "failed", "died"):
+        assert name in text

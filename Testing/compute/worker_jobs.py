@@ -41,11 +41,14 @@ def stopped_at_the_end(folder, progress):
     return {"late": True}
 
 
-def deaf(folder, progress, deaf_to_terminate=False):
-    """Never looks at the stop file, has a child, and may ignore SIGTERM (its child then does too)."""
-    if deaf_to_terminate:
+def deaf(folder, progress, to_terminate=""):
+    """Never looks at the stop file and has a child; the child, or both, may be deaf to SIGTERM too."""
+    before = signal.getsignal(signal.SIGTERM)
+    if to_terminate:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    if to_terminate != "both":
+        signal.signal(signal.SIGTERM, before)
     progress(0, 1, "deaf", {"pids": [os.getpid(), child.pid]})
     try:
         time.sleep(120)

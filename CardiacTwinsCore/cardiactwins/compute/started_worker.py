@@ -73,8 +73,8 @@ class StartedWorker:
 
     @property
     def job_was_not_taken(self) -> bool:
-        """Whether the worker ended in order, before it saw the job handed over."""
-        return self.process.poll() == 0 and self._ticket.exists()
+        """Whether the worker ended before it saw the job handed over."""
+        return self.ended and self._ticket.exists()
 
     def next_line(self) -> dict[str, Any] | None:
         """The next JSON line about a job; None when none has come. What else was printed becomes `stray`."""
@@ -112,10 +112,10 @@ class StartedWorker:
         return self._lines.empty()
 
     def end(self, force: bool) -> None:
-        """Terminate, or kill (`force`), the worker, what it started, and the launcher it may have."""
+        """Terminate the worker and what it started, or kill (`force`) them and the launcher it may have."""
         if self.worker_id is not None:
             end_tree(self.worker_id, force)
-        if not self.ended:
+        if not self.ended and (force or self.worker_id is None):
             end_tree(self.process.pid, force)
 
     def close(self, patience: float) -> None:

@@ -190,15 +190,22 @@ class WorkerProcess:
 
     def _start(self) -> None:
         if self._running is not None:
+            self._running.end(force=True)
             self._running.remove()
             self._running = None
         self._was_idle = False
         self._running = StartedWorker(self._folder, self._launch, self.idle_seconds)
 
     def _end(self, event: WorkerEvent) -> WorkerEvent:
-        job, cancelled = self._job, self._ladder is not None
+        job, ladder = self._job, self._ladder
         self._job = self._ladder = None
-        if cancelled and event.kind != "cancelled":
+        if ladder is not None and ladder.climbed:
+            # It ends by itself now, but what it had started may not.
+            self._running.end(force=True)
+        if self._running is not None and self._running.ended:
+            # Should only a launcher have ended, the worker sees that it is not needed.
+            self._running.remove()
+        if ladder is not None and event.kind != "cancelled":
             with suppress(OSError):
                 job.remove_result()
             return WorkerEvent("cancelled", job)
@@ -220,7 +227,8 @@ def run_job(job: Job, progress: Progress = silent, worker: WorkerProcess | None 
 
     progress: called for every line of the job and at least four times a second; `Cancelled` raised from it
         cancels the job, and is raised when the job has ended.
-    worker: an idle one to use and keep; one of its own by default.
+    worker: an idle one to use and keep; one of its own by default. Any other error that `progress` raises
+        closes it.
 
     Raises Cancelled, JobFailed, WorkerDied, and what `WorkerProcess.submit` raises.
     """
@@ -256,6 +264,7 @@ def run_job(job: Job, progress: Progress = silent, worker: WorkerProcess | None 
 
 def _outcome(last: WorkerEvent, cancelled: Cancelled | None) -> Mapping[str, Any]:
     if cancelled is not None or last.kind == "cancelled":
+        last.job.remove_result()
         raise cancelled or Cancelled("The job was asked to stop.")
     if last.kind == "failed":
         raise JobFailed(last.error, last.traceback)
@@ -270,6 +279,11 @@ class _StopLadder:
     def __init__(self, patience: float, terminate_seconds: float) -> None:
         now = time.monotonic()
         self._steps = [(now + patience, False), (now + patience + terminate_seconds, True)]
+
+    @property
+    def climbed(self) -> bool:
+        """Whether the worker has been terminated at least."""
+        return len(self._steps) < 2
 
     def climb(self, running: StartedWorker) -> None:
         while self._steps and time.monotonic() >= self._steps[0][0]:
