@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from cardiactwins.compute.files import json_text, write_json_atomic, write_text_atomic
 
 __all__ = ["Job"]
+
+LOG_TAIL_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Job:
     def log(self) -> Path:
         """What the job printed, on standard output and standard error, from Python or not."""
         return Path(self.folder) / "worker.log"
+
+    def log_lines(self, count: int = 50) -> list[str]:
+        """The last lines of the log, at most `count` and 64 kB of them; none where there is no log."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                return file.read().decode("utf-8", "replace").splitlines()[-count:]
+        except OSError:
+            return []
 
     @property
     def stop_requested(self) -> bool:

@@ -19,7 +19,6 @@ __all__ = ["JobFailed", "WorkerDied", "WorkerEvent", "WorkerProcess", "run_job"]
 
 SECONDS_OF_A_POLL = 0.02
 SECONDS_BETWEEN_CALLS = 0.25
-LOG_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class WorkerProcess:
         self._launch = launch or launch_python
         self._running: StartedWorker | None = None
         self._job: Job | None = None
-        self._log = Path(os.devnull)
+        self._latest: Job | None = None
         self._ladder: _StopLadder | None = None
         self._closed = self._was_idle = False
 
@@ -124,7 +123,7 @@ class WorkerProcess:
             )
         job = replace(job, folder=Path(job.folder).absolute())
         job.write()
-        self._log = job.log
+        self._latest = job
         self._was_idle = self._running is not None and not self._running.ended
         if not self._was_idle:
             self._start()
@@ -186,7 +185,9 @@ class WorkerProcess:
     def log_tail(self, lines: int = 50) -> str:
         """The last lines of what the worker and its latest job printed."""
         stray = list(self._running.stray) if self._running is not None else []
-        return "\n".join([*stray, *_last_lines(self._log, lines)][-lines:])
+        return "\n".join(
+            [*stray, *(self._latest.log_lines(lines) if self._latest is not None else [])][-lines:]
+        )
 
     def _start(self) -> None:
         if self._running is not None:
@@ -302,15 +303,6 @@ def _event(job: Job, line: Mapping[str, Any]) -> WorkerEvent | None:
     if "failed" in line:
         return WorkerEvent("failed", job, error=line["failed"], traceback=line.get("traceback", ""))
     return None
-
-
-def _last_lines(log: Path, lines: int) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()[-lines:]
-    except OSError:
-        return []
 
 
 def _explain(code: int | None) -> str:
