@@ -50,12 +50,12 @@ def install(site, name, version, source=""):
 '''
 
 PROXY = """WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after
-connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 403 Forbidden'))'
+connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 403'))'
 ERROR: Could not find a version that satisfies the requirement ctfake-alpha>=1.0 (from versions: none)
 ERROR: No matching distribution found for ctfake-alpha>=1.0"""
 OFFLINE = """WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after
-connection broken by 'NewConnectionError('<HTTPSConnection object>: Failed to establish a new connection: [Errno -3]
-Temporary failure in name resolution')': /simple/ctfake-alpha/
+connection broken by 'NewConnectionError('<HTTPSConnection object>: Failed to establish a connection:
+[Errno -3] Temporary failure in name resolution')': /simple/ctfake-alpha/
 ERROR: Could not find a version that satisfies the requirement ctfake-alpha>=1.0 (from versions: none)
 ERROR: No matching distribution found for ctfake-alpha>=1.0"""
 CERTIFICATE = """WARNING: Retrying after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL:
