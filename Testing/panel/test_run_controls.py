@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -319,10 +320,124 @@ def test_closed_controls_are_forgotten(worker):
 
 
 def test_lengths_of_time_are_for_people(host):
-    from cardiactwins.panel.run_controls import duration_text
+    from cardiactwins.panel.messages import duration_text
 
     texts = [duration_text(seconds) for seconds in (-3, 0.4, 59.4, 59.6, 250, 3599.7, 7500)]
     assert texts == ["0 s", "0 s", "59 s", "1 min 0 s", "4 min 10 s", "1 h 0 min", "2 h 5 min"]
+
+
+class Steps:
+    """Work on the main thread in steps, and how it ended."""
+
+    def __init__(self, count, fail_at=None, each=None):
+        self.count, self.fail_at, self.each = count, fail_at, each
+        self.taken, self.closed, self.ends = 0, False, []
+
+    def __iter__(self):
+        try:
+            for step in range(1, self.count + 1):
+                if step == self.fail_at:
+                    raise ValueError("There is no wall")
+                if self.each is not None:
+                    self.each()
+                self.taken = step
+                yield step, self.count, f"Case {step}"
+        finally:
+            self.closed = True
+
+    def start(self, controls):
+        controls.runSteps(
+            iter(self),
+            onDone=lambda: self.ends.append("done"),
+            onFailed=lambda error: self.ends.append(str(error)),
+            onCancelled=lambda: self.ends.append("cancelled"),
+        )
+
+
+def test_work_on_the_main_thread_goes_on_in_steps_between_events(host, panel):
+    seen = []
+    steps = Steps(5, each=lambda: seen.append((panel.bar.value, panel.label.text)))
+    steps.start(panel.controls)
+    assert steps.taken == 0 and panel.controls.running and panel.button.text == "Cancel"
+    assert host.wait(lambda: panel.idle, 10)
+    assert (steps.taken, steps.ends, steps.closed) == (5, ["done"], True)
+    assert seen[1:] == [(step, f"Case {step}") for step in range(1, 5)]
+    assert panel.bar.isHidden() and panel.button.text == "Personalize"
+
+
+def test_steps_can_be_cancelled_also_from_within_a_step(host, panel):
+    steps = Steps(1000)
+    steps.start(panel.controls)
+    assert host.wait(lambda: steps.taken == 3, 10)
+    panel.controls.cancel()
+    assert (steps.ends, steps.closed, panel.idle) == (["cancelled"], True, True)
+    assert panel.label.text == "Cancelled. Nothing in the scene was changed."
+    within = Steps(1000, each=lambda: within.taken == 2 and panel.controls.cancel())
+    within.start(panel.controls)
+    assert host.wait(lambda: within.closed, 10)
+    assert (within.ends, within.taken) == (["cancelled"], 3)
+    with pytest.raises(TimeoutError):
+        host.wait(lambda: steps.taken > 3 or within.taken > 3, 0.2)
+    assert host.dialogs.said == []
+
+
+def test_steps_that_fail_are_told(host, panel):
+    steps = Steps(5, fail_at=3)
+    steps.start(panel.controls)
+    assert host.wait(lambda: panel.idle, 10)
+    assert (steps.taken, steps.ends) == (2, ["There is no wall"])
+    (said,) = host.dialogs.said
+    assert said.text == "It failed: There is no wall."
+    assert "raise ValueError" in said.details
+
+
+def test_steps_and_jobs_do_not_run_at_once(host, worker, panel, job):
+    other = Panel(worker)
+    Steps(10**6).start(panel.controls)
+    assert not other.button.enabled
+    for controls in (panel, other):
+        with pytest.raises(RuntimeError, match="still running"):
+            controls.start(job(steps=1))
+    panel.controls.cancel()
+    assert other.button.enabled
+    other.start(job(steps=1000, seconds=0.05))
+    with pytest.raises(RuntimeError, match="still running"):
+        Steps(1).start(panel.controls)
+    other.controls.close()
+
+
+def test_closed_controls_take_no_further_step(host, worker):
+    panel = Panel(worker)
+    steps = Steps(10**6)
+    steps.start(panel.controls)
+    assert host.wait(lambda: steps.taken > 2, 10)
+    panel.controls.close()
+    taken = steps.taken
+    with pytest.raises(TimeoutError):
+        host.wait(lambda: steps.taken > taken, 0.2)
+    assert (steps.closed, steps.ends) == (True, [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the launcher is a shell script")
+def test_in_the_application_pythonslicer_does_the_work_and_cancel_ends_it_with_its_child(
+    host, job, tmp_path, monkeypatch
+):
+    launcher = tmp_path / "bin" / "PythonSlicer"
+    launcher.parent.mkdir()
+    launcher.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\n"{sys.executable}" "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{launcher.parent}{os.pathsep}{os.environ['PATH']}")
+    panel = Panel(None)
+    panel.controls.worker.stop_seconds = 0.1
+    panel.start(job("process"))
+    assert host.wait(lambda: panel.events, 20)
+    assert (tmp_path / "used").exists()
+    process = int(panel.events[0].message.split()[1])
+    panel.controls.cancel()
+    assert host.wait(lambda: panel.idle, 20)
+    assert panel.cancelled == 1
+    panel.controls.close()
+    assert host.wait(lambda: not Path(f"/proc/{process}").exists() or not _alive(process), 10)
 
 
 def _alive(process):

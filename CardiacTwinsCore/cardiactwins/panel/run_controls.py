@@ -11,29 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import qt
-import slicer.util
 from slicer.i18n import tr as _
 
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
 from cardiactwins.panel.launcher import launch_python
+from cardiactwins.panel.messages import duration_text, sentence, show_error
+from cardiactwins.panel.stepped_work import SteppedWork
 
-__all__ = ["RunControls", "duration_text"]
+__all__ = ["RunControls"]
 
 POLL_MILLISECONDS = 50
 
 _sharing: weakref.WeakKeyDictionary[WorkerProcess, weakref.WeakSet[RunControls]] = weakref.WeakKeyDictionary()
 """The controls that share a worker: while one of them runs, the others cannot start."""
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """Work on the main thread in progress: its iterator, and what to call at its end."""
-
-    iterator: Iterator[tuple[int, int, str]]
-    onDone: Callable[[], None]
-    onFailed: Callable[[Exception], None] | None
-    onCancelled: Callable[[], None] | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,8 @@ class RunControls:
         self._text, self._toolTip = applyButton.text, applyButton.toolTip
         self._missing: tuple[str, ...] = ()
         self._run: _Run | None = None
-        self._steps: _Steps | None = None
+        self._steps: SteppedWork | None = None
+        self._onStepsCancelled: Callable[[], None] | None = None
         self._cancelling = self._polling = self._closed = False
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
@@ -142,18 +134,31 @@ class RunControls:
         an error is shown before `onFailed(error)`. RuntimeError as of `start`.
         """
         self._checkFree()
-        self._steps = _Steps(steps, onDone, onFailed, onCancelled)
+
+        def end(error: Exception | None) -> None:
+            self._endSteps()
+            if error is None:
+                self.statusLabel.text = _("Done.")
+                self._call(onDone)
+                return
+            self.statusLabel.text = _("It failed: {error}").format(error=sentence(str(error)))
+            show_error(self.statusLabel.text)
+            if onFailed is not None:
+                onFailed(error)
+
+        self._onStepsCancelled = onCancelled
+        self._steps = SteppedWork(steps, self._showStep, end)
+        self.statusLabel.text = _("Starting...")
         self.progressBar.setRange(0, 0)
         self.progressBar.setVisible(True)
         self._refreshAll()
-        qt.QTimer.singleShot(0, self._nextStep)
 
     def cancel(self) -> None:
         """Ask the running job to stop; it is ended by force if it does not. Without one, nothing happens."""
         if self._steps is not None:
-            steps = self._endSteps()
-            steps.iterator.close()
-            self._cancelled(steps.onCancelled)
+            self._steps.stop()
+            self._endSteps()
+            self._cancelled(self._onStepsCancelled)
             return
         if self._run is None or self._cancelling:
             return
@@ -175,7 +180,7 @@ class RunControls:
             self.applyButton.disconnect("clicked(bool)", self._onClicked)
         _sharing[self.worker].discard(self)
         if self._steps is not None:
-            self._steps.iterator.close()
+            self._steps.stop()
             self._steps = None
         if self._run is not None:
             self.worker.cancel()
@@ -190,7 +195,7 @@ class RunControls:
         try:
             self._onApply()
         except Exception as error:
-            _showError(_("The computation could not start: {error}").format(error=error))
+            show_error(_("The computation could not start: {error}").format(error=error))
 
     def _checkFree(self) -> None:
         if self._closed:
@@ -200,33 +205,15 @@ class RunControls:
                 _("Another computation is still running. Wait until it is finished, or cancel it first.")
             )
 
-    def _nextStep(self) -> None:
-        steps = self._steps
-        if steps is None:
-            return
-        try:
-            step, total, message = next(steps.iterator)
-        except StopIteration:
-            self._endSteps()
-            self.statusLabel.text = _("Done.")
-            self._call(steps.onDone)
-        except Exception as error:
-            self._endSteps()
-            self.statusLabel.text = _("It failed: {error}").format(error=_sentence(str(error)))
-            _showError(self.statusLabel.text)
-            if steps.onFailed is not None:
-                steps.onFailed(error)
-        else:
-            self.progressBar.setRange(0, max(total, 0))
-            self.progressBar.setValue(step)
-            self.statusLabel.text = message
-            qt.QTimer.singleShot(0, self._nextStep)
+    def _showStep(self, step: int, total: int, message: str) -> None:
+        self.progressBar.setRange(0, max(total, 0))
+        self.progressBar.setValue(step)
+        self.statusLabel.text = message
 
-    def _endSteps(self) -> _Steps:
-        steps, self._steps = self._steps, None
+    def _endSteps(self) -> None:
+        self._steps = None
         self.progressBar.setVisible(False)
         self._refreshAll()
-        return steps
 
     def _call(self, onDone: Callable[[], None]) -> None:
         """Call what shows a result; an error in it is shown."""
@@ -234,7 +221,7 @@ class RunControls:
             onDone()
         except Exception as error:
             self.statusLabel.text = _("The result could not be shown: {error}").format(error=error)
-            _showError(self.statusLabel.text)
+            show_error(self.statusLabel.text)
 
     def _cancelled(self, onCancelled: Callable[[], None] | None) -> None:
         self.statusLabel.text = _("Cancelled. Nothing in the scene was changed.")
@@ -265,10 +252,8 @@ class RunControls:
         run = self._run
         if run is None or self._cancelling:
             return
-        self.progressBar.setRange(0, max(event.total, 0))
-        self.progressBar.setValue(event.step)
         left = "" if event.eta is None else _("about {time} left").format(time=duration_text(event.eta))
-        self.statusLabel.text = " · ".join(filter(None, (event.message, left)))
+        self._showStep(event.step, event.total, " · ".join(filter(None, (event.message, left))))
         if run.onProgress is not None:
             try:
                 run.onProgress(event)
@@ -300,9 +285,9 @@ class RunControls:
             details = event.log_tail or _("It has printed nothing.")
         else:
             text = _("The computation failed: {error} Nothing in the scene was changed.")
-            self.statusLabel.text = text.format(error=_sentence(event.error))
+            self.statusLabel.text = text.format(error=sentence(event.error))
             details = event.traceback
-        _showError(self.statusLabel.text, details)
+        show_error(self.statusLabel.text, details)
         if run.onFailed is not None:
             run.onFailed(event)
 
@@ -329,25 +314,3 @@ class RunControls:
                 lines += [_("Still missing:"), *(f"- {line}" for line in self._missing)]
             button.toolTip = "\n".join(lines)
             button.enabled = not self._missing
-
-
-def duration_text(seconds: float) -> str:
-    """A length of time for people: '8 s', '4 min 10 s', '2 h 5 min'."""
-    seconds = max(0, round(seconds))
-    if seconds < 60:
-        return _("{seconds} s").format(seconds=seconds)
-    if seconds < 3600:
-        return _("{minutes} min {seconds} s").format(minutes=seconds // 60, seconds=seconds % 60)
-    return _("{hours} h {minutes} min").format(hours=seconds // 3600, minutes=seconds % 3600 // 60)
-
-
-def _sentence(text: str) -> str:
-    text = text.strip() or _("no reason was given")
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _showError(text: str, details: str = "") -> None:
-    """Tell the user, with the traceback of the error that is being handled unless details are given."""
-    details = details or traceback.format_exc()
-    logging.error("%s\n%s", text, details)
-    slicer.util.errorDisplay(text, detailedText=details)
