@@ -39,6 +39,7 @@ def start() -> Host:
 
         scene_host = start_scene()
         import qt
+
         from host.application import HostApplication
         from host.host import Host
 

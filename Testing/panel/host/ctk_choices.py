@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import qt
 from PySide6.QtCore import Property, Signal
 
@@ -84,8 +86,9 @@ class ctkDirectoryButton(qt.QPushButton):
             self.directorySelected.emit(path)
 
     def _set_directory(self, path: str) -> None:
-        if str(path) != self._directory:
-            self._directory = str(path)
+        absolute = str(Path(path).resolve())
+        if absolute != str(Path(self._directory).resolve()):
+            self._directory = absolute
             self.text = self._directory
             self.directoryChanged.emit(self._directory)
 

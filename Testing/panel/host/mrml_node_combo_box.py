@@ -17,7 +17,8 @@ __all__ = ["qMRMLCheckableNodeComboBox", "qMRMLNodeComboBox"]
 class qMRMLNodeComboBox(qt.QWidget):
     """A combo box of the nodes of some classes.
 
-    Without `noneEnabled` it chooses the first node there is; a node that is removed, it lets go.
+    It chooses nothing by itself, but for one case: without `noneEnabled`, when the node it shows is removed,
+    it goes to the last of the others. A choice made before there is a scene is kept until there is one.
     """
 
     currentNodeChanged = Signal(object)
@@ -28,7 +29,7 @@ class qMRMLNodeComboBox(qt.QWidget):
 
     def __init__(self, parent: qt.QWidget | None = None) -> None:
         super().__init__(parent)
-        self._node_id = ""
+        self._node_id = self._requested = ""
         self._attributes: list[tuple[str, str, str | None]] = []
         self._observer = SceneObserver(self._refill)
         self._box = qt.QComboBox()
@@ -60,6 +61,9 @@ class qMRMLNodeComboBox(qt.QWidget):
     def setMRMLScene(self, scene: Any) -> None:
         self._observer.observe(scene)
         self._refill()
+        if self._requested and scene is not None:
+            self._requested, requested = "", self._requested
+            self._choose(requested)
 
     def mrmlScene(self) -> Any:
         return self._observer.scene
@@ -78,8 +82,7 @@ class qMRMLNodeComboBox(qt.QWidget):
     def _offers(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self.showHidden:
             return False
-        exactly = (str.__eq__, node.GetClassName())
-        fits = node.IsA if self.showChildNodeTypes else lambda name: exactly[0](name, exactly[1])
+        fits = node.IsA if self.showChildNodeTypes else node.GetClassName().__eq__
         if not any(fits(name) for name in self.nodeTypes) or any(map(node.IsA, self.hideChildNodeTypes)):
             return False
         return all(
@@ -102,6 +105,8 @@ class qMRMLNodeComboBox(qt.QWidget):
         self.setCurrentNodeID(node if isinstance(node, str) else node.GetID() if node is not None else "")
 
     def setCurrentNodeID(self, identifier: str) -> None:
+        if self.mrmlScene() is None:
+            self._requested = identifier or ""
         self._choose(identifier or "")
 
     currentNodeID = Property(
@@ -129,9 +134,8 @@ class qMRMLNodeComboBox(qt.QWidget):
         self.nodeActivated.emit(self.currentNode())
 
     def _choose(self, identifier: str) -> None:
-        offered = [node.GetID() for node in self.nodes()]
-        if identifier not in offered:
-            identifier = "" if self.noneEnabled or not offered else offered[0] if identifier else ""
+        if identifier not in [node.GetID() for node in self.nodes()]:
+            identifier = ""
         before, self._node_id = self._node_id, identifier
         self._show()
         if identifier != before:
@@ -151,8 +155,8 @@ class qMRMLNodeComboBox(qt.QWidget):
             self._box.addItem(node.GetName(), node.GetID())
         self._box.blockSignals(False)
         offered = [node.GetID() for node in nodes]
-        if self._node_id not in offered:
-            self._choose("" if self.noneEnabled or not offered else offered[0])
+        if self._node_id and self._node_id not in offered:
+            self._choose("" if self.noneEnabled or not offered else offered[-1])
         else:
             self._show()
 

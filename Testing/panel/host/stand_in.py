@@ -32,7 +32,12 @@ def stand_in(module: str) -> Callable[[type], type]:
 
 
 def stored(kind: type | str, default: Any, changed: str = "") -> Property:
-    """A property whose value the stand-in keeps; `changed` names the method to call after a new value."""
+    """A property whose value the stand-in keeps; `changed` names the method to call after a new value.
+
+    A list of texts comes back as a tuple, as PythonQt returns it.
+    """
+    if kind == "QStringList":
+        default = tuple(default)
     key = object()
 
     def values(self: Any) -> dict[object, Any]:
@@ -42,7 +47,7 @@ def stored(kind: type | str, default: Any, changed: str = "") -> Property:
         return values(self).get(key, default)
 
     def write(self: Any, value: Any) -> None:
-        values(self)[key] = value
+        values(self)[key] = tuple(value) if kind == "QStringList" else value
         if changed:
             getattr(self, changed)()
 

@@ -147,6 +147,8 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
+        # unittest.TestCase does not go on to a mixin such as VTKObservationMixin.
+        super(unittest.TestCase, self).__init__()
         self.enableScreenshots = False
         self.screenshotScaleFactor = 1.0
         self.moduleTestNames = [

@@ -56,7 +56,7 @@ class NotNone(Validator):
             raise ValueError("Value must not be None")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class IsInstance(Validator):
     classtype: Any
 
@@ -65,7 +65,7 @@ class IsInstance(Validator):
             raise TypeError(f"Value must be of type '{self.classtype}', is '{value}' of type '{type(value)}'")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WithinRange(Validator):
     minimum: float
     maximum: float
@@ -75,7 +75,7 @@ class WithinRange(Validator):
             raise ValueError(f"Value must be within [{self.minimum}, {self.maximum}], is {value}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Minimum(Validator):
     minimum: float
 
@@ -84,7 +84,7 @@ class Minimum(Validator):
             raise ValueError(f"Value must be at least {self.minimum}, is {value}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Maximum(Validator):
     maximum: float
 
@@ -93,7 +93,7 @@ class Maximum(Validator):
             raise ValueError(f"Value must be at most {self.maximum}, is {value}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Choice(Validator):
     choices: Any
 
@@ -102,7 +102,7 @@ class Choice(Validator):
             raise ValueError(f"Value is {value}, but must be one of {self.choices}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Exclude(Validator):
     excludedValues: Any
 
@@ -111,7 +111,7 @@ class Exclude(Validator):
             raise ValueError(f"Value is {value}, but must be none of {self.excludedValues}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RangeBounds(Validator):
     minimum: float
     maximum: float
@@ -145,3 +145,9 @@ class Default:
     @property
     def value(self):
         return self._generator() if self._generator is not None else self._value
+
+    def __eq__(self, other):
+        same = isinstance(other, Default)
+        return same and (self._value, self._generator) == (other._value, other._generator)
+
+    __hash__ = None

@@ -55,6 +55,16 @@ class ObservedList(collections.abc.MutableSequence):
         self.extend(values)
         return self
 
+    def __imul__(self, times):
+        self._list *= times
+        self._save()
+        return self
+
+    def _refuse(self, _other):
+        raise NotImplementedError("An ObservedList is changed in place, by += and *=")
+
+    __add__ = __radd__ = __mul__ = __rmul__ = _refuse
+
     def clear(self):
         self._list.clear()
         self._save()
@@ -100,6 +110,11 @@ class ObservedDict(collections.abc.MutableMapping):
     def __delitem__(self, key):
         del self._dict[key]
         self._save()
+
+    def popitem(self):
+        item = self._dict.popitem()
+        self._save()
+        return item
 
 
 class ListStorage(Storage):

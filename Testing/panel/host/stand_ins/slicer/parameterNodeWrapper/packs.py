@@ -113,6 +113,8 @@ def _member(pack, name):
 def _get_value(self, name):
     top, rest = _member(self, name)
     value = getattr(self, top)
+    if rest and not isParameterPack(value):
+        raise ValueError(f"'{top}' is no parameter pack, but is asked for '{rest}'")
     return value.getValue(rest) if rest else value
 
 
@@ -153,7 +155,7 @@ def _make(pack):
         "dataType": _data_type(pack),
     }
     for name in members:
-        if hasattr(pack, name):
+        if hasattr(pack, name) or name in fields:
             raise ValueError(f"Cannot use reserved name '{name}' in a parameterPack")
     members |= {name: _property(name) for name in fields}
     members |= {"__init__": _init(own.get("__init__")), "_save": lambda self: None, "__hash__": None}

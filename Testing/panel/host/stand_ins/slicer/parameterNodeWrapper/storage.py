@@ -35,13 +35,20 @@ def storage_of(datatype):
     Raises TypeError for a type that cannot be kept.
     """
     kind, annotations = splitAnnotations(datatype)
-    checks = [each for each in annotations if isinstance(each, Validator)]
-    rest = [each for each in annotations if not isinstance(each, Validator)]
+    checks = [each for each in annotations if _is_check(each)]
+    rest = [each for each in annotations if not _is_check(each)]
     for maker in _makers:
         storage = maker(kind)
         if storage is not None:
             return Checked(storage, checks), rest
     raise TypeError(f"Unable to create serializer for type: {kind}")
+
+
+def _is_check(annotation):
+    # A class whose `validate` is static does as well as an object.
+    return isinstance(annotation, Validator) or (
+        isinstance(annotation, type) and issubclass(annotation, Validator)
+    )
 
 
 class Storage(abc.ABC):
@@ -167,6 +174,16 @@ class NoneStorage(Storage):
         return None
 
 
+def _may_be(value, kind):
+    """Whether a value goes by a type of a union: True is no int there, but 1 is a float."""
+    origin = typing.get_origin(kind) or kind
+    if origin in (int, float):
+        return type(value) in (int, float)
+    if origin in (str, bool, type(None)):
+        return type(value) is origin
+    return isinstance(value, origin)
+
+
 class UnionStorage(Storage):
     """A value of one of several types, kept under 'name.<number of the type>'."""
 
@@ -181,9 +198,7 @@ class UnionStorage(Storage):
     def _index(self, value):
         problem = TypeError(f"Unable to write value '{value}' of type '{type(value)}'")
         for index, (kind, storage) in enumerate(zip(self.kinds, self.storages, strict=True)):
-            if value is None and kind is not type(None):
-                continue
-            if isinstance(value, typing.get_origin(kind) or kind):
+            if _may_be(value, kind):
                 try:
                     storage.validate(value)
                 except (TypeError, ValueError) as error:
