@@ -185,9 +185,8 @@ class WorkerProcess:
     def log_tail(self, lines: int = 50) -> str:
         """The last lines of what the worker and its latest job printed."""
         stray = list(self._running.stray) if self._running is not None else []
-        return "\n".join(
-            [*stray, *(self._latest.log_lines(lines) if self._latest is not None else [])][-lines:]
-        )
+        logged = [] if self._latest is None else self._latest.log_lines(lines)
+        return "\n".join([*stray, *logged][-lines:])
 
     def _start(self) -> None:
         if self._running is not None:
