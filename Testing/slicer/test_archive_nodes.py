@@ -79,6 +79,12 @@ def test_a_model_survives_a_saved_scene_with_its_source(tmp_path):
     assert node.GetAttribute("CardiacTwins.Licence") == preset.licence
 
 
+def test_a_model_without_a_known_loss_comes_back_without_one():
+    preset = load_preset("Paper 2D elliptical, KL_full")
+    found = model_of_node(new_model_node("Model", preset.personalized())).personalization
+    assert np.isnan(found.loss) and np.isnan(found.loss_error)
+
+
 def test_a_node_that_holds_nothing_says_what_to_do(population):
     table = new_table("Other", {"a": [1]})
     with pytest.raises(ValueError, match=r"'Other' does not hold an infarct population\. Align one first"):

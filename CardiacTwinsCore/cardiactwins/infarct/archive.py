@@ -188,6 +188,9 @@ def model_from_text(
         personalization=Personalization(
             **{
                 **found,
+                # JSON has no NaN: a preset whose source gives no loss.
+                "loss": np.nan if found["loss"] is None else found["loss"],
+                "loss_error": np.nan if found["loss_error"] is None else found["loss_error"],
                 "parameter_names": tuple(found["parameter_names"]),
                 "parameters": np.array(found["parameters"], dtype=float),
                 "start": np.array(found["start"], dtype=float),

@@ -22,6 +22,8 @@ __all__ = ["ExploreSection"]
 
 MODES = ("mode1", "mode2", "mode3")
 COMPARED_DRAWS = 400
+FEWEST_FOR_MODES = 7
+"""Five neighbours of each patient make the graph."""
 
 
 class ExploreSection(Section):
@@ -127,7 +129,9 @@ class ExploreSection(Section):
             [] if population is not None else [_("align a population in section 1, or choose one")]
         )
         needModel = [] if model is not None else [_("personalize a model in section 2, or load a preset")]
-        self.modesControls.setMissing(needPopulation)
+        tooFew = population is not None and len(self.context.populationData()) < FEWEST_FOR_MODES
+        few = _("a population of at least {fewest} patients").format(fewest=FEWEST_FOR_MODES)
+        self.modesControls.setMissing([*needPopulation, few] if tooFew else needPopulation)
         self.compareControls.setMissing([*needPopulation, *needModel])
         ready = self.modes is not None and population is not None and population.GetID() == self._modesOf
         for number, mode in enumerate(MODES):
