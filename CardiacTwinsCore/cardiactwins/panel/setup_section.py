@@ -43,7 +43,7 @@ class SetupSection:
         self._rows: list[Row] = []
         self._problems: tuple[PackageProblem, ...] | None = None
         self.widget = ctk.ctkCollapsibleButton()
-        self.widget.name = "setupCollapsibleButton"
+        self.widget.objectName = "setupCollapsibleButton"
         self.widget.text = _("Setup and diagnostics")
         self.widget.toolTip = _("Versions, device and memory of this computer, and what has to be installed.")
         self._build(deviceParameter)
@@ -92,12 +92,13 @@ class SetupSection:
         self.table.horizontalHeader().setVisible(False)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.verticalHeader().setVisible(False)
+        self.table.verticalHeader().setDefaultSectionSize(22)
         self.table.setMinimumHeight(220)
         self.table.toolTip = _("Versions of 3D Slicer and of the Python packages, and this computer.")
         form.addRow(self.table)
 
         self.deviceComboBox = qt.QComboBox()
-        self.deviceComboBox.name = "deviceComboBox"
+        self.deviceComboBox.objectName = "deviceComboBox"
         for choice in DEVICE_CHOICES:
             self.deviceComboBox.addItem(choice)
         self.deviceComboBox.toolTip = _(
