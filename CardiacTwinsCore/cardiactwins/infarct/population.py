@@ -48,7 +48,7 @@ class InfarctPopulation:
     """Infarcts on one reference anatomy.
 
     anatomy: the reference with N myocardial voxels. lesions: (Q, N) bool. identifiers: Q names. no_reflow:
-    (Q, N) bool or None. territories: Q culprit arteries or None each.
+    (Q, N) bool or None. territories: Q culprit arteries or None each (all None by default).
     rotations: (Q,) shift of the circumferential coordinate that was applied to each case.
     attributes: named columns (Q,) measured on the patients' own grids (ml, grams, ...), where spacing is
     real. excluded: cases that were left out, with the reason.
@@ -71,7 +71,10 @@ class InfarctPopulation:
             )
         if len(self.identifiers) != len(lesions):
             raise ValueError(f"{len(lesions)} lesions came with {len(self.identifiers)} identifiers.")
+        if self.territories and len(self.territories) != len(lesions):
+            raise ValueError(f"{len(lesions)} lesions came with {len(self.territories)} territories.")
         object.__setattr__(self, "lesions", lesions.astype(bool, copy=False))
+        object.__setattr__(self, "territories", tuple(self.territories) or (None,) * len(lesions))
 
     def __len__(self) -> int:
         return len(self.lesions)
