@@ -1,5 +1,7 @@
-"""Parameters between a module's node, its widgets and a saved scene: as in Slicer, whose files these tests run on
-too when the environment names a checkout."""
+"""Parameters between a module's node, its widgets and a saved scene.
+
+The same tests run on Slicer's own files when the environment names a checkout.
+"""
 
 import enum
 import gc

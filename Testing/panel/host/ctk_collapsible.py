@@ -31,10 +31,9 @@ class _Folding:
 
     def childEvent(self, event: qt.QChildEvent) -> None:
         # A .ui file sets `collapsed` before the children come.
-        child = event.child()
-        if event.added() and "_hidden" in self.__dict__ and child.isWidgetType():
-            self._hidden.append(child)
-            child.hide()
+        if event.added() and "_hidden" in self.__dict__ and event.child().isWidgetType():
+            self._hidden.append(event.child())
+            event.child().hide()
 
 
 @stand_in("ctk")

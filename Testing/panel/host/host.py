@@ -109,13 +109,16 @@ class Host:
         qt.QCoreApplication.sendPostedEvents(None, qt.QEvent.DeferredDelete.value)
 
     def click(self, button: Any) -> None:
-        """Click a button, a check box, a collapsible header or an action; what is disabled is refused.
+        """Click a button, a check box, a title that folds or an action; what is disabled is refused.
 
         Raises RuntimeError for a disabled button: a person could not click it either.
         """
         if not button.enabled:
-            raise RuntimeError(f"'{button.text}' is disabled: {getattr(button, 'toolTip', '')}")
-        button.trigger() if isinstance(button, qt.QAction) else button.click()
+            raise RuntimeError(f"'{button.name}' is disabled: {button.toolTip}")
+        if isinstance(button, qt.QGroupBox):
+            button.checked = not button.checked
+        else:
+            button.trigger() if isinstance(button, qt.QAction) else button.click()
         self.processEvents()
 
     def choose(self, widget: Any, text: str) -> None:
@@ -165,6 +168,7 @@ class Host:
         top = widget.window()
         if not top.visible:
             top.show()
+        self.processEvents()
         if width is not None or widget is top:
             top.resize(width or top.width, max(top.sizeHint().height(), 40))
         for _ in range(3):

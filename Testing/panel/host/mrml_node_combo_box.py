@@ -73,11 +73,12 @@ class qMRMLNodeComboBox(qt.QWidget):
 
     def nodes(self) -> list[Any]:
         """The nodes offered, in the order of the scene."""
+        return [node for node in self._all_nodes() if self._offers(node)]
+
+    def _all_nodes(self) -> list[Any]:
         scene = self.mrmlScene()
-        if scene is None:
-            return []
-        nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
-        return [node for node in nodes if self._offers(node)]
+        count = 0 if scene is None else scene.GetNumberOfNodes()
+        return [scene.GetNthNode(index) for index in range(count)]
 
     def _offers(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self.showHidden:
@@ -146,7 +147,8 @@ class qMRMLNodeComboBox(qt.QWidget):
         if "_box" not in self.__dict__:
             return
         nodes = self.nodes()
-        self._observer.observe_nodes(nodes)
+        # A node that is not offered now may be later: its attributes count.
+        self._observer.observe_nodes(node for node in self._all_nodes() if any(map(node.IsA, self.nodeTypes)))
         self._box.blockSignals(True)
         self._box.clear()
         if self.noneEnabled:

@@ -26,7 +26,19 @@ class SceneObserver:
         self._tags: list[tuple[Any, int]] = []
         self._node_tags: list[tuple[Any, int]] = []
         self.scene: Any = None
+        # VTK must not keep this object, or call what is left of it while Python collects garbage.
+        reference = weakref.ref(self)
+
+        def on_event(_caller: Any, _event: str) -> None:
+            observer = reference()
+            if observer is not None:
+                observer._look_again()
+
+        self._on_event = on_event
         _living.add(self)
+
+    def __del__(self) -> None:
+        self.stop()
 
     def observe(self, scene: Any) -> None:
         """Observe `scene` instead of the one before; None ends it."""
@@ -63,7 +75,7 @@ class SceneObserver:
             observed.RemoveObserver(tag)
         tags.clear()
 
-    def _on_event(self, _caller: Any, _event: str) -> None:
+    def _look_again(self) -> None:
         look = self._look()
         if look is None or not isValid(look.__self__):
             self.stop()

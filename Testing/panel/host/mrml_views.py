@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from PySide6.QtCore import Signal
 
+from host.chart_picture import chart_pixels
 from host.mrml_scene_observer import SceneObserver
 from host.stand_in import stand_in, stored
 
@@ -55,12 +56,14 @@ class qMRMLTableView(qt.QTableView):
 
 @stand_in("qMRMLWidgets")
 class qMRMLPlotView(qt.QWidget):
-    """A plot view node; draws nothing."""
+    """The chart of a plot view node, drawn by matplotlib; nobody can pick points in it."""
 
     def __init__(self, parent: qt.QWidget | None = None) -> None:
         super().__init__(parent)
         self._node: Any = None
         self._scene: Any = None
+        self._observer = SceneObserver(self._redraw)
+        self.setMinimumSize(240, 180)
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
@@ -70,12 +73,28 @@ class qMRMLPlotView(qt.QWidget):
 
     def setMRMLPlotViewNode(self, node: Any) -> None:
         self._node = node
+        self._observer.observe_nodes([] if node is None else [node])
+        self.update()
 
     def mrmlPlotViewNode(self) -> Any:
         return self._node
 
+    def _redraw(self) -> None:
+        self.update()
+
     def fitToContent(self) -> None:
         self.update()
+
+    def paintEvent(self, event: qt.QPaintEvent) -> None:
+        chart = None if self._node is None else self._node.GetPlotChartNode()
+        painter = qt.QPainter(self)
+        painter.fillRect(self.rect, qt.QColor("white"))
+        if chart is not None:
+            pixels = chart_pixels(chart, self.width, self.height)
+            height, width = pixels.shape[:2]
+            image = qt.QImage(pixels.tobytes(), width, height, 4 * width, qt.QImage.Format_RGBA8888)
+            painter.drawImage(0, 0, image)
+        painter.end()
 
 
 @stand_in("qMRMLWidgets")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+import slicer
 from PySide6.QtCore import Signal
-from vtkmodules.vtkCommonCore import vtkCommand
 
 from host.ctk_values import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
 from host.mrml_node_combo_box import qMRMLNodeComboBox
@@ -21,6 +21,13 @@ __all__ = [
     "qMRMLWidget",
     "qSlicerWidget",
 ]
+
+
+SEGMENT_EVENTS = (
+    slicer.vtkSegmentation.SegmentAdded,
+    slicer.vtkSegmentation.SegmentRemoved,
+    slicer.vtkSegmentation.SegmentModified,
+)
 
 
 class _SceneWidget(qt.QWidget):
@@ -145,7 +152,7 @@ class qMRMLSegmentSelectorWidget(qt.QWidget):
             self.currentSegmentChanged.emit(identifier)
 
     def _on_node(self, node: Any) -> None:
-        self._observer.observe_nodes([] if node is None else [node], vtkCommand.AnyEvent)
+        self._observer.observe_nodes([] if node is None else [node], *SEGMENT_EVENTS)
         self._refill()
         self.currentNodeChanged.emit(node)
 

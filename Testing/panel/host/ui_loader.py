@@ -57,23 +57,40 @@ def load_ui(path: str | Path, classes: dict[str, type]) -> qt.QWidget:
     buffer.setData(ElementTree.tostring(tree.getroot()))
     buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
     loader.setWorkingDirectory(QtCore.QDir(str(path.parent)))
-    widget = loader.load(buffer)
-    if widget is None:
-        raise RuntimeError(f"Could not load UI file: {path}: {loader.errorString()}")
+    try:
+        widget = loader.load(buffer)
+    except RuntimeError:
+        widget = None
     if loader.unknown:
         raise RuntimeError(
             f"{path.name} uses widgets without a stand-in: {', '.join(sorted(loader.unknown))}"
         )
-    _refuse_unknown_properties(tree, loader.made, path)
-    for made in loader.made:
+    if widget is None:
+        raise RuntimeError(f"Could not load UI file: {path}: {loader.errorString()}")
+    try:
+        _complete(widget, loader.made, tree, wanted, path)
+    except RuntimeError:
+        widget.deleteLater()
+        raise
+    return widget
+
+
+def _complete(
+    widget: qt.QWidget,
+    widgets: list[qt.QWidget],
+    tree: ElementTree.ElementTree,
+    connections: list[ElementTree.Element],
+    path: Path,
+) -> None:
+    _refuse_unknown_properties(tree, widgets, path)
+    for made in widgets:
         del made._loading
         # PySide6 makes every child an attribute of the widget; PythonQt does not.
-        for child in loader.made:
+        for child in widgets:
             made.__dict__.pop(child.objectName, None)
     # Qt owns the widgets, but Python must keep what it knows of them.
-    widget._made = loader.made
-    _connect(widget, wanted, path)
-    return widget
+    widget._made = widgets
+    _connect(widget, connections, path)
 
 
 def _refuse_unknown_properties(tree: ElementTree.ElementTree, made: list[qt.QWidget], path: Path) -> None:
