@@ -10,6 +10,8 @@ from host.stand_in import stand_in, stored
 __all__ = ["ctkCollapsibleButton", "ctkCollapsibleGroupBox"]
 
 HEADER_HEIGHT = 26
+UNBOUNDED = (1 << 24) - 1
+"""Qt's own greatest height of a widget."""
 
 
 class _Folding:
@@ -23,6 +25,7 @@ class _Folding:
         else:
             for child in self.__dict__.pop("_hidden", ()):
                 child.show()
+        self.setMaximumHeight(self.FOLDED_HEIGHT if collapsed else UNBOUNDED)
         self.updateGeometry()
         self.update()
 
@@ -39,6 +42,8 @@ class _Folding:
 @stand_in("ctk")
 class ctkCollapsibleButton(_Folding, qt.QWidget):
     """A header that looks like a button, and below it what it folds away."""
+
+    FOLDED_HEIGHT = HEADER_HEIGHT
 
     contentsCollapsed = Signal(bool)
     toggled = Signal(bool)
@@ -111,6 +116,8 @@ class ctkCollapsibleButton(_Folding, qt.QWidget):
 @stand_in("ctk")
 class ctkCollapsibleGroupBox(_Folding, qt.QGroupBox):
     """A group box whose title folds it."""
+
+    FOLDED_HEIGHT = 20
 
     def __init__(self, title: str | qt.QWidget | None = None, parent: qt.QWidget | None = None) -> None:
         if title is not None and not isinstance(title, str):
