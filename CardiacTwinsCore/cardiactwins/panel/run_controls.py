@@ -139,7 +139,7 @@ class RunControls:
             self._endSteps()
             if error is None:
                 self.statusLabel.text = _("Done.")
-                self._call(onDone)
+                self._call(onDone, _("It failed: {error}"))
                 return
             self.statusLabel.text = _("It failed: {error}").format(error=sentence(str(error)))
             show_error(self.statusLabel.text)
@@ -215,12 +215,12 @@ class RunControls:
         self.progressBar.setVisible(False)
         self._refreshAll()
 
-    def _call(self, onDone: Callable[[], None]) -> None:
-        """Call what shows a result; an error in it is shown."""
+    def _call(self, onDone: Callable[[], None], failure: str) -> None:
+        """Call what goes on with a result; an error in it is shown."""
         try:
             onDone()
         except Exception as error:
-            self.statusLabel.text = _("The result could not be shown: {error}").format(error=error)
+            self.statusLabel.text = failure.format(error=sentence(str(error)))
             show_error(self.statusLabel.text)
 
     def _cancelled(self, onCancelled: Callable[[], None] | None) -> None:
@@ -276,7 +276,7 @@ class RunControls:
     def _done(self, run: _Run, result: Mapping[str, Any]) -> None:
         seconds = time.monotonic() - run.began
         self.statusLabel.text = _("Done in {time}.").format(time=duration_text(seconds))
-        self._call(lambda: run.onDone(result))
+        self._call(lambda: run.onDone(result), _("The result could not be shown: {error}"))
 
     def _failed(self, run: _Run, event: WorkerEvent) -> None:
         if event.kind == "died":

@@ -1,4 +1,4 @@
-"""What the application's views show. Outside of the application, where there are no views, nothing happens."""
+"""What the application's views show. Outside of it, where there are none, nothing happens."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import qt
 from slicer.i18n import tr as _
 
 from cardiactwins.compute.job import Job
-from cardiactwins.compute.worker_process import WorkerProcess
+from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
 from cardiactwins.infarct.archive import PersonalizedModel
 from cardiactwins.infarct.population import InfarctPopulation
 from cardiactwins.mrml.archive_nodes import (
@@ -69,25 +69,54 @@ class PanelContext:
 
         return RunControls(button, self.ui.progressBar, self.ui.statusLabel, self.worker, apply)
 
-    def job(self, function: str, arguments: Mapping[str, Any], folder: Path) -> Job:
-        """A job of `cardiactwins.infarct.jobs` in a folder of `newFolder`."""
-        return Job(folder, f"cardiactwins.infarct.jobs:{function}", arguments)
+    def start(
+        self,
+        controls: RunControls,
+        function: str,
+        prepare: Callable[[Path], Mapping[str, Any]],
+        onDone: Callable[[Path, Mapping[str, Any]], None],
+        onProgress: Callable[[WorkerEvent], None] | None = None,
+        onEnd: Callable[[], None] | None = None,
+    ) -> None:
+        """Start a job of `cardiactwins.infarct.jobs` in a temporary folder, which does not outlive it.
 
-    def newFolder(self) -> Path:
-        """A new temporary folder for a job; it is removed by `dropFolder`, or when the panel closes."""
+        prepare(folder): writes the inputs and returns the arguments. onEnd(): called first, whatever came of
+        the job. onDone(folder, result): reads the outputs and shows them. Raises what `prepare` and
+        `RunControls.start` raise; nothing has started then.
+        """
         folder = Path(tempfile.mkdtemp(prefix="InfarctSynth-", dir=_temporaryRoot()))
         self._folders.append(folder)
-        return folder
 
-    def dropFolder(self, folder: Path) -> None:
-        """Remove a job's folder."""
+        def ended(*_event: Any) -> None:
+            try:
+                if onEnd is not None:
+                    onEnd()
+            finally:
+                self._drop(folder)
+
+        def done(result: Mapping[str, Any]) -> None:
+            try:
+                if onEnd is not None:
+                    onEnd()
+                onDone(folder, result)
+            finally:
+                self._drop(folder)
+
+        try:
+            job = Job(folder, f"cardiactwins.infarct.jobs:{function}", prepare(folder))
+            controls.start(job, done, onProgress, onFailed=ended, onCancelled=ended)
+        except BaseException:
+            self._drop(folder)
+            raise
+
+    def _drop(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        self._folders = [other for other in self._folders if other != folder]
+        self._folders.remove(folder)
 
     def population(self) -> Any:
-        """The chosen population node, or None."""
+        """The chosen population node; None where there is none, or it is damaged."""
         node = None if self.parameterNode is None else self.parameterNode.population
-        return node if is_kind(node, POPULATION_KIND) else None
+        return self._readable(node, POPULATION_KIND, population_of_node)
 
     def populationData(self) -> InfarctPopulation:
         """What the chosen population node holds; read once and kept while the node does not change."""
@@ -98,9 +127,19 @@ class PanelContext:
         return self._read(self.model(), model_of_node)
 
     def model(self) -> Any:
-        """The chosen model node, or None."""
+        """The chosen model node; None where there is none, or it is damaged."""
         node = None if self.parameterNode is None else self.parameterNode.personalizedModel
-        return node if is_kind(node, MODEL_KIND) else None
+        return self._readable(node, MODEL_KIND, model_of_node)
+
+    def _readable(self, node: Any, kind: str, read: Callable[[Any], Any]) -> Any:
+        if not is_kind(node, kind):
+            return None
+        try:
+            self._read(node, read)
+        except ValueError as error:
+            self.say(str(error))
+            return None
+        return node
 
     def _read(self, node: Any, read: Callable[[Any], Any]) -> Any:
         version = (node.GetID(), node.GetMTime())
@@ -116,7 +155,7 @@ class PanelContext:
         """Forget results and remove what is left of jobs."""
         self.results.close()
         for folder in list(self._folders):
-            self.dropFolder(folder)
+            self._drop(folder)
 
 
 class Section:
@@ -143,7 +182,7 @@ class Section:
 
 
 def fillTable(table: Any, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Show rows of plain values in a QTableWidget; numbers are right-aligned, None stays empty."""
+    """Show rows of plain values in a QTableWidget; numbers are rounded and right-aligned, None stays empty."""
     header, rows = list(header), [list(row) for row in rows]
     table.clearContents()
     table.setColumnCount(len(header))
@@ -151,14 +190,18 @@ def fillTable(table: Any, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
     table.setRowCount(len(rows))
     for i, row in enumerate(rows):
         for j, value in enumerate(row):
-            text = "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+            text = "" if value is None else _rounded(value) if isinstance(value, float) else str(value)
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
             if isinstance(value, int | float):
-                item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
     table.horizontalHeader().setStretchLastSection(True)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}"
 
 
 def _temporaryRoot() -> str | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ from slicer.i18n import tr as _
 from cardiactwins.infarct.archive import load_population
 from cardiactwins.infarct.attributes import endocardial_extent, infarct_size, segment_fractions, transmurality
 from cardiactwins.infarct.mode_space import ModeSpace
-from cardiactwins.mrml.archive_nodes import model_file, population_file, population_of_node
+from cardiactwins.mrml.archive_nodes import model_file, population_file
 from cardiactwins.mrml.bullseye import new_bullseye_volume
 from cardiactwins.mrml.distributions import new_distribution_chart
 from cardiactwins.mrml.live_pattern import LivePattern
@@ -45,26 +49,25 @@ class ExploreSection(Section):
 
     def computeModes(self) -> None:
         """Find the modes of the population; the sliders then show them."""
-        table, folder = self.context.population(), self.context.newFolder()
-        population_file(table, folder / "population.npz")
+        table, population = self.context.population(), self.context.populationData()
+        name = _("Mode of variation of {name}").format(name=table.GetName())
 
-        def drop(*_event: Any) -> None:
-            self.context.dropFolder(folder)
+        def prepare(folder: Path) -> dict[str, Any]:
+            population_file(table, folder / "population.npz")
+            return {}
 
-        def done(result: dict[str, Any]) -> None:
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
+            if not slicer.mrmlScene.IsNodePresent(table):
+                raise ValueError(_("The population was deleted meanwhile. Its modes are not shown."))
             self.modes = ModeSpace.load(folder / result["modes"])
-            drop()
             self._modesOf = table.GetID()
-            anatomy = population_of_node(table).anatomy
-            self.live = LivePattern(anatomy, _("Mode of variation of {name}").format(name=table.GetName()))
+            self.live = LivePattern(population.anatomy, name)
             self._moved = None
-            with self.context.results.recording(_("Modes of variation")):
-                self._showModes()
+            self._showModes()
             show_volume(self.live.nodes[0])
             self.update()
 
-        job = self.context.job("modes_job", {}, folder)
-        self.modesControls.start(job, done, onFailed=drop, onCancelled=drop)
+        self.context.start(self.modesControls, "modes_job", prepare, done)
 
     def resetModes(self, _checked: bool = False) -> None:
         """All sliders to the mean infarct."""
@@ -73,16 +76,15 @@ class ExploreSection(Section):
 
     def compare(self) -> None:
         """Draw infarcts of the model and compare their attributes with the population's."""
-        folder, table = self.context.newFolder(), self.context.population()
-        population_file(table, folder / "population.npz")
-        model_file(self.context.model(), folder / "model.json")
+        real = self.context.populationData()
 
-        def drop(*_event: Any) -> None:
-            self.context.dropFolder(folder)
+        def prepare(folder: Path) -> dict[str, Any]:
+            population_file(self.context.population(), folder / "population.npz")
+            model_file(self.context.model(), folder / "model.json")
+            return {"lesions": COMPARED_DRAWS}
 
-        def done(result: dict[str, Any]) -> None:
-            real, synthetic = population_of_node(table), load_population(folder / result["synthetic"])
-            drop()
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
+            synthetic = load_population(folder / result["synthetic"])
             measured = {
                 _("size"): (lambda p: 100 * infarct_size(p.lesions), _("% of the wall")),
                 _("transmurality"): (
@@ -102,8 +104,7 @@ class ExploreSection(Section):
             self._listComparison(result["comparison"])
             self._onCompared(0, 0)
 
-        job = self.context.job("compare_job", {"lesions": COMPARED_DRAWS}, folder)
-        self.compareControls.start(job, done, onFailed=drop, onCancelled=drop)
+        self.context.start(self.compareControls, "compare_job", prepare, done)
 
     def showBullseye(self, _checked: bool = False) -> None:
         """Mean infarcted share of the AHA segments as a polar map in the slice views."""
@@ -132,7 +133,7 @@ class ExploreSection(Section):
         tooFew = population is not None and len(self.context.populationData()) < FEWEST_FOR_MODES
         few = _("a population of at least {fewest} patients").format(fewest=FEWEST_FOR_MODES)
         self.modesControls.setMissing([*needPopulation, few] if tooFew else needPopulation)
-        self.compareControls.setMissing([*needPopulation, *needModel])
+        self.compareControls.setMissing([*needPopulation, *needModel, *self._missingMatch()])
         ready = self.modes is not None and population is not None and population.GetID() == self._modesOf
         for number, mode in enumerate(MODES):
             getattr(ui, f"{mode}Slider").enabled = ready and number < self.modes.dimensions
@@ -158,19 +159,33 @@ class ExploreSection(Section):
         self.modesControls.close()
         self.compareControls.close()
 
+    def _missingMatch(self) -> list[str]:
+        """What keeps the population and the model from being compared: they lie on other references."""
+        if self.context.population() is None or self.context.model() is None:
+            return []
+        real, model = self.context.populationData().anatomy, self.context.modelData().model.anatomy
+        if asdict(real) == asdict(model):
+            return []
+        text = _("a model of the population's reference, which has {real} slices; this one's has {model}")
+        return [text.format(real=real.slices, model=model.slices)]
+
     def _showModes(self) -> None:
         node = self.parameterNode
         scores = tuple(getattr(node, mode) for mode in MODES)[: self.modes.dimensions]
         moved = (scores, node.modeSegmentation)
         if moved != self._moved:
             self._moved = moved
-            self.live.show(self.modes.pattern(scores), segmentation=node.modeSegmentation)
+            complete = len(self.live.nodes) > int(node.modeSegmentation)
+            # What is moved already is not a result of its own; what is made is.
+            recorded = self.context.results.recording(_("Modes of variation"))
+            with nullcontext() if complete else recorded:
+                self.live.show(self.modes.pattern(scores), segmentation=node.modeSegmentation)
 
     def _listComparison(self, compared: list[dict[str, Any]]) -> None:
-        header = [_("attribute"), _("real"), _("synthetic"), _("KS p"), _("Wasserstein distance")]
+        header = [_("attribute"), _("real"), _("synthetic"), _("KS p"), _("Wasserstein")]
         rows = [
             (
-                f"{row['attribute']} ({row['unit']})",
+                f"{row['attribute']} (%)" if row["unit"].startswith("%") else row["attribute"],
                 "{:.1f} ± {:.1f}".format(*row["real"]),
                 "{:.1f} ± {:.1f}".format(*row["synthetic"]),
                 float(row["p_value"]),

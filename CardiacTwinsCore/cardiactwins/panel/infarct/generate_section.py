@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class GenerateSection(Section):
         outputs = {
             "SEGMENTATIONS": self._toNodes,
             "SEQUENCE": self._toSequence,
-            "FILES": self._toFiles,
+            "FILES": partial(self._toFiles, Path(node.outputFolder)),
         }
         title = _("Generate {count} infarcts").format(count=node.count)
         self._run(self.controls, node.count, outputs[node.output.name], title, _("Infarct"))
@@ -110,44 +111,36 @@ class GenerateSection(Section):
         return request or None
 
     def _run(self, controls: Any, count: int, output: Any, title: str, name: str) -> None:
-        node, folder = self.parameterNode, self.context.newFolder()
-        model = self.context.model()
-        try:
+        node, model = self.parameterNode, self.context.model()
+        patient = node.patient if node.generateTarget.name == "PATIENT" else None
+        request = self.request()
+        description = {
+            "model": self.context.modelData().personalization.summary(),
+            "seed": node.generateSeed,
+            "patient": None if patient is None else patient.GetName(),
+            "request": request,
+        }
+
+        def prepare(folder: Path) -> dict[str, Any]:
             model_file(model, folder / "model.json")
             arguments = {
                 "count": count,
                 "seed": node.generateSeed,
                 "border_zone": node.borderZone,
                 "no_reflow": node.noReflow / 100,
-                "request": self.request(),
+                "request": request,
                 "name": name,
             }
-            if node.generateTarget.name == "PATIENT":
-                case = patient_from_segmentation(node.patient, self._rolesOfPatient(), node.insertionPoints)
+            if patient is not None:
+                case = patient_from_segmentation(patient, self._rolesOfPatient(), node.insertionPoints)
                 save_cases([case], folder / "patient.npz")
                 arguments["patient"] = "patient.npz"
-        except Exception:
-            self.context.dropFolder(folder)
-            raise
-        description = {
-            "model": self.context.modelData().personalization.summary(),
-            "seed": node.generateSeed,
-            "patient": node.patient.GetName() if "patient" in arguments else None,
-            "request": arguments["request"],
-        }
+            return arguments
 
-        def drop(*_event: Any) -> None:
-            self.context.dropFolder(folder)
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
+            output(load_hearts(folder / result["hearts"]), title, description)
 
-        def done(result: dict[str, Any]) -> None:
-            hearts = load_hearts(folder / result["hearts"])
-            drop()
-            output(hearts, title, description)
-            self._list(hearts)
-
-        controls.start(
-            self.context.job("generate_job", arguments, folder), done, onFailed=drop, onCancelled=drop
-        )
+        self.context.start(controls, "generate_job", prepare, done)
 
     def _toNodes(self, hearts: Sequence[InfarctedHeart], title: str, _description: Any) -> None:
         with self.context.results.recording(title):
@@ -159,18 +152,22 @@ class GenerateSection(Section):
                     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), folder)
         self._names = {heart.identifier: node.GetID() for heart, node in zip(hearts, nodes, strict=True)}
         self._show(nodes[0])
+        self._list(hearts)
 
     def _toSequence(self, hearts: Sequence[InfarctedHeart], title: str, _description: Any) -> None:
         with self.context.results.recording(title):
             sequence = new_cohort_sequence(slicer.mrmlScene.GenerateUniqueName(_("Infarcts")), hearts)
         self._names = dict.fromkeys((heart.identifier for heart in hearts), sequence.GetID())
+        self._list(hearts)
 
-    def _toFiles(self, hearts: Sequence[InfarctedHeart], _title: str, description: Any) -> None:
-        folder = Path(self.parameterNode.outputFolder)
-        self._names = {}
-        steps = write_stepwise(folder, hearts, description)
-        written = _("{count} infarcts are in {folder}.").format(count=len(hearts), folder=folder)
-        self.controls.runSteps(steps, lambda: self.context.say(written))
+    def _toFiles(self, folder: Path, hearts: Sequence[InfarctedHeart], _title: str, description: Any) -> None:
+        def written() -> None:
+            self._names = {}
+            self._list(hearts)
+            self.update()  # the folder is not empty any more
+            self.context.say(_("{count} infarcts are in {folder}.").format(count=len(hearts), folder=folder))
+
+        self.controls.runSteps(write_stepwise(folder, hearts, description), written)
 
     def _list(self, hearts: Sequence[InfarctedHeart]) -> None:
         rows = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -70,9 +72,7 @@ class PersonalizationSection(Section):
 
     def personalize(self) -> None:
         """Search the parameters in the worker; the result becomes nodes and is chosen as the model."""
-        node = self.parameterNode
-        folder = self.context.newFolder()
-        population_file(self.context.population(), folder / "population.npz")
+        node, population = self.parameterNode, self.context.population()
         model, loss = node.model.value, node.loss.value
         name = f"{model} {loss}"
         arguments = {
@@ -83,15 +83,17 @@ class PersonalizationSection(Section):
             "settings": asdict(self.search.settings()),
             "seed": node.seed,
         }
-        job = self.context.job("personalize_job", arguments, folder)
 
-        def ended(*_event: Any) -> None:
+        def prepare(folder: Path) -> dict[str, Any]:
+            population_file(population, folder / "population.npz")
+            return arguments
+
+        def ended() -> None:
             self._removeLive()
-            self.context.dropFolder(folder)
+            self._lockChoices()
 
-        def done(result: dict[str, Any]) -> None:
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
             personalized = load_model(folder / result["file"])
-            ended()
             with self.context.results.recording(_("Personalize {name}").format(name=name)):
                 nodes = self.context.logic.showPersonalization(personalized)
                 self._finished = {kind: nodes[f"{kind} chart"].GetID() for kind in CHARTS.values()}
@@ -100,8 +102,9 @@ class PersonalizationSection(Section):
             self._showPlot()
 
         parameters = parametersOf(model, self.slices())
-        self.controls.start(job, done, self._onProgress, onFailed=ended, onCancelled=ended)
-        self.live = LiveHistory(_("{name}: running").format(name=name), parameters)
+        self.context.start(self.controls, "personalize_job", prepare, done, self._onProgress, ended)
+        self._lockChoices()
+        self.live = LiveHistory(_("{name} (running)").format(name=name), parameters)
         self._showPlot()
 
     def loadPreset(self, _checked: bool = False) -> None:
@@ -117,8 +120,7 @@ class PersonalizationSection(Section):
         self.table.update(node.model.value, self.slices())
         self.search.update()
         self.controls.setMissing(self.missing())
-        for widget in ("modelBox", "lossBox", "parametersTable", "seedBox", "searchGroup"):
-            getattr(self.ui, widget).enabled = not self.controls.running
+        self._lockChoices()
         self._timer.start()
         self._showModel()
         self._showPlot()
@@ -136,6 +138,11 @@ class PersonalizationSection(Section):
     def _onProgress(self, event: WorkerEvent) -> None:
         if event.values and "parameters" in event.values and self.live is not None:
             self.live.add(event.values)
+
+    def _lockChoices(self) -> None:
+        """What a run depends on cannot be changed while it runs."""
+        for widget in ("modelBox", "lossBox", "parametersTable", "seedBox", "searchGroup"):
+            getattr(self.ui, widget).enabled = not self.controls.running
 
     def _removeLive(self) -> None:
         if self.live is not None:
@@ -160,7 +167,8 @@ class PersonalizationSection(Section):
         personalized = self.context.modelData()
         found = personalized.personalization
         values = ", ".join(
-            f"{name} {value:.3g}" for name, value in zip(found.parameter_names, found.parameters, strict=True)
+            f"{parameter.name} {value:.3g} {parameter.unit}".rstrip()
+            for parameter, value in zip(personalized.model.parameters, found.parameters, strict=True)
         )
         where = _("whole ventricle") if personalized.model.anatomy.is_3d else _("mid-level slice")
         lines = [_("{model}, {where}: {values}").format(model=personalized.name, where=where, values=values)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,32 +78,30 @@ class PopulationSection(Section):
         )
         cases: list[InfarctCase] = []
         excluded: list[ExcludedCase] = []
-        folder = self.context.newFolder()
-
-        def drop(*_event: Any) -> None:
-            self.context.dropFolder(folder)
+        arguments = {
+            "slices": int(node.reference.value),
+            "rotate": node.rotateTerritories,
+            "clip": node.clipInfarct,
+            "real_spacing": node.realSpacing,
+        }
 
         def computed() -> None:
             if not cases:
-                reasons = "\n".join(f"{case.identifier}: {case.reason}" for case in excluded[:8])
-                raise ValueError(
-                    _("None of the {count} patients can be read.\n{reasons}").format(
-                        count=len(excluded), reasons=reasons
-                    )
+                text = _(
+                    "None of the {count} patients can be read. The first is {name}: {reason}\nUnder 'Segments "
+                    "of the patients' you can choose segments that are not found by their names."
                 )
-            save_cases(cases, folder / "cases.npz", excluded)
-            arguments = {
-                "slices": int(node.reference.value),
-                "rotate": node.rotateTerritories,
-                "clip": node.clipInfarct,
-                "real_spacing": node.realSpacing,
-            }
-            job = self.context.job("align_job", arguments, folder)
-            self.controls.start(job, done, onFailed=drop, onCancelled=drop)
+                raise ValueError(
+                    text.format(count=len(excluded), name=excluded[0].identifier, reason=excluded[0].reason)
+                )
+            self.context.start(self.controls, "align_job", prepare, done)
 
-        def done(result: dict[str, Any]) -> None:
+        def prepare(folder: Path) -> dict[str, Any]:
+            save_cases(cases, folder / "cases.npz", excluded)
+            return arguments
+
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
             population = load_population(folder / result["population"])
-            drop()
             with self.context.results.recording(_("Align patients")):
                 table = self.context.logic.showPopulation(
                     population, slicer.mrmlScene.GenerateUniqueName(_("Infarct population"))
@@ -110,7 +109,7 @@ class PopulationSection(Section):
                 self.parameterNode.population = table
 
         steps = read_stepwise(readers, cases, excluded)
-        self.controls.runSteps(steps, computed, onFailed=drop, onCancelled=drop)
+        self.controls.runSteps(steps, computed)
 
     def update(self) -> None:
         """Show what belongs to the kind of source, the chosen population and what is missing."""
@@ -135,6 +134,7 @@ class PopulationSection(Section):
             self.ui.hierarchyItemBox.setCurrentItem(item)
 
     def sceneChanged(self) -> None:
+        self.controls.cancel()
         self._shown = None
         fillTable(self.ui.casesTable, [], [])
 

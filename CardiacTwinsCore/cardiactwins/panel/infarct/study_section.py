@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,7 @@ class StudySection(Section):
 
     def run(self) -> None:
         """Run what is not finished; the table and its heat map become nodes."""
-        node, folder = self.parameterNode, self.context.newFolder()
-        population_file(self.context.population(), folder / "population.npz")
+        node, population = self.parameterNode, self.context.population()
         arguments = {
             "study": node.study.value,
             "directory": str(Path(node.studyFolder).absolute()),
@@ -72,15 +72,11 @@ class StudySection(Section):
             "workers": node.workers,
         }
 
-        def drop(*_event: Any) -> None:
-            self.context.dropFolder(folder)
+        def prepare(folder: Path) -> dict[str, Any]:
+            population_file(population, folder / "population.npz")
+            return arguments
 
-        def done(result: dict[str, Any]) -> None:
-            drop()
-            self._show(result)
-
-        job = self.context.job("study_job", arguments, folder)
-        self.controls.start(job, done, onFailed=drop, onCancelled=drop)
+        self.context.start(self.controls, "study_job", prepare, lambda _folder, result: self._show(result))
 
     def update(self) -> None:
         """Show what is missing and how long it takes."""
@@ -96,7 +92,7 @@ class StudySection(Section):
         self._timer.stop()
         self.controls.close()
 
-    def _show(self, result: dict[str, Any]) -> None:
+    def _show(self, result: Mapping[str, Any]) -> None:
         losses = np.array(result["losses"], dtype=float)
         means = result["means"]
         columns = {key: [place[key] for place in means] for key in ("row", "column", "launches", "loss")}
