@@ -63,11 +63,11 @@ def personalize(
     first = checked_parameters(model, first)
     began = time.perf_counter()
     fingerprint = run_fingerprint(model, loss, first, settings, seed)
-    done = 0
+    done, latest = 0, ""
 
     def report(step: int, total: int, message: str = "", values: Mapping[str, Any] | None = None) -> None:
-        nonlocal done
-        done = step
+        nonlocal done, latest
+        done, latest = step, message
         progress(step, total, message, values)
 
     with Evaluator(
@@ -79,7 +79,7 @@ def personalize(
         workers,
         checkpoint,
         fingerprint,
-        heartbeat=lambda: progress(done, settings.total_generations),
+        heartbeat=lambda: progress(done, settings.total_generations, latest),
     ) as evaluator:
         search = PersonalizationSearch(model, settings, seed, evaluator, report)
         best = search.run(first)

@@ -31,6 +31,7 @@ def new_plot(
 ) -> Any:
     """A plot chart node in the scene with one series a column of `y` over column `x` of a table node.
 
+    A series is called as its column: the legend shows these names.
     Titles default to the column with its unit. ValueError when the table has no such column.
     """
     missing = [column for column in (x, *y) if table.GetColumnIndex(column) < 0]
@@ -43,12 +44,12 @@ def new_plot(
     chart.SetYAxisLogScale(log_y)
     chart.SetLegendVisibility(len(y) > 1)
     for index, column in enumerate(y):
-        chart.AddAndObservePlotSeriesNodeID(_series(name, table, x, column, index, scatter).GetID())
+        chart.AddAndObservePlotSeriesNodeID(_series(table, x, column, index, scatter).GetID())
     return chart
 
 
-def _series(name: str, table: Any, x: str, column: str, index: int, scatter: bool) -> Any:
-    series = start().scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"{name}: {column}")
+def _series(table: Any, x: str, column: str, index: int, scatter: bool) -> Any:
+    series = start().scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", column)
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetXColumnName(x)
     series.SetYColumnName(column)
