@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.anatomy.coordinates import LVCoordinates, reference_coordinates
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 
-__all__ = ["SEGMENT_NAMES", "TERRITORIES", "aha_segments", "reference_segments", "segment_territory"]
+__all__ = [
+    "SEGMENT_NAMES",
+    "TERRITORIES",
+    "aha_segments",
+    "reference_segments",
+    "segment_territory",
+    "segments_at",
+]
 
 SEGMENT_NAMES: Mapping[int, str] = MappingProxyType(
     {
@@ -56,17 +63,29 @@ def aha_segments(coordinates: LVCoordinates) -> NDArray[np.uint8]:
     centred on the septum.
     """
     mask = coordinates.mask
-    turn, along = coordinates.circumferential[mask], coordinates.longitudinal[mask]
-    third = along / max(coordinates.cavity_end, 1e-9)
+    image = np.zeros(mask.shape, dtype=np.uint8)
+    image[mask] = segments_at(
+        coordinates.circumferential[mask], coordinates.longitudinal[mask], coordinates.cavity_end
+    )
+    return image
+
+
+def segments_at(
+    circumferential: ArrayLike, longitudinal: ArrayLike, cavity_end: float = 1.0
+) -> NDArray[np.uint8]:
+    """Segment 1 to 17 of places of the wall by their coordinates, (...), as `aha_segments` counts them.
+
+    circumferential: turns counter-clockwise seen from the apex from the anterior insertion. longitudinal: 0
+    base to 1 apex. cavity_end: where the cavity ends.
+    """
+    turn, along = np.asarray(circumferential, dtype=float), np.asarray(longitudinal, dtype=float)
+    third = along / max(cavity_end, 1e-9)
     six = SIX_FROM_INSERTION[np.floor(6 * turn).astype(int) % 6]
     quarter = np.floor(4 * (turn - SEPTUM_CENTER) + 1.5).astype(int) % 4
     segment = six + np.uint8(6)
     segment = np.where(third < 1 / 3 - 1e-9, six, segment)
     segment = np.where(third > 2 / 3 + 1e-9, FOUR_FROM_ANTERIOR[quarter], segment)
-    segment = np.where(along > coordinates.cavity_end + 1e-9, np.uint8(17), segment)
-    image = np.zeros(mask.shape, dtype=np.uint8)
-    image[mask] = segment
-    return image
+    return np.where(along > cavity_end + 1e-9, np.uint8(17), segment)
 
 
 def reference_segments(anatomy: ReferenceAnatomy) -> NDArray[np.uint8]:
