@@ -141,8 +141,8 @@ def _read(
             name = SEGMENT_ROLES[role].name
             listed = ", ".join(f"'{other}'" for other in segment_names(node).values()) or "none"
             raise ValueError(
-                f"There is no segment for the {name}. Name one '{name}' or say which it is with "
-                f"roles={{'{role}': ...}}. Segments found: {listed}."
+                f"There is no segment for the {name}. Name one '{name}', or say which one it is (in Python: "
+                f"roles={{'{role}': ...}}). Segments found: {listed}."
             )
     geometry = geometry_of_segmentation(node)
     return {role: segment_array(node, segment_id) for role, segment_id in found.items()}, geometry

@@ -29,9 +29,7 @@ class LiveHistory:
             "loss": new_plot(
                 f"{name}: loss", self.table, "generation", ["loss", "mean loss"], y_title="loss", log_y=True
             ),
-            "parameters": new_plot(
-                f"{name}: parameters", self.table, "generation", self._names, y_title="parameter"
-            ),
+            "parameters": new_plot(f"{name}: parameters", self.table, "generation", self._names),
             "eigenvalues": new_plot(
                 f"{name}: eigenvalues", self.table, "generation", self._eigenvalues, log_y=True
             ),

@@ -32,7 +32,8 @@ def new_plot(
     """A plot chart node in the scene with one series a column of `y` over column `x` of a table node.
 
     A series is called as its column: the legend shows these names.
-    Titles default to the column with its unit. ValueError when the table has no such column.
+    Titles default to the column with its unit, of several columns to the unit that they share. ValueError when
+    the table has no such column.
     """
     missing = [column for column in (x, *y) if table.GetColumnIndex(column) < 0]
     if missing:
@@ -40,7 +41,7 @@ def new_plot(
     chart = start().scene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
     chart.SetTitle(name)
     chart.SetXAxisTitle(x_title or _with_unit(table, x))
-    chart.SetYAxisTitle(y_title or (_with_unit(table, y[0]) if len(y) == 1 else ""))
+    chart.SetYAxisTitle(y_title or _shared_title(table, y))
     chart.SetYAxisLogScale(log_y)
     chart.SetLegendVisibility(len(y) > 1)
     for index, column in enumerate(y):
@@ -61,6 +62,13 @@ def _series(table: Any, x: str, column: str, index: int, scatter: bool) -> Any:
     else:
         series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
     return series
+
+
+def _shared_title(table: Any, columns: Sequence[str]) -> str:
+    if len(columns) == 1:
+        return _with_unit(table, columns[0])
+    units = {table.GetColumnUnitLabel(column) or "" for column in columns}
+    return units.pop() if len(units) == 1 else ""
 
 
 def _with_unit(table: Any, column: str) -> str:

@@ -95,4 +95,4 @@ def new_history(name: str, history: PersonalizationHistory, model: InfarctModel)
     table = new_table(name, columns, units)
     losses = new_plot(f"{name}: loss", table, "generation", ["loss", "mean loss"], y_title="loss", log_y=True)
     names = [parameter.name for parameter in model.parameters]
-    return table, losses, new_plot(f"{name}: parameters", table, "generation", names, y_title="parameter")
+    return table, losses, new_plot(f"{name}: parameters", table, "generation", names)

@@ -15,16 +15,20 @@ UNBOUNDED = (1 << 24) - 1
 
 
 class _Folding:
-    """Hides the children of a widget while it is collapsed, and shows again those that were to be seen."""
+    """Hides the children of a widget while it is collapsed, and shows again those that were to be seen.
+
+    A child that its panel hides or shows meanwhile is left to the panel.
+    """
 
     def _fold(self, collapsed: bool) -> None:
         if collapsed:
             self._hidden = [child for child in self._child_widgets() if not child.isHidden()]
             for child in self._hidden:
-                child.hide()
+                _hide(child)
         else:
             for child in self.__dict__.pop("_hidden", ()):
-                child.show()
+                if not child.testAttribute(qt.Qt.WA_WState_ExplicitShowHide):
+                    child.show()
         self.setMaximumHeight(self.FOLDED_HEIGHT if collapsed else UNBOUNDED)
         self.updateGeometry()
         self.update()
@@ -36,7 +40,13 @@ class _Folding:
         # A .ui file sets `collapsed` before the children come.
         if event.added() and "_hidden" in self.__dict__ and event.child().isWidgetType():
             self._hidden.append(event.child())
-            event.child().hide()
+            _hide(event.child())
+
+
+def _hide(child: qt.QWidget) -> None:
+    child.hide()
+    # Qt takes no notice of who hides what is hidden already, unless nobody has hidden it explicitly.
+    child.setAttribute(qt.Qt.WA_WState_ExplicitShowHide, False)
 
 
 @stand_in("ctk")

@@ -198,6 +198,7 @@ def fillTable(table: Any, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
     table.horizontalHeader().setStretchLastSection(True)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
 
 
 def _rounded(value: float) -> str:
