@@ -7,6 +7,7 @@ from typing import Any
 
 from cardiactwins.infarct.model import Parameter
 from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.tables import new_table
 
@@ -16,6 +17,7 @@ __all__ = ["LiveHistory"]
 class LiveHistory:
     """Shows each generation of a search as it is reported; `remove` takes everything out of the scene again.
 
+    A scene that is saved meanwhile is saved without it.
     charts: "loss", "parameters", "eigenvalues" -> plot chart node.
     """
 
@@ -34,6 +36,12 @@ class LiveHistory:
                 f"{name}: eigenvalues", self.table, "generation", self._eigenvalues, log_y=True
             ),
         }
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(start().scene)
+        for node in self._nodes():
+            node.SetSaveWithScene(False)
+            # The item of a node that is not saved would come back as an empty folder.
+            if item := hierarchy.GetItemByDataNode(node):
+                hierarchy.RemoveItem(item, False, False)
 
     @property
     def generations(self) -> int:
@@ -54,12 +62,16 @@ class LiveHistory:
     def remove(self) -> None:
         """Take the table, the charts and their series out of the scene; those that are gone do not matter."""
         scene = start().scene
-        for chart in self.charts.values():
-            series = [
-                chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())
-            ]
-            for node in (*series, chart):
-                if node is not None and scene.IsNodePresent(node):
-                    scene.RemoveNode(node)
-        if scene.IsNodePresent(self.table):
-            scene.RemoveNode(self.table)
+        for node in self._nodes():
+            if scene.IsNodePresent(node):
+                scene.RemoveNode(node)
+
+    def _nodes(self) -> list[Any]:
+        """Series, charts and the table, as far as there are any left."""
+        charts = list(self.charts.values())
+        series = [
+            chart.GetNthPlotSeriesNode(index)
+            for chart in charts
+            for index in range(chart.GetNumberOfPlotSeriesNodes())
+        ]
+        return [node for node in (*series, *charts, self.table) if node is not None]

@@ -253,9 +253,16 @@ def _reader_of_node(
     territories: Mapping[str, str] | None,
 ) -> Callable[[], InfarctCase]:
     points, territory = _of_case(insertion_points, name), (territories or {}).get(name)
-    if node.IsA("vtkMRMLVolumeNode"):
-        return lambda: case_from_labels(node, None, points, name, territory)
-    return lambda: case_from_segmentation(node, roles, points, name, territory)
+    scene = node.GetScene()
+
+    def read() -> InfarctCase:
+        if node.GetScene() is not scene:
+            raise ValueError("The node was deleted before it was read.")
+        if node.IsA("vtkMRMLVolumeNode"):
+            return case_from_labels(node, None, points, name, territory)
+        return case_from_segmentation(node, roles, points, name, territory)
+
+    return read
 
 
 def _reader_of_file(
