@@ -309,6 +309,19 @@ def red_pixels(path):
     return int((imread(path)[..., :3] == (1, 0, 0)).all(axis=-1).sum())
 
 
+def test_what_a_panel_hides_in_a_folded_section_is_hidden_when_it_is_opened(host, demo):
+    section, hidden, shown = demo.ui.inputsButton, demo.ui.countSpinBox, demo.ui.volumeSelector
+    shown.setVisible(False)
+    section.collapsed = True
+    hidden.setVisible(False)
+    shown.setVisible(True)
+    host.processEvents()
+    assert not hidden.visible and not shown.visible
+    section.collapsed = False
+    host.processEvents()
+    assert not hidden.visible and shown.visible
+
+
 def test_sections_fold_and_a_picture_shows_it(host, demo, tmp_path):
     from matplotlib.image import imread
 

@@ -32,8 +32,8 @@ def new_plot(
     """A plot chart node in the scene with one series a column of `y` over column `x` of a table node.
 
     A series is called as its column: the legend shows these names.
-    Titles default to the column with its unit, of several columns to the unit that they share. ValueError when
-    the table has no such column.
+    Titles default to the column with its unit, of several columns to the unit that they share. ValueError
+    when the table has no such column.
     """
     missing = [column for column in (x, *y) if table.GetColumnIndex(column) < 0]
     if missing:

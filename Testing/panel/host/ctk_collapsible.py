@@ -23,9 +23,13 @@ class _Folding:
     def _fold(self, collapsed: bool) -> None:
         if collapsed:
             self._hidden = [child for child in self._child_widgets() if not child.isHidden()]
+            for child in self._child_widgets():
+                child.installEventFilter(self)
             for child in self._hidden:
                 _hide(child)
         else:
+            for child in self._child_widgets():
+                child.removeEventFilter(self)
             for child in self.__dict__.pop("_hidden", ()):
                 if not child.testAttribute(qt.Qt.WA_WState_ExplicitShowHide):
                     child.show()
@@ -40,7 +44,16 @@ class _Folding:
         # A .ui file sets `collapsed` before the children come.
         if event.added() and "_hidden" in self.__dict__ and event.child().isWidgetType():
             self._hidden.append(event.child())
+            event.child().installEventFilter(self)
             _hide(event.child())
+
+    def eventFilter(self, child: qt.QWidget, event: qt.QEvent) -> bool:
+        # The layout, or the panel, shows a child of what is folded: it has to wait.
+        if event.type() == qt.QEvent.ShowToParent and "_hidden" in self.__dict__:
+            if child not in self._hidden:
+                self._hidden.append(child)
+            _hide(child)
+        return False
 
 
 def _hide(child: qt.QWidget) -> None:

@@ -182,7 +182,7 @@ class Section:
 
 
 def fillTable(table: Any, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Show rows of plain values in a QTableWidget; numbers are rounded and right-aligned, None stays empty."""
+    """Show rows of plain values in a QTableWidget; numbers are rounded and to the right, None stays empty."""
     header, rows = list(header), [list(row) for row in rows]
     table.clearContents()
     table.setColumnCount(len(header))

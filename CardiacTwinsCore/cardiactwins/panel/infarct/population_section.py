@@ -88,8 +88,8 @@ class PopulationSection(Section):
         def computed() -> None:
             if not cases:
                 text = _(
-                    "None of the {count} patients can be read. The first is {name}: {reason}\nUnder 'Segments "
-                    "of the patients' you can choose segments that are not found by their names."
+                    "None of the {count} patients can be read. The first is {name}: {reason}\nUnder "
+                    "'Segments of the patients' you can choose segments that are not found by their names."
                 )
                 raise ValueError(
                     text.format(count=len(excluded), name=excluded[0].identifier, reason=excluded[0].reason)
