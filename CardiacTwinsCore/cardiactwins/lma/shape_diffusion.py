@@ -1,0 +1,140 @@
+"""Reconstruction from sparse slices by a diffusion model whose every answer is a deformed atlas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from cardiactwins.lma.band import Band
+from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.shooting import Geodesic, shoot, warp
+from cardiactwins.lma.velocity_network import VelocityNetwork
+
+__all__ = ["Reconstruction", "ShapeDiffusion", "condition", "kept_signal", "soft_dice"]
+
+LEAST_RATE, LARGEST_RATE = 0.1, 20.0
+"""Linear variance schedule over unit time; exp(-10.05) of the signal is left at its end, next to none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Deformed atlases: volumes (B, 2, k, j, i) of cavity and myocardium, geodesics, energy (B,)."""
+
+    volumes: Tensor
+    geodesic: Geodesic
+    energy: Tensor
+
+
+class ShapeDiffusion(nn.Module):
+    """The network G of jayakumar-2023 (Eq. 5-8 and 10): slices, atlas and a noised volume to a velocity.
+
+    Whatever the noise, the answer is atlas o phi: the wall cannot tear, and no hole can appear in it.
+    """
+
+    def __init__(self, band: Band, metric: Metric | None = None, *, width: int = 48, steps: int = 10) -> None:
+        super().__init__()
+        self.network = VelocityNetwork(7, band, metric, width=width)
+        self.steps = steps
+
+    def forward(self, atlas: Tensor, given: Tensor, state: Tensor, level: Tensor) -> Reconstruction:
+        """The shape behind a noised state.
+
+        atlas: (2, k, j, i). given: (B, 3, k, j, i) of `condition`. state: (B, 2, k, j, i) noised volume.
+        level: (B,) time of the diffusion in [0, 1].
+        """
+        atlas = atlas.expand(len(state), *atlas.shape)
+        velocity, energy = self.network(torch.cat([atlas, given, state], dim=1), level)
+        geodesic = shoot(velocity, self.network.band, self.network.metric, steps=self.steps)
+        return Reconstruction(warp(atlas, geodesic.displacement()), geodesic, energy)
+
+    def loss(
+        self,
+        atlas: Tensor,
+        given: Tensor,
+        volumes: Tensor,
+        generator: torch.Generator,
+        *,
+        dice_weight: float = 0.03,
+        energy_weight: float = 0.0,
+    ) -> tuple[Tensor, Reconstruction]:
+        """Eq. 10 at random noise levels: mean squared error plus dice_weight (1 - Dice); and the answers.
+
+        dice_weight: lambda; 0.03 in the published code. energy_weight: of (L v, v) a voxel, not in the paper.
+        """
+        level = torch.rand(len(volumes), generator=generator).to(volumes)
+        noise = torch.randn(volumes.shape, generator=generator).to(volumes)
+        found = self(atlas, given, _noised(volumes, level, noise), level)
+        squares = (found.volumes - volumes).square().mean()
+        overlap = soft_dice(found.volumes[:, 1], volumes[:, 1]).mean()
+        energy = found.energy.mean() / volumes[0].numel()
+        return squares + dice_weight * (1 - overlap) + energy_weight * energy, found
+
+    @torch.no_grad()
+    def sample(
+        self, atlas: Tensor, given: Tensor, generator: torch.Generator, *, steps: int = 5, count: int = 1
+    ) -> Reconstruction:
+        """Shapes for slices by ancestral sampling: predict the shape, noise it less, and again.
+
+        given: (3, k, j, i) of one case. count: samples. After each answer x the next state is drawn from the
+        posterior of the forward process given x and the state (Ho et al. 2020, Eq. 7), between `steps` evenly
+        spread times; the last answer is the sample.
+        """
+        if steps < 1 or count < 1:
+            raise ValueError(f"Sampling takes at least one step and one sample; found {steps} and {count}.")
+        given = given.expand(count, *given.shape)
+        shape = (count, 2, *given.shape[-3:])
+
+        def noise() -> Tensor:
+            return torch.randn(shape, generator=generator).to(given)
+
+        times = torch.linspace(1, 0, steps + 1)
+        state = noise()
+        for now, then in pairwise(times):
+            found = self(atlas, given, state, now.expand(count).to(given))
+            if then > 0:
+                state = _posterior(found.volumes, state, now, then, noise())
+        return found
+
+
+def condition(cavity: Tensor, myocardium: Tensor, positions: Tensor, depth: int) -> Tensor:
+    """Slices as volumes (B, 3, depth, j, i): cavity and myocardium where they are known, and where that is.
+
+    cavity, myocardium: (B, S, j, i); positions: (B, S) slices k.
+    """
+    batch, _, rows, columns = cavity.shape
+    given = torch.zeros(batch, 3, depth, rows, columns, dtype=cavity.dtype, device=cavity.device)
+    index = torch.arange(batch, device=cavity.device)[:, None]
+    given[index, 0, positions] = cavity
+    given[index, 1, positions] = myocardium
+    given[index, 2, positions] = 1.0
+    return given
+
+
+def soft_dice(found: Tensor, true: Tensor) -> Tensor:
+    """Dice of soft masks (B, k, j, i), (B,) (jayakumar-2023, Eq. 11)."""
+    both = (found * true).sum(dim=(-3, -2, -1))
+    return 2 * both / (found + true).sum(dim=(-3, -2, -1)).clamp(min=1e-6)
+
+
+def kept_signal(level: Tensor) -> Tensor:
+    """Product of the schedule up to a time in [0, 1]: squared share of the signal that is left (Eq. 6)."""
+    return torch.exp(-(LEAST_RATE * level + 0.5 * (LARGEST_RATE - LEAST_RATE) * level**2))
+
+
+def _noised(volumes: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    """Eq. 7 on shares moved from [0, 1] to [-1, 1]."""
+    kept = kept_signal(level)[:, None, None, None, None]
+    return kept.sqrt() * (2 * volumes - 1) + (1 - kept).sqrt() * noise
+
+
+def _posterior(volumes: Tensor, state: Tensor, now: Tensor, then: Tensor, noise: Tensor) -> Tensor:
+    """A draw of the state at an earlier time given the shape and the present state."""
+    kept_now, kept_then = kept_signal(now), kept_signal(then)
+    step = kept_now / kept_then
+    of_shape = kept_then.sqrt() * (1 - step) / (1 - kept_now)
+    of_state = step.sqrt() * (1 - kept_then) / (1 - kept_now)
+    spread = ((1 - step) * (1 - kept_then) / (1 - kept_now)).sqrt()
+    return of_shape * (2 * volumes - 1) + of_state * state + spread * noise
