@@ -41,6 +41,7 @@ PACKAGES = {
     "distributed": "distributed",
     "torch": "torch",
     "monai": "monai",
+    "safetensors": "safetensors",
 }
 """Distribution and the package that it brings, in the order they are shown."""
 
@@ -49,6 +50,7 @@ OPTIONAL = {
     "distributed": "studies on a Dask cluster",
     "torch": "modules that train or run neural networks",
     "monai": "modules that train or run neural networks",
+    "safetensors": "modules that train or run neural networks",
 }
 """What needs a package that the base installation does without."""
 

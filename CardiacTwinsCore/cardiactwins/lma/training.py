@@ -1,0 +1,287 @@
+"""Joint training of atlas and reconstruction from slices (jayakumar-2023, Eq. 12, Algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.weights import load_state, load_weights, save_state, save_weights
+from cardiactwins.lma.atlas_building import AtlasBuilder
+from cardiactwins.lma.band import Band
+from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.shape_diffusion import ShapeDiffusion, condition, soft_dice
+from cardiactwins.lma.shape_volume import ShapeVolume
+from cardiactwins.lma.sparse_slices import slice_positions
+
+__all__ = ["ReconstructionModel", "TrainingSettings", "train_reconstruction"]
+
+KIND = "lma reconstruction"
+STATE = "training.safetensors"
+WEIGHTS = "reconstruction.safetensors"
+SLICE_COUNTS = (4, 6, 8, 10)
+VALIDATION_SLICES = 8
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the networks are trained.
+
+    steps: of the optimizer, each for atlas and reconstruction in turn. batch: volumes a step. rate: learning
+    rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of the networks.
+    band_size, margin: of the velocity's band. dice_weight: lambda of Eq. 10. reconstruction_weight: alpha of
+    Eq. 12. averaging: decay of the running mean of the reconstruction's weights, which is what is validated
+    and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels.
+    """
+
+    steps: int = 4000
+    batch: int = 2
+    rate: float = 1e-3
+    width: int = 32
+    atlas_width: int = 24
+    band_size: int = 18
+    margin: int = 4
+    dice_weight: float = 0.03
+    reconstruction_weight: float = 1.0
+    averaging: float = 0.998
+    validate_every: int = 200
+    jitter: int = 2
+
+
+class ReconstructionModel:
+    """Atlas and reconstruction network, built from settings and saved with them."""
+
+    def __init__(self, mean: Tensor, settings: TrainingSettings) -> None:
+        band = Band(tuple(mean.shape[-3:]), settings.band_size, settings.margin)
+        self.settings = settings
+        self.builder = AtlasBuilder(mean, band, Metric(), width=settings.atlas_width)
+        self.diffusion = ShapeDiffusion(band, Metric(), width=settings.width)
+
+    @property
+    def atlas(self) -> Tensor:
+        """The mean shape, (2, k, j, i)."""
+        return self.builder.atlas.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a reconstruction needs: the atlas and the network's weights."""
+        return {"atlas": self.atlas} | {
+            f"diffusion.{name}": tensor for name, tensor in self.diffusion.state_dict().items()
+        }
+
+    def save(self, path: str | Path, card: Mapping[str, Any]) -> Path:
+        """Write atlas, network and card; see `save_weights`."""
+        card = {"settings": asdict(self.settings), **card}
+        return save_weights(self.tensors(), path, kind=KIND, card=card)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ReconstructionModel:
+        """Read what `save` wrote; errors as of `load_weights`."""
+        tensors, card = load_weights(path, KIND)
+        model = cls(tensors.pop("atlas"), TrainingSettings(**card["settings"]))
+        prefix = "diffusion."
+        model.diffusion.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items()})
+        model.diffusion.eval()
+        return model
+
+
+def train_reconstruction(
+    training: Sequence[ShapeVolume],
+    validation: Sequence[ShapeVolume],
+    folder: str | Path,
+    settings: TrainingSettings | None = None,
+    *,
+    seed: int = 0,
+    card: Mapping[str, Any] | None = None,
+    seconds: float | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Train both networks in turn; the weights with the best validation are kept, with a card.
+
+    A run that was stopped goes on from its state in `folder` and ends with the same weights. card: data and
+    licence, to which seed, steps, metrics and settings are added. seconds: stop after so long; the cosine of
+    the learning rate then follows the time, and the run does not repeat exactly. progress: loss, atlas_loss
+    and dice of the validation. Returns the path of the weights.
+
+    ValueError without volumes for training and validation.
+    """
+    if not training or not validation:
+        raise ValueError("A training needs volumes to train on and others to validate on.")
+    settings, folder = settings or TrainingSettings(), Path(folder)
+    known = [_tensor(volume) for volume in training]
+    run = _Run(known, settings, seed)
+    if (folder / STATE).exists():
+        run.restore(*load_state(folder / STATE))
+    held_out = [_tensor(volume) for volume in validation]
+    began, already = time.monotonic(), run.seconds
+    while run.step < settings.steps:
+        share = run.step / settings.steps
+        if seconds is not None:
+            share = (already + time.monotonic() - began) / seconds
+            if share >= 1:
+                break
+        losses = run.advance(known, share)
+        run.seconds = already + time.monotonic() - began
+        values = dict(zip(("loss", "atlas_loss"), losses, strict=True))
+        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+            values["dice"] = run.validate(held_out)
+            if values["dice"] >= max(run.history):
+                run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
+            save_state(run.tensors(), folder / STATE, run.values())
+        progress(run.step, settings.steps, f"Step {run.step}, loss {losses[0]:.4f}", values)
+    if not (folder / WEIGHTS).exists():
+        run.validate(held_out)
+        run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
+    return folder / WEIGHTS
+
+
+class _Run:
+    """Networks, optimizers and random numbers of a training."""
+
+    def __init__(self, volumes: Sequence[Tensor], settings: TrainingSettings, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.settings = settings
+        self.model = ReconstructionModel(torch.stack(list(volumes)).mean(dim=0), settings)
+        self.optimizers = {
+            "atlas": torch.optim.Adam(self.model.builder.parameters(), settings.rate),
+            "diffusion": torch.optim.Adam(self.model.diffusion.parameters(), settings.rate),
+        }
+        self.averaged = {name: t.clone() for name, t in self.model.diffusion.state_dict().items()}
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step, self.seconds = 0, 0.0
+        self.history: list[float] = []
+
+    def advance(self, volumes: Sequence[Tensor], share: float) -> tuple[float, float]:
+        """One step of both networks; their losses. share: of the training that is done, for the rate."""
+        settings, model = self.settings, self.model
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+        chosen = torch.randint(len(volumes), (settings.batch,), generator=self.generator)
+        batch = torch.stack([volumes[index] for index in chosen])
+        atlas_loss = model.builder(batch).total
+        self._descend("atlas", atlas_loss)
+        model.builder.clip()
+        loss, _ = model.diffusion.loss(
+            model.atlas,
+            self._slices(batch),
+            batch,
+            self.generator,
+            dice_weight=settings.dice_weight,
+        )
+        self._descend("diffusion", settings.reconstruction_weight * loss)
+        for name, tensor in model.diffusion.state_dict().items():
+            self.averaged[name].lerp_(tensor, 1 - settings.averaging)
+        self.step += 1
+        return float(loss.detach()), float(atlas_loss.detach())
+
+    @torch.no_grad()
+    def validate(self, volumes: Sequence[Tensor]) -> float:
+        """Mean Dice of the myocardium of one sample of each volume from eight slices, averaged weights."""
+        model = self.averaged_model()
+        found = []
+        for number, volume in enumerate(volumes):
+            positions = torch.tensor(_positions(VALIDATION_SLICES, volume.shape[-3]))
+            given = condition(
+                volume[None, 0, positions], volume[None, 1, positions], positions[None], volume.shape[-3]
+            )
+            generator = torch.Generator().manual_seed(number)
+            sample = model.diffusion.sample(model.atlas, given[0], generator, steps=2)
+            found.append(soft_dice(sample.volumes[:, 1], volume[None, 1]).item())
+        self.history.append(float(np.mean(found)))
+        return self.history[-1]
+
+    def averaged_model(self) -> ReconstructionModel:
+        """The model with the running mean of its weights."""
+        model = ReconstructionModel(self.model.atlas, self.settings)
+        model.diffusion.load_state_dict(self.averaged)
+        model.diffusion.eval()
+        return model
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that a resumed training needs."""
+        tensors = {f"builder.{name}": t for name, t in self.model.builder.state_dict().items()}
+        tensors |= {f"diffusion.{name}": t for name, t in self.model.diffusion.state_dict().items()}
+        tensors |= {f"averaged.{name}": t for name, t in self.averaged.items()}
+        for which, optimizer in self.optimizers.items():
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{which}.{index}.{key}": t for key, t in state.items()}
+        return tensors | {"generator": self.generator.get_state()}
+
+    def values(self) -> dict[str, Any]:
+        """All plain values that a resumed training needs."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "settings": asdict(self.settings),
+        }
+
+    def restore(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Go on from a stored state. ValueError when it was made with other settings."""
+        if values["settings"] != asdict(self.settings):
+            raise ValueError(
+                "The training in this folder has other settings. Use those, or choose another folder: "
+                f"{values['settings']}."
+            )
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        self.model.builder.load_state_dict(part("builder."))
+        self.model.diffusion.load_state_dict(part("diffusion."))
+        self.averaged = part("averaged.")
+        for which, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part(f"optimizer.{which}.").items():
+                index, key = name.split(".", 1)
+                state.setdefault(int(index), {})[key] = tensor
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        self.generator.set_state(tensors["generator"])
+        self.step, self.seconds = values["step"], values["seconds"]
+        self.history = list(values["history"])
+
+    def _descend(self, which: str, loss: Tensor) -> None:
+        self.optimizers[which].zero_grad()
+        loss.backward()
+        parameters = [p for group in self.optimizers[which].param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        self.optimizers[which].step()
+
+    def _slices(self, batch: Tensor) -> Tensor:
+        """Conditions of a batch: a random number of slices, each shifted a little along the axis."""
+        depth = batch.shape[-3]
+        count = SLICE_COUNTS[int(torch.randint(len(SLICE_COUNTS), (1,), generator=self.generator))]
+        spread = torch.tensor(_positions(count, depth))
+        low, high = -self.settings.jitter, self.settings.jitter + 1
+        shift = torch.randint(low, high, (len(batch), count), generator=self.generator)
+        positions = (spread + shift).clamp(0, depth - 1)
+        index = torch.arange(len(batch))[:, None]
+        return condition(batch[index, 0, positions], batch[index, 1, positions], positions, depth)
+
+
+def _positions(count: int, depth: int) -> np.ndarray:
+    """`slice_positions` on a grid of another depth than 64."""
+    return np.round(slice_positions(count) * depth / 64).astype(np.int64)
+
+
+def _tensor(volume: ShapeVolume) -> Tensor:
+    return torch.from_numpy(np.stack([volume.cavity, volume.myocardium]).astype(np.float32))
+
+
+def _card(run: _Run, seed: int, card: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        **(card or {}),
+        "seed": seed,
+        "steps": run.step,
+        "seconds": round(run.seconds, 1),
+        "metrics": {"validation Dice of the myocardium, 8 slices": run.history[-1]},
+        "torch": torch.__version__,
+    }

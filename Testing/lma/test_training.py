@@ -1,0 +1,119 @@
+"""Training of the reconstruction on small cups: it learns, resumes exactly, and keeps what it has learned."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from cardiactwins.compute.progress import Cancelled  # noqa: E402
+from cardiactwins.compute.weights import card_path, load_state, load_weights, save_weights  # noqa: E402
+from cardiactwins.lma.shape_volume import ShapeVolume  # noqa: E402
+from cardiactwins.lma.training import (  # noqa: E402
+    KIND,
+    STATE,
+    ReconstructionModel,
+    TrainingSettings,
+    train_reconstruction,
+)
+
+TINY = TrainingSettings(
+    steps=24,
+    width=8,
+    atlas_width=8,
+    band_size=6,
+    margin=4,
+    validate_every=8,
+    averaging=0.8,
+    jitter=0,
+    rate=3e-3,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def cups():
+    k, j, i = np.indices((16, 16, 16)) - np.array([2, 7.5, 7.5])[:, None, None, None]
+    volumes = []
+    for radius in np.linspace(3, 4.5, 6):
+        distance = np.sqrt((k / 2.4) ** 2 + j**2 + i**2)
+        inner, outer = (np.clip(r + 0.5 - distance, 0, 1) * (k >= 0) for r in (radius, radius + 1.5))
+        volumes.append(ShapeVolume(inner.astype(np.float32), (outer - inner).astype(np.float32), 1.0))
+    return volumes
+
+
+def test_a_training_learns_and_its_weights_come_back_with_their_card(cups, tmp_path):
+    seen = []
+    path = train_reconstruction(
+        cups[::2],
+        cups[1::2],
+        tmp_path,
+        TINY,
+        seed=1,
+        card={"data": "cups", "licence": "Apache-2.0"},
+        progress=lambda *_state: seen.append(_state[3]),
+    )
+    card = json.loads(card_path(path).read_text())
+    assert card["data"] == "cups" and card["seed"] == 1 and card["steps"] in (8, 16, 24)
+    assert np.mean([v["loss"] for v in seen[-6:]]) < np.mean([v["loss"] for v in seen[:6]])
+    model = ReconstructionModel.load(path)
+    assert model.settings == TINY and model.atlas.shape == (2, 16, 16, 16)
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(cups, tmp_path):
+    whole = train_reconstruction(cups[:4], cups[4:], tmp_path / "whole", TINY, seed=2)
+
+    def stop(step, *_state):
+        if step == 13:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train_reconstruction(cups[:4], cups[4:], tmp_path / "parts", TINY, seed=2, progress=stop)
+    assert load_state(tmp_path / "parts" / STATE)[1]["step"] == 8
+    parts = train_reconstruction(cups[:4], cups[4:], tmp_path / "parts", TINY, seed=2)
+    one, other = (load_weights(path, KIND)[0] for path in (whole, parts))
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+
+
+def test_a_state_of_other_settings_is_not_gone_on_with(cups, tmp_path):
+    from dataclasses import replace
+
+    train_reconstruction(cups[:2], cups[4:], tmp_path, replace(TINY, steps=8))
+    with pytest.raises(ValueError, match="other settings"):
+        train_reconstruction(cups[:2], cups[4:], tmp_path, replace(TINY, steps=9))
+    with pytest.raises(ValueError, match="others to validate on"):
+        train_reconstruction(cups[:2], [], tmp_path, TINY)
+
+
+def test_weights_that_were_changed_or_are_of_another_kind_are_refused(tmp_path):
+    path = save_weights(
+        {"a": torch.arange(5.0)}, tmp_path / "w.safetensors", kind="toy", card={"data": "none"}
+    )
+    tensors, card = load_weights(path, "toy")
+    assert card["data"] == "none" and tensors["a"].tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="weights of 'toy', not of 'lma'"):
+        load_weights(path, "lma")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match="SHA256 differs"):
+        load_weights(path, "toy")
+    with pytest.raises(ValueError, match=r"not the state of a training|no safetensors"):
+        load_state(path)
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match="no safetensors file"):
+        load_state(path)
+    card_path(path).unlink()
+    with pytest.raises(FileNotFoundError, match="with its card"):
+        load_weights(path, "toy")
