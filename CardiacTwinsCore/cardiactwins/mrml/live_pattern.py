@@ -75,6 +75,7 @@ class LivePattern:
         if node is None:
             masks = {"cavity": self.anatomy.cavity, "myocardium": self.anatomy.mask, "infarct": image}
             node = new_segmentation(f"{self.name}, segmented", self.anatomy.geometry, masks)
+            node.GetDisplayNode().SetVisibility2DFill(False)  # the volume is seen through outlines
             self._ids["segmentation"] = node.GetID()
             return node
         logic = slicer.vtkSlicerSegmentationsModuleLogic

@@ -81,6 +81,7 @@ class GenerateSection(Section):
             getattr(ui, widget).setVisible(visible)
             getattr(ui, f"{widget}Label").setVisible(visible)
         ui.borderZoneSlider.suffix = " mm" if inPatient else _(" pixels")
+        ui.requestGroup.title = _("Infarcts on request: {request}").format(request=self._requestText())
         ui.sizeToleranceSlider.enabled = node.requestSize > 0
         ui.transmuralityToleranceSlider.enabled = node.requestTransmurality > 0
         self.controls.setMissing(self.missing())
@@ -109,6 +110,25 @@ class GenerateSection(Section):
             request["transmurality"] = node.requestTransmurality / 100
             request["transmurality_tolerance"] = node.requestTransmuralityTolerance / 100
         return request or None
+
+    def _requestText(self) -> str:
+        """What is asked of the infarcts, to be seen where the request is folded."""
+        node, asked = self.parameterNode, []
+        if node.requestTerritory.name != "ANY":
+            asked.append(node.requestTerritory.label())
+        if node.requestSize > 0:
+            asked.append(
+                _("size {size:g} ± {tolerance:g} % LV").format(
+                    size=node.requestSize, tolerance=node.requestSizeTolerance
+                )
+            )
+        if node.requestTransmurality > 0:
+            asked.append(
+                _("transmurality {share:g} ± {tolerance:g} %").format(
+                    share=node.requestTransmurality, tolerance=node.requestTransmuralityTolerance
+                )
+            )
+        return ", ".join(asked) or _("none")
 
     def _run(self, controls: Any, count: int, output: Any, title: str, name: str) -> None:
         node, model = self.parameterNode, self.context.model()
