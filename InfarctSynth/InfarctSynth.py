@@ -11,12 +11,6 @@ from typing import Annotated
 
 import slicer
 import vtk
-from slicer import (
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLSegmentationNode,
-    vtkMRMLSequenceNode,
-    vtkMRMLTableNode,
-)
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
@@ -153,15 +147,15 @@ class InfarctSynthParameterNode:
 
     populationSource: PopulationSource
     populationItemName: str
-    populationSequence: vtkMRMLSequenceNode
+    populationSequence: slicer.vtkMRMLSequenceNode
     populationFolder: pathlib.Path
-    insertionPoints: vtkMRMLMarkupsFiducialNode
+    insertionPoints: slicer.vtkMRMLMarkupsFiducialNode
     segmentRoles: str
     reference: Reference
     rotateTerritories: bool = True
     clipInfarct: bool = False
     realSpacing: bool = True
-    population: vtkMRMLTableNode
+    population: slicer.vtkMRMLTableNode
 
     model: Model
     loss: Loss
@@ -178,10 +172,10 @@ class InfarctSynthParameterNode:
     searchThreshold: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     searchDraws: Draws
     plot: Plot
-    personalizedModel: vtkMRMLTableNode
+    personalizedModel: slicer.vtkMRMLTableNode
 
     generateTarget: Target
-    patient: vtkMRMLSegmentationNode
+    patient: slicer.vtkMRMLSegmentationNode
     count: Annotated[int, WithinRange(1, 1000), Default(10)]
     generateSeed: Annotated[int, WithinRange(0, 999999)] = 0
     borderZone: Annotated[float, WithinRange(0.0, 15.0)] = 0.0
@@ -220,10 +214,10 @@ class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        from cardiactwins.panel.setup_section import SetupSection
         from InfarctSynth import InfarctSynthLogic
 
         from cardiactwins.panel.infarct.panel import InfarctSynthPanel
+        from cardiactwins.panel.setup_section import SetupSection
 
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/InfarctSynth.ui"))
         self.layout.addWidget(uiWidget)
@@ -327,10 +321,9 @@ class InfarctSynthTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.setUp()
-        self.test_lesionsOfPhantomsComeToTheReference()
-        self.setUp()
-        self.test_personalizationApproachesPopulation()
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            getattr(self, name)()
 
     def test_lesionsOfPhantomsComeToTheReference(self):
         """Lesions drawn at one place of six random hearts lie at that place of the reference."""
@@ -344,15 +337,9 @@ class InfarctSynthTest(ScriptedLoadableModuleTest):
         def case(name, rng):
             heart = lv_phantom(rng, slices=5)
             lesion = (np.abs(heart.circumferential - 0.15) < 0.06) & (heart.radial < 0.6)
-            return InfarctCase(
-                name,
-                heart.geometry,
-                heart.cavity,
-                heart.myocardium,
-                lesion,
-                insertion_points=heart.insertion_points,
-                territory="LAD",
-            )
+            masks = heart.cavity, heart.myocardium, lesion
+            points = heart.insertion_points
+            return InfarctCase(name, heart.geometry, *masks, insertion_points=points, territory="LAD")
 
         rng = np.random.default_rng(7)
         reference = ReferenceAnatomy()

@@ -107,6 +107,21 @@ def test_every_control_that_a_person_can_use_has_a_tooltip(synth):
     assert [name for name, widget in named.items() if not widget.toolTip and "Section" not in name] == []
 
 
+def test_folders_are_asked_for_where_folders_are_wanted(host, synth, tmp_path):
+    import ctk
+
+    paths = {
+        name: widget for name, widget in vars(synth.ui).items() if isinstance(widget, ctk.ctkPathLineEdit)
+    }
+    assert len(paths) == 3
+    for widget in paths.values():
+        assert widget.filters == ctk.ctkPathLineEdit.Dirs
+        host.dialogs.answer("path", tmp_path)
+        widget.browse()
+        assert widget.currentPath == str(tmp_path)
+    assert parameters(synth).studyFolder == tmp_path
+
+
 def test_patients_of_the_scene_become_a_population_that_the_table_lists(host, synth, population):
     ui = synth.ui
     assert ui.populationSelector.currentNode() is population

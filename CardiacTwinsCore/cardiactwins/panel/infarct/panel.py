@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ctk
 import slicer
 from slicer.i18n import tr as _
 
@@ -34,6 +35,8 @@ class InfarctSynthPanel:
         self.worker = WorkerProcess(launch=launch_python)
         self.context = PanelContext(ui, logic, self.worker, requirements, self._showUndo)
         self._updating = False
+        for path in (ui.populationFolderPath, ui.outputFolderPath, ui.studyFolderPath):
+            path.filters = ctk.ctkPathLineEdit.Dirs  # or it would ask for a file
         ui.populationSelector.addAttribute("vtkMRMLTableNode", KIND, POPULATION_KIND)
         ui.modelSelector.addAttribute("vtkMRMLTableNode", KIND, MODEL_KIND)
         self.population = PopulationSection(self.context)
