@@ -78,9 +78,9 @@ def estimate_onset(
     Model, for each candidate onset o: strain = c + b min(t, o) - a max(t - o, 0) + wandering + noise, a
     broken line (slightly rounded) with an offset c, a rate b of stretch or drift and a rate a of shortening,
     both of which may wander (integrated Wiener processes). All of it is normal for given mean rates, so the
-    likelihood of o is that of a Gaussian process, averaged over plausible rates. Onsets of neighbours round the ring differ by a
-    Laplace distribution, now and then by a jump; the sum-product algorithm gives the exact posterior of each
-    sector under this model.
+    likelihood of o is that of a Gaussian process, averaged over plausible rates. Onsets of neighbours round
+    the ring differ by a Laplace distribution, now and then by a jump; the sum-product algorithm gives the
+    exact posterior of each sector under this model.
 
     ValueError for NaN, a wrong number of sectors, times that do not fit, or no shortening.
     """
