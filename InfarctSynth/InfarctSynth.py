@@ -47,7 +47,7 @@ def registerSampleData():
     """Offer the phantom patients in the Sample Data module, made on the spot and offline."""
     from cardiactwins.panel.infarct.sample_data import register
 
-    register()
+    register(pathlib.Path(__file__).parent / "Resources" / "Icons" / "InfarctPhantoms.png")
 
 
 class LabelledChoice(enum.Enum):

@@ -2,6 +2,7 @@
 
 InfarctSynth: a short-axis ring of myocardium with an infarct wedge, widest at the endocardium.
 CardiacTwins: two such rings, twins of one heart, of which one has the infarct.
+InfarctPhantoms, the thumbnail in Sample Data: a population of such rings.
 """
 
 from pathlib import Path
@@ -43,9 +44,9 @@ def wedge(depth, half_angle, towards=40):
     return vstack([outer.T, inner.T[::-1]])
 
 
-def save(path, hearts):
-    figure = Figure(figsize=(1, 1), dpi=PIXELS)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1), aspect="equal")
+def save(path, hearts, width=1.0):
+    figure = Figure(figsize=(width, 1), dpi=PIXELS)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, 1), aspect="equal")
     axes.set_axis_off()
     for centre, radius, infarct in hearts:
         draw_heart(axes, centre, radius, infarct)
@@ -58,4 +59,16 @@ if __name__ == "__main__":
     save(
         ROOT / "Resources" / "Icons" / "CardiacTwins.png",
         [((0.32, 0.66), 0.3, False), ((0.63, 0.37), 0.35, True)],
+    )
+    save(
+        ROOT / "InfarctSynth" / "Resources" / "Icons" / "InfarctPhantoms.png",
+        [
+            ((x, y), radius, True)
+            for x, y, radius in ((0.25, 0.74, 0.2), (0.75, 0.72, 0.23), (1.25, 0.74, 0.19))
+        ]
+        + [
+            ((x, y), radius, True)
+            for x, y, radius in ((0.26, 0.26, 0.22), (0.75, 0.25, 0.19), (1.24, 0.26, 0.21))
+        ],
+        width=1.5,
     )

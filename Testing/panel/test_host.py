@@ -344,14 +344,13 @@ def test_waiting_ends_with_an_error_that_names_the_time(host):
         host.wait(lambda: False, 0.05)
 
 
-def test_sample_data_of_a_module_are_registered_once(host):
+def test_sample_data_of_a_module_are_registered_once_and_need_an_address(host):
     from SampleData import SampleDataLogic
 
-    made = []
+    phantoms = {"category": "Host", "sampleName": "Phantoms", "customDownloader": print}
     for _ in range(2):
-        SampleDataLogic.registerCustomSampleDataSource(
-            category="CardiacTwins", sampleName="Phantoms", customDownloader=made.append
-        )
-    (source,) = SampleDataLogic.sampleDataSourcesByCategory("CardiacTwins")
-    SampleDataLogic().downloadFromSource(source)
-    assert made == [source]
+        SampleDataLogic.registerCustomSampleDataSource(uris="", **phantoms)
+    (source,) = SampleDataLogic.sampleDataSourcesByCategory("Host")
+    assert source.customDownloader is print and source.fileNames == [None]
+    with pytest.raises(TypeError):
+        SampleDataLogic.registerCustomSampleDataSource(**phantoms)

@@ -33,8 +33,11 @@ def slicer_source() -> Path | None:
 
 def add_slicer_python() -> None:
     """Let `import slicer.ScriptedLoadableModule` and its neighbours find one set of files or the other."""
-    folder = slicer_source() or STAND_INS / "slicer"
+    source = slicer_source()
+    folder = source or STAND_INS / "slicer"
     if str(folder) not in slicer.__path__:
         slicer.__path__.append(str(folder))
-    if str(STAND_INS) not in sys.path:
-        sys.path.append(str(STAND_INS))  # for modules of the application, such as SampleData
+    sample_data = STAND_INS if source is None else source.parents[2] / "Modules" / "Scripted" / "SampleData"
+    for modules in (sample_data, STAND_INS):  # modules of the application that others import
+        if str(modules) not in sys.path:
+            sys.path.append(str(modules))

@@ -1,34 +1,80 @@
-"""Patients to try the module with, in the application's Sample Data module: phantoms, made on the spot."""
+"""Patients to try the module with, in the application's Sample Data module.
+
+Phantoms are made on the spot, offline. Files of a release are downloaded with their checksums;
+`sample_downloads.json` beside this file lists them, and nothing else does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
-__all__ = ["PHANTOMS", "addPhantoms", "phantomSteps", "register"]
+__all__ = ["CATEGORY", "DOWNLOADS", "PHANTOMS", "addPhantoms", "downloadsOf", "phantomSteps", "register"]
 
+CATEGORY = "CardiacTwins"
+DOWNLOADS = Path(__file__).with_name("sample_downloads.json")
 PHANTOMS = 12
 SEED = 2024
-CATEGORY = "CardiacTwins"
 
 
-def register(iconFile: str | Path = "") -> bool:
-    """Offer the phantom patients in the Sample Data module; False where the application has none."""
-    if not hasattr(slicer.modules, "sampledata"):
+def register(iconFile: str | Path = "", downloads: str | Path = DOWNLOADS) -> bool:
+    """Offer the phantom patients and the files of a list in the Sample Data module.
+
+    iconFile: picture on their buttons. False where the application has no such module; ValueError when the
+    list is damaged. What was registered under the same name is replaced, so that a module can be reloaded.
+    """
+    try:
+        from SampleData import SampleDataLogic
+    except ImportError:
         return False
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName="InfarctPhantoms",
-        thumbnailFileName=str(iconFile) or None,
-        customDownloader=lambda _source: addPhantoms(),
-    )
+    icon = str(iconFile) or None
+    # Sample Data wants an address for each, also for what is made without one.
+    phantoms = {"sampleName": "InfarctPhantoms", "uris": "", "customDownloader": _onPhantoms}
+    for source in (phantoms, *downloadsOf(downloads)):
+        known = SampleDataLogic.sampleDataSourcesByCategory(CATEGORY)
+        known[:] = [other for other in known if other.sampleName != source["sampleName"]]
+        SampleDataLogic.registerCustomSampleDataSource(category=CATEGORY, thumbnailFileName=icon, **source)
     return True
+
+
+def downloadsOf(path: str | Path) -> list[dict[str, Any]]:
+    """Arguments of `SampleDataLogic.registerCustomSampleDataSource` for each file of a list.
+
+    The list is a JSON object with "address", below which a release is a folder, and "files" with "name",
+    "release", "file" and "sha256" each. ValueError when one has no checksum, or is no scene.
+    """
+    listed = json.loads(Path(path).read_text(encoding="utf-8"))
+    return [_source(listed["address"], file) for file in listed["files"]]
+
+
+def _source(address: str, file: Mapping[str, str]) -> dict[str, Any]:
+    if not re.fullmatch("[0-9a-f]{64}", file["sha256"]):
+        raise ValueError(
+            f"'{file['file']}' is listed with the checksum '{file['sha256']}'; give the 64 hexadecimal "
+            "digits that sha256sum prints for the released file."
+        )
+    if not file["file"].endswith(".mrb"):
+        raise ValueError(f"'{file['file']}' is no scene; release the patients as one .mrb file.")
+    return {
+        "sampleName": file["name"],
+        "uris": f"{address}/{file['release']}/{file['file']}",
+        "fileNames": file["file"],
+        "checksums": f"SHA256:{file['sha256']}",
+        "loadFileTypes": "SceneFile",
+        "loadFiles": True,
+    }
+
+
+def _onPhantoms(_source: Any) -> list[Any]:
+    with slicer.util.tryWithErrorDisplay(_("The phantom patients cannot be made."), waitCursor=True):
+        return addPhantoms()
+    return []
 
 
 def addPhantoms(count: int = PHANTOMS, seed: int = SEED) -> list[Any]:
