@@ -52,3 +52,11 @@ print(sorted(set({HEAVY}) & set(sys.modules)))
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["infarct", "lma"])
+def test_a_domain_itself_needs_no_torch(package):
+    """Modules of lma that compute with torch import it; whoever asks for none of them goes without."""
+    program = f"import sys, cardiactwins.{package}; print(sorted(set({HEAVY}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -40,9 +40,9 @@ def interpolate_slices(
     their normal in mm, in any order. heights: (K,) where the volume is wanted, mm. spacing: pixel size (j, i)
     in mm or one number. Returns (K, j, i) bool.
 
-    Beyond the outermost slices the signed distance goes on in a straight line, which closes a tapering apex,
-    up to `reach` (below the lowest, above the highest slice, mm); there is nothing farther. None: half the
-    mean distance between slices, what each slice of a stack stands for.
+    Beyond the outermost slices the signed distance goes on in a straight line, so that what tapers goes on
+    tapering, up to `reach` (below the lowest, above the highest slice, mm); there is nothing farther. None:
+    half the mean distance between slices, what each slice of a stack stands for.
 
     ValueError for fewer than two slices, an empty or full one (leave out slices beyond the heart), slices at
     one height, or numbers that do not fit.

@@ -48,7 +48,7 @@ def register(
     initial: Tensor | None = None,
     progress: Progress = silent,
 ) -> Registration:
-    """Initial velocity v that minimizes Dist(atlas o phi, target) / sigma^2 + (L v, v), jayakumar-2023, Eq. 4.
+    """Initial velocity v of least Dist(atlas o phi, target) / sigma^2 + (L v, v) (jayakumar-2023, Eq. 4).
 
     atlas, target: (k, j, i) floating point on one grid, such as a myocardium with values from 0 to 1.
     observed: (k, j, i) bool, the voxels where the target is known, such as those of the slices; None: all.
@@ -92,7 +92,15 @@ def _descend(
     loss: Callable[[Tensor], Tensor], variable: Tensor, iterations: int, progress: Progress
 ) -> list[float]:
     """Minimize by L-BFGS in place; returns the loss at the start and after each iteration."""
-    optimizer = torch.optim.LBFGS([variable], max_iter=1, line_search_fn="strong_wolfe", history_size=10)
+    optimizer = torch.optim.LBFGS(
+        [variable],
+        max_iter=1,
+        max_eval=25,
+        history_size=10,
+        tolerance_grad=0,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )
     with torch.no_grad():
         history = [float(loss(variable))]
 

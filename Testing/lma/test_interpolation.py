@@ -1,0 +1,100 @@
+"""Signed-distance interpolation between slices, on shapes known in closed form."""
+
+import numpy as np
+import pytest
+
+from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
+
+SPACING = 1.5
+HEIGHTS = np.arange(-48.0, 48.0, SPACING)
+Y, X = np.meshgrid(np.arange(-40.0, 40.0, SPACING), np.arange(-36.0, 36.0, SPACING), indexing="ij")
+
+
+def shell(heights):
+    """Part of a shell between ellipsoids, a ventricle with its apex at -42 mm and its base at 20 mm."""
+    z = np.asarray(heights, dtype=float)[:, None, None]
+    outer = (X / 30) ** 2 + (Y / 28) ** 2 + (z / 42) ** 2
+    inner = (X / 21) ** 2 + (Y / 19) ** 2 + (z / 35) ** 2
+    return (outer <= 1) & (inner > 1) & (z <= 20)
+
+
+def dice(first, second) -> float:
+    return 2 * np.count_nonzero(first & second) / (first.sum() + second.sum())
+
+
+def from_slices(count: int, **options):
+    """The shell from slices whose outermost lie a tenth of the length inside its ends."""
+    positions = np.linspace(-42 + 6.2, 20 - 6.2, count)
+    return interpolate_slices(shell(positions), positions, HEIGHTS, spacing=SPACING, **options)
+
+
+def test_more_slices_give_a_better_shell():
+    truth = shell(HEIGHTS)
+    reached = [dice(from_slices(count, reach=(6.2, 6.2)), truth) for count in (3, 4, 6, 8, 12)]
+    assert reached == sorted(reached)
+    assert reached[0] < 0.93 and reached[3] > 0.95
+
+
+def test_a_slice_comes_back_where_it_was_cut():
+    positions = np.array([-30.0, -18.0, -3.0, 12.0])
+    slices = shell(positions)
+    order = [2, 0, 3, 1]
+    back = interpolate_slices(slices[order], positions[order], positions, spacing=SPACING)
+    assert np.array_equal(back, slices)
+
+
+def test_a_cone_is_exact_between_and_beyond_its_slices():
+    """Distances to circles whose radius changes evenly with height are linear in height."""
+    radius = np.hypot(X, Y)
+
+    def cone(heights):
+        return radius < 25 + 0.25 * np.asarray(heights, dtype=float)[:, None, None]
+
+    positions = np.array([-20.0, -4.0, 8.0, 24.0])
+    heights = np.arange(-32, 33, 4.0)
+    found = interpolate_slices(cone(positions), positions, heights, spacing=SPACING, reach=(12, 8))
+    areas = np.count_nonzero(found, axis=(1, 2)) * SPACING**2
+    error = np.sqrt(areas / np.pi) - (25 + 0.25 * heights)
+    assert np.abs(error).max() < SPACING / 3 and abs(error.mean()) < SPACING / 10
+
+
+def test_nothing_lies_beyond_the_reach():
+    positions = np.array([-20.0, 0.0, 20.0])
+    square = np.zeros((3, 10, 10), dtype=bool)
+    square[:, 3:7, 3:7] = True
+    heights = [-31, -29, -10, 29, 31]
+    filled = interpolate_slices(square, positions, heights).any(axis=(1, 2))
+    assert filled.tolist() == [False, True, True, True, False]
+    assert interpolate_slices(square, positions, heights, reach=(0, 15)).any(axis=(1, 2)).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_tapering_shape_closes_at_its_tip():
+    positions = np.array([-6.0, 4.0, 14.0])
+    cone = np.hypot(X, Y) < 12 + 0.8 * positions[:, None, None]
+    filled = interpolate_slices(cone, positions, HEIGHTS, spacing=SPACING, reach=(40, 0)).any(axis=(1, 2))
+    assert HEIGHTS[filled].min() == pytest.approx(-15, abs=2 * SPACING)
+
+
+def test_signed_distance_of_a_half_plane_is_the_distance_to_its_edge():
+    mask = np.zeros((4, 10), dtype=bool)
+    mask[:, :4] = True
+    np.testing.assert_allclose(signed_distance(mask, 2.0)[1], 2.0 * (np.arange(10) - 3.5))
+
+
+def test_bad_input_is_named():
+    square = np.zeros((2, 6, 6), dtype=bool)
+    square[:, 2:4, 2:4] = True
+    with pytest.raises(ValueError, match="at least 2 slices"):
+        interpolate_slices(square[:1], [0], [0])
+    with pytest.raises(ValueError, match="same height"):
+        interpolate_slices(square, [1, 1], [0])
+    with pytest.raises(ValueError, match="empty"):
+        interpolate_slices(square & [[[True]], [[False]]], [0, 1], [0])
+    with pytest.raises(ValueError, match="NaN"):
+        interpolate_slices(square, [0, np.nan], [0])
