@@ -9,8 +9,9 @@ from cardiactwins.anatomy.phantoms import lv_phantom  # noqa: E402
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.lma.band import Band  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
+from cardiactwins.lma.observations import KnownPoints, KnownVoxels  # noqa: E402
 from cardiactwins.lma.registration import register  # noqa: E402
-from cardiactwins.lma.shooting import shoot, warp  # noqa: E402
+from cardiactwins.lma.shooting import sample, shoot, warp  # noqa: E402
 
 BAND = Band((48, 48, 48), size=11, margin=2)
 
@@ -67,7 +68,8 @@ def slices_of(target, count: int):
 def reconstruct(atlas, target, count: int, **options):
     observed = slices_of(target, count)
     hidden = torch.where(observed, target, torch.nan)
-    return register(atlas, hidden, observed, band=BAND, iterations=18, steps=5, **options), observed
+    known = KnownVoxels(hidden, observed)
+    return register(atlas, known, band=BAND, iterations=18, steps=5, **options), observed
 
 
 def test_a_known_deformation_comes_back_from_slices_the_better_the_more_there_are(atlas, target):
@@ -106,15 +108,14 @@ def test_less_noise_means_more_deformation(atlas, target):
 
 def test_a_good_start_is_kept(atlas, target):
     first, observed = reconstruct(atlas, target, 4)
-    again = register(
-        atlas, target, observed, band=BAND, iterations=1, steps=5, initial=first.velocity.requires_grad_()
-    )
+    known = KnownVoxels(target, observed)
+    again = register(atlas, known, band=BAND, iterations=1, steps=5, initial=first.velocity.requires_grad_())
     assert again.loss[0] == pytest.approx(first.loss[-1], rel=1e-3)
     assert again.loss[-1] <= again.loss[0]
 
 
 def test_an_atlas_that_fits_stays_where_it_is(atlas):
-    found = register(atlas, atlas, band=BAND, iterations=3)
+    found = register(atlas, KnownVoxels(atlas), band=BAND, iterations=3)
     assert found.loss[0] < 0.01
     torch.testing.assert_close(found.deformed, atlas, atol=1e-3, rtol=0)
 
@@ -128,19 +129,61 @@ def test_cancelling_stops_it(atlas, target):
         reconstruct(atlas, target, 3, progress=stop)
 
 
+def test_slices_may_lie_any_way(atlas, target):
+    """Three short-axis and two tilted long-axis slices with pixels of 3/4 voxel, against the former alone."""
+    across = torch.arange(0, 47, 0.75)
+    rows, columns = (grid.flatten() for grid in torch.meshgrid(across, across, indexing="ij"))
+    planes = slices_of(target, 3).flatten(1).any(1).nonzero().flatten()
+    short = [torch.stack([torch.full_like(rows, float(k)), rows, columns], dim=1) for k in planes]
+    middle = (target > 0.5).nonzero().float().mean(dim=0)
+    long = [
+        torch.stack([rows, middle[1] + slope * (columns - middle[2]) + 0.1 * (rows - middle[0]), columns], 1)
+        for slope in (0.6, -0.8)
+    ]
+    reached = []
+    for slices in (short, short + long):
+        points = torch.cat(slices)
+        points = points[(points - middle).norm(dim=1) < 24]
+        known = KnownPoints(points, sample(target, points), weight=0.75**2)
+        found = register(atlas, known, band=BAND, iterations=12, steps=5)
+        assert found.geodesic.jacobian().min() > 0
+        reached.append(dice(found.deformed, target))
+    assert reached[1] > reached[0] + 0.05
+
+
+def test_points_on_voxels_are_the_voxels(atlas, target):
+    observed = slices_of(target, 3)
+    voxels, points = KnownVoxels(target, observed), KnownPoints(observed.nonzero().float(), target[observed])
+    deformation = shoot(torch.linspace(-1, 1, 3 * 11**3).reshape(1, 3, 11, 11, 11), BAND)
+    torch.testing.assert_close(
+        points.of(atlas, deformation), voxels.of(atlas, deformation), atol=1e-4, rtol=0
+    )
+    assert torch.equal(points.values, voxels.values)
+
+
 def test_bad_input_is_named(atlas, target):
     nothing = torch.zeros(BAND.shape, dtype=torch.bool)
+    points = torch.zeros(4, 3)
     with pytest.raises(ValueError, match="at least one slice"):
-        register(atlas, target, nothing, band=BAND)
+        KnownVoxels(target, nothing)
     with pytest.raises(ValueError, match="share one grid"):
-        register(atlas, target[1:], band=BAND)
+        KnownVoxels(target, nothing[1:])
     with pytest.raises(ValueError, match="NaN"):
-        register(atlas, target / 0, band=BAND)
+        KnownVoxels(target / 0)
+    with pytest.raises(ValueError, match=r"\(P, 3\)"):
+        KnownPoints(points, torch.zeros(3))
+    with pytest.raises(ValueError, match="at least one point"):
+        KnownPoints(points[:0], torch.zeros(0))
+    with pytest.raises(ValueError, match="Resample"):
+        register(atlas, KnownVoxels(target[1:]), band=BAND)
+    with pytest.raises(ValueError, match="the band is for"):
+        register(atlas[1:], KnownVoxels(target), band=BAND)
+    known = KnownVoxels(target)
     with pytest.raises(ValueError, match="float64"):
-        register(atlas, target.double(), band=BAND)
+        register(atlas, KnownVoxels(target.double()), band=BAND)
     with pytest.raises(ValueError, match="standard deviation"):
-        register(atlas, target, band=BAND, sigma=0)
+        register(atlas, known, band=BAND, sigma=0)
     with pytest.raises(ValueError, match="squares, dice"):
-        register(atlas, target, band=BAND, similarity="ncc")
+        register(atlas, known, band=BAND, similarity="ncc")
     with pytest.raises(ValueError, match="to start from"):
-        register(atlas, target, band=BAND, initial=torch.zeros(3, 8, 8, 8))
+        register(atlas, known, band=BAND, initial=torch.zeros(3, 8, 8, 8))

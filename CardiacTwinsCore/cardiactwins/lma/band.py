@@ -82,7 +82,7 @@ class Band:
         return _along_axes(coefficients, self._even(self.size, coefficients))
 
     def product_grid(self, coefficients: Tensor) -> Tensor:
-        """Samples on the smallest even grid where products of two fields keep their low frequencies exact."""
+        """Samples on the smallest grid from which `project` gets products of two fields without error."""
         return _along_axes(coefficients, self._even(self._product_size, coefficients))
 
     def project(self, products: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.observations import Observation
 from cardiactwins.lma.shooting import Geodesic, shoot, warp
 
 __all__ = ["SIMILARITIES", "Registration", "register"]
@@ -36,8 +37,7 @@ class Registration:
 
 def register(
     atlas: Tensor,
-    target: Tensor,
-    observed: Tensor | None = None,
+    target: Observation,
     *,
     band: Band | None = None,
     metric: Metric | None = None,
@@ -50,33 +50,32 @@ def register(
 ) -> Registration:
     """Initial velocity v of least Dist(atlas o phi, target) / sigma^2 + (L v, v) (jayakumar-2023, Eq. 4).
 
-    atlas, target: (k, j, i) floating point on one grid, such as a myocardium with values from 0 to 1.
-    observed: (k, j, i) bool, the voxels where the target is known, such as those of the slices; None: all.
-    The distance sums over these alone, the deformation is found everywhere. similarity: one of SIMILARITIES.
-    sigma: standard deviation of the noise in a voxel, 0.02 in the paper; a larger one trusts the metric more.
-    band, metric: Band(atlas.shape) and Metric() when None. steps: of Euler's scheme. initial:
-    (3, *band.size), where to start, such as a network's answer; None: at rest.
+    atlas: (k, j, i) floating point, such as a myocardium with values from 0 to 1. target: KnownVoxels on the
+    same grid, or KnownPoints. The distance sums over what is known; the deformation is found everywhere.
+    similarity: one of SIMILARITIES. sigma: standard deviation of the noise in a voxel, 0.02 in the paper; a
+    larger one trusts the metric more. band, metric: Band(atlas.shape) and Metric() when None. steps: of
+    Euler's scheme. initial: (3, *band.size), where to start, such as a network's answer; None: at rest.
 
     Descends by L-BFGS with line search in coordinates where the energy is a sum of squares, so that smooth
     velocities come first; at most `iterations`, fewer when the loss stands still. Runs on the device of its
     tensors.
 
-    ValueError when the shapes differ, values are not finite, nothing is observed, sigma is not positive, or
-    the similarity is unknown.
+    ValueError when atlas, target and band do not fit, the atlas is not finite, sigma is not positive, or the
+    similarity is unknown.
     """
     band, metric = band or Band(tuple(atlas.shape)), metric or Metric()
-    planes, known = _check(atlas, target, observed, band, sigma, similarity, initial)
-    seen, distance = target[planes], SIMILARITIES[similarity]
-    # Energy units per voxel keep the loss near one, where the optimizer's tolerances are meant.
-    scale = 1 / max(int(known.sum()), 1)
+    _check(atlas, target, band, sigma, similarity, initial)
+    distance = SIMILARITIES[similarity]
+    # A loss near one suits the optimizer's first step and its absolute tolerances.
+    scale = 1 / (target.weight * len(target.values))
     root = (metric.multiplier(band, atlas) * band.voxels_in_box * scale).sqrt()
 
     def geodesic(whitened: Tensor) -> Geodesic:
         return shoot(band.samples(whitened / root)[None], band, metric, steps=steps)
 
     def loss(whitened: Tensor) -> Tensor:
-        moved = warp(atlas[None, None], geodesic(whitened).displacement(planes), planes=planes)[0, 0]
-        return scale * distance(moved[known], seen[known]) / sigma**2 + whitened.square().sum()
+        missed = target.weight * distance(target.of(atlas, geodesic(whitened)), target.values)
+        return scale * missed / sigma**2 + whitened.square().sum()
 
     start = torch.zeros(3, *band.size).to(atlas) if initial is None else initial.detach()
     whitened = (band.coefficients(start) * root).requires_grad_()
@@ -137,33 +136,22 @@ SIMILARITIES = {"squares": _squares, "dice": _dice}
 
 
 def _check(
-    atlas: Tensor,
-    target: Tensor,
-    observed: Tensor | None,
-    band: Band,
-    sigma: float,
-    similarity: str,
-    initial: Tensor | None,
-) -> tuple[list[int], Tensor]:
-    """The planes k that hold observed voxels and which of their voxels are."""
-    observed = torch.ones_like(target, dtype=torch.bool) if observed is None else observed
-    shapes = {"atlas": atlas.shape, "target": target.shape, "observed": observed.shape, "band": band.shape}
-    if len({tuple(shape) for shape in shapes.values()}) > 1:
-        found = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
-        raise ValueError(f"Atlas, target, observed voxels and band share one grid (k, j, i); found {found}.")
-    if not (atlas.is_floating_point() and target.dtype == atlas.dtype):
+    atlas: Tensor, target: Observation, band: Band, sigma: float, similarity: str, initial: Tensor | None
+) -> None:
+    if tuple(atlas.shape) != band.shape:
+        raise ValueError(f"The atlas has shape {tuple(atlas.shape)}, the band is for {band.shape} (k, j, i).")
+    if not atlas.is_floating_point() or target.values.dtype != atlas.dtype:
         raise ValueError(
-            f"Atlas and target are floating point of one type; found {atlas.dtype} and {target.dtype}."
+            f"Atlas and target are floating point of one type; found {atlas.dtype} and {target.values.dtype}."
         )
-    if not (atlas.isfinite().all() and target[observed].isfinite().all()):
-        raise ValueError("The atlas or the observed target holds NaN or infinite values.")
-    if not observed.any():
-        raise ValueError("No voxel of the target is observed: give at least one slice.")
+    if not atlas.isfinite().all():
+        raise ValueError("The atlas holds NaN or infinite values.")
     if not sigma > 0:
         raise ValueError(f"The noise in a voxel has a positive standard deviation; found {sigma}.")
     if similarity not in SIMILARITIES:
         raise ValueError(f"A similarity is one of {', '.join(SIMILARITIES)}; found {similarity!r}.")
     if initial is not None and tuple(initial.shape) != (3, *band.size):
-        raise ValueError(f"The velocity to start from is (3, *{band.size}); found {tuple(initial.shape)}.")
-    planes = observed.flatten(1).any(1).nonzero().flatten().tolist()
-    return planes, observed[planes]
+        raise ValueError(
+            f"The velocity to start from is (3, {', '.join(map(str, band.size))}); "
+            f"found {tuple(initial.shape)}."
+        )

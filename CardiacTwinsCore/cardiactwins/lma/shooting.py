@@ -13,7 +13,7 @@ from torch.nn import functional
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
 
-__all__ = ["SCHEMES", "Geodesic", "shoot", "warp"]
+__all__ = ["SCHEMES", "Geodesic", "sample", "shoot", "warp"]
 
 Derivative = Callable[[Tensor], Tensor]
 
@@ -148,7 +148,7 @@ def _curl(field: Tensor, band: Band) -> Tensor:
 
 
 def _cross(first: Tensor, second: Tensor) -> Tensor:
-    """Cross product of two fields; a third of the time of torch.linalg.cross along this axis."""
+    """Cross product of two fields; several times faster than torch.linalg.cross along this axis."""
     next_, last = (torch.roll(first, turn, -4) for turn in (-1, 1))
     return next_ * torch.roll(second, 1, -4) - last * torch.roll(second, -1, -4)
 
@@ -195,13 +195,23 @@ def warp(
     if planes is not None:
         k = k[list(planes)]
     places = torch.stack(torch.meshgrid(k, j, i, indexing="ij")) + displacement
-    size = torch.tensor(shape, **like)[:, None, None, None]
+    volume = volume.expand(len(places), *volume.shape[1:])
+    return _trilinear(volume, places.movedim(1, -1), border)
+
+
+def sample(volume: Tensor, points: Tensor) -> Tensor:
+    """Values (P,) of a volume (k, j, i) at points (P, 3) in voxels, trilinear; outside its last ones."""
+    return _trilinear(volume[None, None], points[None, None, None], "border")[0, 0, 0, 0]
+
+
+def _trilinear(volume: Tensor, places: Tensor, border: str) -> Tensor:
+    """Volume (B, C, k, j, i) at places (B, ..., ..., ..., 3) in voxels k, j, i."""
+    size = torch.tensor(volume.shape[-3:], dtype=places.dtype, device=places.device)
     if border == "periodic":
         places = torch.remainder(places, size)
-        volume = functional.pad(volume.expand(len(places), *volume.shape[1:]), (0, 1, 0, 1, 0, 1), "circular")
+        volume = functional.pad(volume, (0, 1, 0, 1, 0, 1), "circular")
         size = size + 1
     # grid_sample counts from -1 at the first voxel to 1 at the last, and its components run i, j, k.
-    grid = (2 * places / (size - 1).clamp(min=1) - 1).flip(1).movedim(1, -1)
-    volume = volume.expand(len(grid), *volume.shape[1:])
+    grid = (2 * places / (size - 1).clamp(min=1) - 1).flip(-1)
     mode = "zeros" if border == "zeros" else "border"
     return functional.grid_sample(volume, grid, mode="bilinear", padding_mode=mode, align_corners=True)
