@@ -65,11 +65,11 @@ def estimate_onset(
     """TOS of every sector of a strain matrix.
 
     strain: (S, T) circumferential strain, rows the sectors around the wall (row S-1 beside row 0), negative
-    is shortening; as measured, since smoothing blurs the onset and hides the noise. times: (T,) ms, rising,
-    intervals may differ. sectors: the number of rows that is expected (any when None). noise: SD of the
-    strain's noise; estimated by `noise_level` when None. latest: latest onset considered in ms (when None,
-    three quarters of the time to the slice's peak shortening). coupling: typical change of TOS in ms over a
-    whole turn if it kept on growing; the smaller, the smoother.
+    is shortening; as measured (`SliceStrain.measured_matrix`), since smoothing hides the noise. times: (T,)
+    ms, rising, intervals may differ. sectors: the number of rows that is expected (any when None). noise: SD
+    of the strain's noise; estimated by `noise_level` when None. latest: latest onset considered in ms (when
+    None, three quarters of the time to the slice's peak shortening). coupling: typical change of TOS in ms
+    over a whole turn if it kept on growing; the smaller, the smoother.
 
     Time zero is the R wave, at which displacement is encoded and strain is zero by definition. Onset is the
     time at which a sector turns from rest or stretch into shortening that goes on. No sector is earlier than

@@ -21,13 +21,15 @@ __all__ = ["SliceStrain", "slice_strain"]
 class SliceStrain:
     """Strain of a slice's material points and its summary by sectors.
 
-    motion, wall, strain: of the P points that were tracked. turns: (P,) circumferential coordinate from the
-    insertion, counter-clockwise seen from the apex. times: (T,) ms.
+    motion, wall: of the P points that were tracked. strain: of the motion reduced to its modes, for maps and
+    curves. measured: circumferential strain (T, P) of the motion as measured, for the onset. turns: (P,)
+    circumferential coordinate from the insertion, counter-clockwise seen from the apex. times: (T,) ms.
     """
 
     motion: TissueMotion
     wall: WallSlice
     strain: WallStrain
+    measured: NDArray[np.float64]
     turns: NDArray[np.float64]
     times: NDArray[np.float64]
 
@@ -44,6 +46,15 @@ class SliceStrain:
             raise ValueError(f"Layers are {', '.join(LAYERS)}; found {layer!r}.")
         chosen = slice(None) if layer is None else self.wall.layer(layer)
         return sector_strain(getattr(self.strain, component)[:, chosen], self.turns[chosen], sectors=sectors)
+
+    def measured_matrix(self, sectors: int = SECTORS) -> NDArray[np.float64]:
+        """Mid-wall circumferential strain matrix (sectors, T) of the motion as measured.
+
+        What `estimate_onset` wants: after a reduction to modes the noise that is left is alike over time, and
+        intervals that take it for white are too narrow.
+        """
+        mid = self.wall.layer("mid")
+        return sector_strain(self.measured[:, mid], self.turns[mid], sectors=sectors)
 
 
 def slice_strain(
@@ -65,5 +76,6 @@ def slice_strain(
     motion = track_tissue(images, reference, modes=modes, progress=progress)
     wall = wall_slice(motion.mask, images.pixel)
     strain = wall_strain(motion.points, motion.displacement, wall.radial, radius=radius)
+    measured = wall_strain(motion.points, motion.measured, wall.radial, radius=radius).circumferential
     turns = circumferential_turns(wall.points, wall.center, insertion, seen_from_apex=seen_from_apex)
-    return SliceStrain(motion, wall, strain, turns, images.times)
+    return SliceStrain(motion, wall, strain, measured, turns, images.times)

@@ -24,12 +24,14 @@ class TissueMotion:
     """Material points and where they go.
 
     points: (P, 2) positions (x, y) in mm at time zero. displacement: (T, P, C) mm since time zero (C = 2 or
-    3, the third through the plane). times: (T,) ms. mask: (J, I) pixels the points are the centres of, in the
-    order of `np.argwhere`. modes: number of modes that the motion was reduced to (0: not reduced).
+    3, the third through the plane), reduced to `modes` principal modes (0: not reduced). measured: the same
+    before the reduction. times: (T,) ms. mask: (J, I) pixels the points are the centres of, in the
+    order of `np.argwhere`.
     """
 
     points: NDArray[np.float64]
     displacement: NDArray[np.float64]
+    measured: NDArray[np.float64]
     times: NDArray[np.float64]
     mask: NDArray[np.bool_]
     modes: int
@@ -50,8 +52,8 @@ def track_tissue(
     least squares (Gaussian of `radius` mm, 1.5 pixels when None, second degree). No iteration is needed.
 
     reference: (J, I) myocardium at time zero; the mask of the first frame when None. modes: the motion (T x 2
-    P matrix) is reduced to so many principal modes, which takes most of the noise away without blurring the
-    onset in time; `significant_rank` decides when None, 0 leaves the motion as it is.
+    P matrix) is reduced to so many principal modes, which takes most of the noise away; `significant_rank`
+    decides when None, 0 leaves the motion as it is.
 
     ValueError when fewer than half of the points can be followed through all frames: the mask of some frame
     does not show the tissue, or its phase is wrongly unwrapped. Points that are lost are left out of the
@@ -87,6 +89,5 @@ def track_tissue(
     kept[tuple(np.argwhere(mask)[followed].T)] = True
     flat = motion.reshape(len(motion), -1)
     rank = significant_rank(flat) if modes is None else modes
-    if rank:
-        motion = low_rank(flat, rank).reshape(motion.shape)
-    return TissueMotion(points[followed], motion, images.times, kept, rank)
+    reduced = low_rank(flat, rank).reshape(motion.shape) if rank else motion
+    return TissueMotion(points[followed], reduced, motion, images.times, kept, rank)
