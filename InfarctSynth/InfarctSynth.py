@@ -210,7 +210,6 @@ class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._entered = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -233,11 +232,9 @@ class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def enter(self):
-        self._entered = True
         self.initializeParameterNode()
 
     def exit(self):
-        self._entered = False
         self.connectParameterNode(None)  # a run goes on, and puts its result into the scene
 
     def cleanup(self):
@@ -253,7 +250,7 @@ class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.sceneClosed()
 
     def onSceneChanged(self, _caller, _event):
-        if self._entered:
+        if self.parent.isEntered:
             self.initializeParameterNode()
 
     def initializeParameterNode(self):

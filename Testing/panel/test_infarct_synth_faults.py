@@ -364,10 +364,13 @@ def test_closing_the_scene_stops_the_reading_of_patients(host, ready, temporary)
 def test_a_scene_closed_while_another_module_is_shown_stops_the_run_too(host, plain, temporary):
     host.click(plain.ui.personalizeButton)
     host.wait(lambda: in_the_middle(plain), 60)
+    plain.parent.isEntered = False
     plain.exit()
     host.scene.Clear(False)
     host.wait(lambda: not occupied(plain), 60)
     assert host.dialogs.said == [] and leftovers(temporary) == []
+    assert parameters(plain) is None
+    plain.parent.isEntered = True
     plain.enter()
     assert_usable(host, plain)
 
@@ -573,6 +576,24 @@ def test_a_panel_that_is_taken_down_ends_its_worker_and_takes_its_folders_along(
     assert state(host.scene) == before
     again = panel("InfarctSynth")
     assert again is not plain and again.ui.personalizeButton.enabled
+    assert_usable(host, again)
+
+
+def test_a_panel_reloaded_by_its_developer_follows_the_scene_although_it_is_not_entered_anew(host, plain):
+    """As `slicer.util.reloadScriptedModule` does it: `setup` alone, in the widget that is shown."""
+    import slicer
+
+    module = slicer.app.moduleManager().module("InfarctSynth")
+    plain.cleanup()
+    slicer.app.moduleManager().disconnect(
+        "moduleAboutToBeUnloaded(QString)", plain._onModuleAboutToBeUnloaded
+    )
+    module.widget = again = type(plain)(plain.parent)
+    again.setup()
+    assert again.ui.personalizeButton.enabled
+    host.scene.Clear(False)
+    host.processEvents()
+    assert parameters(again) is not None and not again.ui.personalizeButton.enabled
     assert_usable(host, again)
 
 
