@@ -130,6 +130,6 @@ class StudySection(Section):
         except ValueError as error:
             self.ui.studyEstimateLabel.text = str(error)
             return
-        self.ui.studyEstimateLabel.text = _("{cells} runs, about {time} ({workers} at the same time).").format(
-            cells=len(study.cells), time=readable_time(seconds), workers=node.workers
-        )
+        self.ui.studyEstimateLabel.text = _(
+            "{cells} runs, about {time} ({workers} at the same time)."
+        ).format(cells=len(study.cells), time=readable_time(seconds), workers=node.workers)
