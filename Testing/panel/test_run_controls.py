@@ -391,6 +391,37 @@ def test_steps_that_fail_are_told(host, panel):
     assert "raise ValueError" in said.details
 
 
+def test_the_end_of_steps_may_start_a_job_whose_cancel_is_told_once(host, panel, job):
+    panel.controls.runSteps(iter(Steps(3)), lambda: panel.start(job(steps=500, seconds=0.05)))
+    assert host.wait(lambda: panel.events, 20)
+    assert panel.button.text == "Cancel" and not panel.bar.isHidden()
+    panel.controls.cancel()
+    assert host.wait(lambda: panel.idle, 20)
+    assert (panel.cancelled, panel.results, host.dialogs.said) == (1, [], [])
+
+
+def test_an_error_in_what_goes_on_after_the_steps_is_shown_and_leaves_the_controls_free(host, panel, job):
+    panel.controls.runSteps(iter(Steps(3)), lambda: panel.start(job(steps={1, 2}, seconds=object())))
+    assert host.wait(lambda: host.dialogs.said, 10)
+    (said,) = host.dialogs.said
+    assert said.kind == "error" and said.text.startswith("It failed: ") and said.text == panel.label.text
+    assert panel.idle and panel.bar.isHidden() and panel.button.enabled
+    panel.start(job(steps=2))
+    assert host.wait(lambda: panel.idle, 20)
+    assert panel.results == [{"steps": 2}]
+
+
+def test_the_owner_of_steps_that_fail_is_called_after_the_message_when_all_is_free(host, panel):
+    seen = []
+    panel.controls.runSteps(
+        iter(Steps(5, fail_at=1)),
+        onDone=lambda: seen.append("done"),
+        onFailed=lambda error: seen.append((str(error), len(host.dialogs.said), panel.idle)),
+    )
+    assert host.wait(lambda: seen, 10)
+    assert seen == [("There is no wall", 1, True)]
+
+
 def test_steps_and_jobs_do_not_run_at_once(host, worker, panel, job):
     other = Panel(worker)
     Steps(10**6).start(panel.controls)
