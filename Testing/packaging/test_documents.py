@@ -51,11 +51,25 @@ def test_the_python_of_the_readme_runs(tmp_path):
     assert re.search(r"loss \d\.\d{4} \+- \d\.\d{4}", result.stdout)
 
 
+def links():
+    """(document, file that it links to) of all documents."""
+    for document in (*ROOT.glob("*.md"), *(ROOT / "Docs").rglob("*.md")):
+        for target in re.findall(
+            r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")
+        ):
+            yield document, (document.parent / target).resolve()
+
+
 def test_files_that_the_documents_link_to_exist():
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (ROOT / target).exists(), f"{document} links to {target}"
+    linked = list(links())
+    assert len(linked) > 50
+    assert [f"{document.name} -> {target}" for document, target in linked if not target.exists()] == []
+
+
+def test_every_picture_of_the_panel_is_shown_in_a_document_and_all_are_small():
+    pictures = list((ROOT / "Resources" / "Screenshots").glob("*.png"))
+    assert set(pictures) - {target for _, target in links()} == set()
+    assert sum(picture.stat().st_size for picture in pictures) < 3e6
 
 
 def test_the_version_is_the_same_everywhere():

@@ -275,7 +275,7 @@ class RunControls:
 
     def _done(self, run: _Run, result: Mapping[str, Any]) -> None:
         seconds = time.monotonic() - run.began
-        self.statusLabel.text = _("Done in {time}.").format(time=duration_text(seconds))
+        self.statusLabel.text = _("Done in {time}.").format(time=duration_text(max(seconds, 1)))
         self._call(lambda: run.onDone(result), _("The result could not be shown: {error}"))
 
     def _failed(self, run: _Run, event: WorkerEvent) -> None:
