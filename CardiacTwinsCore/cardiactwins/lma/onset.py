@@ -15,7 +15,7 @@ __all__ = ["OnsetEstimate", "estimate_onset"]
 STEP_MS = 4.0
 LATEST = 0.75
 """Latest onset that is considered, as a share of the time of the slice's peak shortening."""
-WINDOW = 0.75
+WINDOW = 0.85
 """Part of the time to a sector's peak shortening by which its onset is judged."""
 AMPLITUDES = (0.25, 0.5, 0.75, 1.0, 1.3, 1.7)
 """Rates of shortening, as shares of the slice's, that are considered for each sector (scar to strong)."""
@@ -34,7 +34,7 @@ BENDING_MS = 100.0
 OFFSET = 0.005
 """SD of a strain that does not begin at zero."""
 COUPLING_MS_PER_TURN = 180.0
-BLOCK = 0.02
+BLOCK = 0.05
 """Probability that TOS jumps to any value from one sector to the next (a line of block)."""
 
 
@@ -149,10 +149,13 @@ def _log_likelihood(
         )
         factor = np.linalg.cholesky(covariance)
         scale = np.diagonal(factor, axis1=1, axis2=2)
+        data = np.broadcast_to(strain.T, (len(candidates), *strain.T.shape))
+        mean = np.stack([rate * before, speed * ramp], axis=2)
+        white = np.linalg.solve(factor, np.concatenate([data, mean], axis=2))
         for stretch in STRETCHES:
-            expected = stretch * rate * before - speed * ramp
-            white = np.linalg.solve(factor, strain.T[None] - expected[:, :, None])
-            log_density = -0.5 * white**2 - np.log(scale)[:, :, None]
+            expected = stretch * white[:, :, -2:-1] - white[:, :, -1:]
+            residual = white[:, :, :-2] - expected
+            log_density = -0.5 * residual**2 - np.log(scale)[:, :, None]
             terms.append(np.cumsum(log_density, axis=1)[:, last, np.arange(len(strain))])
     return np.logaddexp.reduce(terms).T
 
