@@ -229,6 +229,17 @@ def test_gradients_are_those_of_finite_differences(scheme):
     assert torch.autograd.gradcheck(loss, velocity, fast_mode=True)
 
 
+def test_gradients_flow_after_a_first_call_in_inference_mode():
+    band = Band((9, 8, 7), size=5, margin=0)
+    velocity = smooth_velocity(band, 1.0)
+    with torch.inference_mode():
+        expected = shoot(velocity, band).displacement().sum()
+    velocity.requires_grad_()
+    found = shoot(velocity, band).displacement().sum()
+    found.backward()
+    assert float(found) == pytest.approx(float(expected)) and velocity.grad.abs().max() > 0
+
+
 def test_warping_follows_its_border():
     volume = torch.arange(5, dtype=torch.float64)[None, None, None, None].expand(1, 1, 3, 4, 5)
     shift = torch.zeros(1, 3, 3, 4, 5, dtype=torch.float64)
