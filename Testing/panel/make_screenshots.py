@@ -48,7 +48,8 @@ class Story:
         self.panel = host.widgetOf("InfarctSynth")
         self.ui = self.panel.ui
         self.pictures = PanelPictures(host, self.panel, folder, SECTIONS, FOOT)
-        self.scratch = Path(tempfile.mkdtemp(prefix="CardiacTwins-"))
+        self.scratch = Path(tempfile.gettempdir(), "infarcts")  # seen in the pictures
+        self.scratch.mkdir()
 
     @property
     def node(self) -> Any:
@@ -201,7 +202,7 @@ class Story:
         ]
         rows = [ui.studyTable.item(row, 0).text() for row in range(ui.studyTable.rowCount)]
         tile = slices_of([heat_map], size=(300, 300))
-        named = (header[1:], rows, "start of the mean of axis 1 (pixels)", header[0])
+        named = (header[1:], rows, *(title[:-2] for title in header[0].splitlines()))
         volume_picture([tile], [""], heat_map, "loss", self.folder / "view-study.png", named)
 
     def whole_ventricles(self) -> None:

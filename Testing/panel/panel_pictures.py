@@ -105,6 +105,7 @@ class PanelPictures:
         label.setStyleSheet("background: #ffffdc; border: 1px solid #808080; padding: 4px; color: black;")
         label.adjustSize()
         corner = widget.mapTo(self.top, qt.QPoint(40, widget.height + 2))
+        corner.setX(min(corner.x(), self.top.width - label.width - PADDING))
         painter = qt.QPainter(picture)
         painter.drawPixmap(corner, label.grab())
         painter.end()

@@ -202,7 +202,7 @@ def fillTable(table: Any, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
 
 
 def _rounded(value: float) -> str:
-    return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}"
+    return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:#.2g}"
 
 
 def _temporaryRoot() -> str | None:

@@ -101,7 +101,9 @@ class StudySection(Section):
             new_table(result["title"], columns)
             heatMap = new_heat_map(_("{title}: loss").format(title=result["title"]), losses)
         rows = [(row, *map(float, values)) for row, values in zip(result["rows"], losses, strict=True)]
-        fillTable(self.ui.studyTable, [result["row_title"] or "", *result["columns"]], rows)
+        titles = ((result["column_title"], "→"), (result["row_title"], "↓"))
+        corner = "\n".join(f"{title} {arrow}" for title, arrow in titles if title)
+        fillTable(self.ui.studyTable, [corner, *result["columns"]], rows)
         show_volume(heatMap)
         if result["failed"]:
             text = _("{count} runs failed, the first with: {reason}")
