@@ -237,7 +237,7 @@ def test_gradients_flow_after_a_first_call_in_inference_mode():
     velocity.requires_grad_()
     found = shoot(velocity, band).displacement().sum()
     found.backward()
-    assert float(found) == pytest.approx(float(expected)) and velocity.grad.abs().max() > 0
+    assert found.item() == pytest.approx(expected.item()) and velocity.grad.abs().max() > 0
 
 
 def test_warping_follows_its_border():
