@@ -38,11 +38,23 @@ def patients(host, hearts):
     return folder
 
 
+@pytest.fixture(scope="module")
+def aligned():
+    """The population that the first test aligns, for those that come after it."""
+    return []
+
+
 @pytest.fixture
-def population(host, patients, synth):
-    """The patients chosen and aligned by clicks; the table node of the population."""
+def population(host, patients, synth, aligned):
+    """The patients chosen and, once, aligned by clicks; the table node of the population."""
+    from cardiactwins.mrml.archive_nodes import new_population_node, population_of_node
+
     host.choose(synth.ui.hierarchyItemBox, "Patients")
-    finish(host, synth, synth.ui.alignButton)
+    if aligned:
+        parameters(synth).population = new_population_node("Infarct population", aligned[0])
+    else:
+        finish(host, synth, synth.ui.alignButton)
+        aligned.append(population_of_node(parameters(synth).population))
     return parameters(synth).population
 
 
