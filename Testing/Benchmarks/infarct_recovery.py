@@ -440,9 +440,7 @@ def draw_recovery(groups: Mapping[str, Sequence[dict]], floor: Mapping[str, Mapp
         )
         ends = [0, 1.05 * max(*found, *true)]
         losses.plot(ends, ends, color="#666666", linewidth=0.9, linestyle="--")
-        losses.set(
-            xlabel="Loss at the truth", ylabel="Loss found (20 fresh populations, 2 errors)", title=name
-        )
+        losses.set(xlabel="Loss at the truth", ylabel="Loss found, with 2 errors", title=name)
         for axis, column in enumerate(np.array([row["w1"] for row in rows]).T):
             label = f"axis {axis + 1}" if len(rows[0]["w1"]) > 1 else "radius"
             lengths.ecdf(column, color=SERIES[axis], linewidth=1.8, label=f"{label}: {len(rows)} runs")
@@ -455,7 +453,7 @@ def draw_recovery(groups: Mapping[str, Sequence[dict]], floor: Mapping[str, Mapp
                 linestyle="--",
                 label="floor, 95 %, + 1 pixel",
             )
-        lengths.set(xlabel="Wasserstein-1 distance to the truth (pixels)", ylabel="Share of runs")
+        lengths.set(xlabel="Wasserstein-1 to the truth (pixels)", ylabel="Share of runs")
         lengths.legend(fontsize=7, frameon=False)
         for axes in (losses, lengths):
             quiet_axes(axes)
@@ -515,7 +513,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--extent", choices=EXTENTS, default="full", help="minutes on one core: 5, 25, 55, 110"
+        "--extent", choices=EXTENTS, default="full", help="minutes on one core: 5, 25, 60, 115"
     )
     parser.add_argument("--workers", type=int, help="processes; as many as cores by default")
     options = parser.parse_args()
