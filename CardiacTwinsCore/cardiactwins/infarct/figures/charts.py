@@ -52,7 +52,11 @@ def history_figure(
 
     for index, column in enumerate(history.eigenvalues.T):
         eigenvalues.plot(
-            generation, column, color=SERIES[index % len(SERIES)], label=f"eigenvalue {index + 1}"
+            generation,
+            column,
+            color=SERIES[index % len(SERIES)],
+            linestyle=_dash(index),
+            label=f"eigenvalue {index + 1}",
         )
     eigenvalues.set_yscale("log")
     eigenvalues.set_ylabel("Covariance eigenvalues\n(squared initial steps)")
@@ -60,7 +64,7 @@ def history_figure(
     for index, name in enumerate(parameter_names):
         color, mean = SERIES[index % len(SERIES)], history.parameters[:, index]
         spread = history.spread[:, index]
-        parameters.plot(generation, mean, color=color, label=name)
+        parameters.plot(generation, mean, color=color, linestyle=_dash(index), label=name)
         parameters.fill_between(
             generation, mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0
         )
@@ -250,3 +254,8 @@ def _look(index: int) -> tuple[str, str]:
 
 def _p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _dash(index: int) -> str:
+    """Line style of a series: colours that come round again are dashed."""
+    return "-" if index < len(SERIES) else "--"
