@@ -78,6 +78,15 @@ def test_phantoms_are_made_by_a_click_offline_and_are_alike_each_time(host, offe
     assert (segment_array(nodes[0], "infarct") == segment_array(again[0], "infarct")).all()
 
 
+def test_phantoms_that_are_asked_for_twice_lie_in_folders_of_different_names(host):
+    from cardiactwins.panel.infarct.sample_data import addPhantoms
+
+    hierarchy = host.scene.GetSubjectHierarchyNode()
+    folders = [hierarchy.GetItemParent(hierarchy.GetItemByDataNode(addPhantoms(1)[0])) for _ in range(2)]
+    first, second = map(hierarchy.GetItemName, folders)
+    assert first == "Phantom patients" and second.startswith(first) and second != first
+
+
 def test_registering_again_replaces_what_was_registered(host, offered, released):
     from cardiactwins.panel.infarct.sample_data import register
 

@@ -96,7 +96,8 @@ def phantomSteps(nodes: list[Any], count: int = PHANTOMS, seed: int = SEED) -> I
 
     rng = np.random.default_rng(seed)
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-    folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), _("Phantom patients"))
+    name = hierarchy.GenerateUniqueItemName(_("Phantom patients"))  # the panel finds folders by name
+    folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), name)
     for number in range(count):
         yield number, count, _("Making phantom patient {number}").format(number=number + 1)
         case = phantom_cases(1, rng)[0]
