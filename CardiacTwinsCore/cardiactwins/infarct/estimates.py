@@ -19,6 +19,8 @@ __all__ = ["RunEstimate", "estimate_personalization", "evaluations_of"]
 
 BASE_BYTES = 130e6
 """Memory of a process with the library and what it imports."""
+START_SECONDS = 1.0
+"""Until a process has imported what it needs, on the machines this was tried on."""
 FRESH_EVALUATIONS = 25
 
 
@@ -55,7 +57,10 @@ def estimate_personalization(
     settings: PersonalizationSettings,
     start: ArrayLike | None = None,
 ) -> RunEstimate:
-    """Time and memory of a personalization on this machine, from two evaluations at the start."""
+    """Time and memory of a personalization on this machine, from two evaluations at the start.
+
+    The cores are taken to be idle, and a search to run to its end.
+    """
     values = [parameter.default for parameter in model.parameters] if start is None else start
     with one_blas_thread():
         measure = PopulationLoss(population.anatomy, population.lesions, loss)
@@ -67,4 +72,4 @@ def estimate_personalization(
     lesions = max(settings.lesions, settings.polish_lesions) + len(population)
     cores = usable_cores()
     working = 8.0 * cores * lesions * (population.anatomy.n_voxels + lesions)
-    return RunEstimate(one * evaluations_of(settings) / cores, BASE_BYTES + working)
+    return RunEstimate(START_SECONDS + one * evaluations_of(settings) / cores, BASE_BYTES + working)
