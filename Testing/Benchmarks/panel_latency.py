@@ -3,9 +3,9 @@
     python Testing/Benchmarks/panel_latency.py [--slices 1|11|21] [--moves 200]
 
 The panel runs in the Qt host on slicer-core: a move goes through the slider, the parameter node, all
-sections and the volume node (half of the moves: the segmentation node too). Drawing is not part of it. The floor is
-the pattern itself: one weighted sum of the population's images. Prints one JSON line last: p50_ms, p95_ms and
-max_ms of a move, floor_ms, and multiple_of_floor (p50).
+sections and the volume node (half of the moves: the segmentation node too). Drawing is not part of it. The
+floor is the pattern itself: one weighted sum of the population's images. Prints one JSON line last: p50_ms,
+p95_ms and max_ms of a move, floor_ms, and multiple_of_floor (p50).
 """
 
 from __future__ import annotations

@@ -83,8 +83,7 @@ def population_from_bytes(content: bytes, path: str = "This") -> InfarctPopulati
         description = json.loads(str(arrays.pop("description")))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{path} is not a population file or is damaged ({error}). Align the patients "
-            "again."
+            f"{path} is not a population file or is damaged ({error}). Align the patients again."
         ) from error
     if description.get("format") != POPULATION_FORMAT:
         raise ValueError(f"{path} has the format {description.get('format')!r}, not {POPULATION_FORMAT!r}.")
