@@ -162,11 +162,12 @@ def torch(tmp_path, monkeypatch):
     return write
 
 
-def test_pytorch_is_only_loaded_in_a_child_process_that_may_crash(host, torch):
+def test_pytorch_is_only_loaded_in_a_child_process_that_may_crash(host, torch, monkeypatch):
     import sys
 
     from cardiactwins.panel.diagnostics import device_text, find_device
 
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     torch("import os; os._exit(139)")
     assert "its process ended with exit code 139" in find_device("auto", "Check")
     torch("raise OSError('libcudart is missing')")
