@@ -98,7 +98,7 @@ def mesa_sets(progress: Progress = silent) -> dict[str, list[ShapeVolume]]:
 
 
 def save_volumes(sets: dict[str, list[ShapeVolume]], path: str | Path) -> None:
-    """Write sets as float16 shares: for each name (n, 2, 64, 64, 64) of cavity and wall, and the voxels, mm."""
+    """Write sets as float16 shares, (n, 2, 64, 64, 64) of cavity and wall each, and their voxels in mm."""
     arrays = {}
     for name, volumes in sets.items():
         arrays[name] = np.array([[v.cavity, v.myocardium] for v in volumes], dtype=np.float16)
