@@ -12,7 +12,7 @@ from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE
 
-__all__ = ["Pose", "pose_of_slices"]
+__all__ = ["Pose", "pose_of_centers", "pose_of_slices"]
 
 INSERTION_ANGLE = np.deg2rad(120)
 """Anterior RV insertion of the normalised grid, counter-clockwise from lateral seen from the apex."""
@@ -96,14 +96,33 @@ def pose_of_slices(
         centers.append(geometry.kji_to_ras(kji).mean(axis=0))
         areas.append(len(places) * pixel)
     centers = np.array(centers)
+    spacing = float(np.median(np.diff(np.sort(centers @ toward_apex))))
+    return pose_of_centers(centers, np.array(areas), toward_apex, insertion_points, above=base * spacing)
+
+
+def pose_of_centers(
+    centers: ArrayLike,
+    areas: ArrayLike,
+    toward_apex: ArrayLike,
+    insertion_points: ArrayLike,
+    *,
+    above: float,
+) -> Pose:
+    """Pose of a left ventricle from parallel slices at any distances, in any order.
+
+    centers: (S, 3) RAS mm, centroid of what the epicardium encloses. areas: (S,) mm^2 of it. toward_apex:
+    (3,) unit vector across the slices. above: distance of the base plane above the most basal slice, mm. The
+    axis and the apex are found as `pose_of_slices` says.
+    """
+    centers, areas, toward_apex = (np.asarray(part, dtype=float) for part in (centers, areas, toward_apex))
     point = np.average(centers, axis=0, weights=areas)
     heights = (centers - point) @ toward_apex
     order = np.argsort(heights)
-    heights, squared = heights[order], np.array(areas)[order] / np.pi
+    heights, squared = heights[order], areas[order] / np.pi
     spacing = float(np.median(np.diff(heights)))
     return Pose.of(
         LongAxisFrame(
-            point + (heights[0] - base * spacing) * toward_apex,
+            point + (heights[0] - above) * toward_apex,
             point + _apex(heights, squared, spacing) * toward_apex,
             np.asarray(insertion_points, dtype=float),
         )
