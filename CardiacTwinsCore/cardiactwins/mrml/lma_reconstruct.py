@@ -1,0 +1,370 @@
+"""What LMAReconstruct does, on nodes and files, with or without the application: its console interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.lma.dyssynchrony import tos_spread
+from cardiactwins.lma.heart_reconstruction import HeartReconstruction
+from cardiactwins.lma.prepared_heart import PreparedHeart, prepare_heart
+from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.tos_table import TosTable, read_tos_csv, tos_of_columns
+from cardiactwins.mrml.geometry import geometry_of_volume
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.lma_inputs import (
+    heart_of_curves,
+    heart_of_segmentation,
+    insertion_points,
+    known_points,
+)
+from cardiactwins.mrml.lma_late import (
+    LateNodes,
+    find_late_region,
+    scar_transmurality,
+    show_late_region,
+)
+from cardiactwins.mrml.lma_map import ActivationNodes, frame_for, new_tos_table, show_activation
+from cardiactwins.mrml.lma_models import (
+    dense_geometry,
+    dense_masks,
+    new_dense_segmentation,
+    new_wall_model,
+    surface_of_model,
+)
+from cardiactwins.mrml.markups import points_of_markups
+from cardiactwins.mrml.tables import columns_of_table, new_table
+
+__all__ = ["DELAY_MS", "LMAReconstructLogic", "ReconstructedHeart"]
+
+DELAY_MS = 65.0
+"""A part is late from this delay behind the earliest on: the dyssynchrony of opposing walls that predicts
+response to resynchronisation (Bax et al., J Am Coll Cardiol 44:1834, 2004)."""
+DOUBTFUL_DICE = 0.85
+"""A slice with a lower Dice than this disagrees with the reconstruction."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReconstructedHeart:
+    """A reconstruction in the scene.
+
+    prepared: slices, shifts and pose. reconstruction: on the normalised grid. segmentation, model, table:
+    nodes (dense segmentation, surface model, agreement and shift of each slice). disagreeing: numbers of the
+    slices, from 1 at the base, that the reconstruction does not meet.
+    """
+
+    prepared: PreparedHeart
+    reconstruction: HeartReconstruction
+    segmentation: Any
+    model: Any
+    table: Any
+    disagreeing: tuple[int, ...]
+
+
+class LMAReconstructLogic:
+    """Rebuild the left ventricle from a few slices and show which part of it shortens last.
+
+    Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
+    the application and on slicer-core. A method adds nothing to the scene before it has its whole result.
+
+        logic = LMAReconstructLogic()
+        heart = logic.reconstruct(segmentation, insertionPoints)
+        activation = logic.projectTOS(heart, logic.loadTOS("tos.csv"))
+        late = logic.lateRegion(heart, delay=65)
+    """
+
+    def __init__(self) -> None:
+        start()
+
+    def prepare(
+        self,
+        source: Any,
+        insertionPoints: Any = None,
+        *,
+        roles: Mapping[str, str] | None = None,
+        slices: int | None = None,
+        longAxis: Any = None,
+        correctShifts: bool = True,
+        base: float | None = None,
+    ) -> PreparedHeart:
+        """Read, correct and place the outlined slices; arguments as of `reconstruct`. Adds no node."""
+        if isinstance(source, (list, tuple)):
+            heart = heart_of_curves(source, slices)
+        else:
+            heart = heart_of_segmentation(source, roles, slices)
+        insertion = insertion_points(insertionPoints, heart)
+        points = values = None
+        if longAxis is not None:
+            nodes = longAxis if isinstance(longAxis, (list, tuple)) else [longAxis]
+            points, values = known_points(nodes)
+        return prepare_heart(
+            heart.stack,
+            insertion,
+            correct_shifts=correctShifts,
+            base=base,
+            points=points,
+            values=values,
+        )
+
+    def reconstruct(
+        self,
+        source: Any,
+        insertionPoints: Any = None,
+        *,
+        roles: Mapping[str, str] | None = None,
+        method: str = "auto",
+        slices: int | None = None,
+        longAxis: Any = None,
+        correctShifts: bool = True,
+        base: float | None = None,
+        samples: int = 8,
+        seed: int = 0,
+        model: Any = None,
+        referenceVolume: Any = None,
+        name: str = "Left ventricle",
+        progress: Progress = silent,
+    ) -> ReconstructedHeart:
+        """The whole left ventricle from outlines in a few short-axis slices, as nodes.
+
+        source: a segmentation node (cavity and myocardium, see `guess_roles`) or a list of closed-curve nodes
+        ('endo ...', 'epi ...') or of pairs of them, base to apex. insertionPoints: markups or (M, 3) RAS mm
+        of the anterior RV insertion; None: from a right ventricle in the segmentation. slices: use so many
+        of them. longAxis: segmentation node or nodes of long-axis slices. correctShifts: correct recognised
+        shifts between breath-holds. base: distance of the base plane above the first slice in mm. method,
+        samples, seed, model: see `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the
+        dense segmentation; its own grid of 1 mm when None. ValueError as the steps raise it.
+        """
+        prepared = self.prepare(
+            source,
+            insertionPoints,
+            roles=roles,
+            slices=slices,
+            longAxis=longAxis,
+            correctShifts=correctShifts,
+            base=base,
+        )
+        found = reconstruct(
+            prepared.outlines,
+            **_accepted(
+                reconstruct,
+                {
+                    "method": method,
+                    "voxel": prepared.pose.voxel,
+                    "samples": samples,
+                    "seed": seed,
+                    "model": model,
+                    "progress": progress,
+                },
+            ),
+        )
+        return self.showReconstruction(prepared, found, referenceVolume=referenceVolume, name=name)
+
+    def showReconstruction(
+        self,
+        prepared: PreparedHeart,
+        reconstruction: HeartReconstruction,
+        *,
+        referenceVolume: Any = None,
+        name: str = "Left ventricle",
+    ) -> ReconstructedHeart:
+        """Nodes of a reconstruction, such as one that a worker has computed from `prepared.outlines`."""
+        pose = prepared.pose
+        grid = dense_geometry(pose) if referenceVolume is None else geometry_of_volume(referenceVolume)
+        masks = dense_masks(reconstruction, pose, grid)
+        segmentation = new_dense_segmentation(f"{name} segmentation", masks, grid)
+        disagreeing = tuple(
+            number
+            for number, slice_ in enumerate(reconstruction.agreement, start=1)
+            if slice_.dice < DOUBTFUL_DICE
+        )
+        table = self._agreementTable(prepared, reconstruction, f"{name}: slices")
+        return ReconstructedHeart(
+            prepared,
+            reconstruction,
+            segmentation,
+            new_wall_model(f"{name} model", reconstruction, pose),
+            table,
+            disagreeing,
+        )
+
+    def loadTOS(self, path: str | Path, *, sectors: int | None = None, name: str | None = None) -> Any:
+        """A TOS table node from a CSV file; see `read_tos_csv`. ValueError when it cannot be used."""
+        return new_tos_table(name or Path(path).stem, read_tos_csv(path, sectors))
+
+    def showTOS(self, table: TosTable, name: str = "TOS") -> Any:
+        """A table node with one row a slice and sector of TOS in ms."""
+        return new_tos_table(name, table)
+
+    def tosOfTable(self, node: Any, *, sectors: int | None = None) -> TosTable:
+        """TOS of a table node, typed in or made here; see `tos_of_columns`. ValueError if unusable."""
+        return tos_of_columns(columns_of_table(node), sectors)
+
+    def projectTOS(
+        self,
+        model: Any,
+        tos: Any,
+        insertionPoints: Any = None,
+        *,
+        slicePositions: Any = None,
+        axis: Any = None,
+        sectors: int | None = None,
+        name: str | None = None,
+    ) -> ActivationNodes:
+        """TOS on every point and cell of a model, with colours, legend, bull's-eye and curves.
+
+        model: a `ReconstructedHeart`, its model node, or another surface (then with insertionPoints and axis,
+        markups or (2, 3) RAS mm of base and apex). tos: a `TosTable`, a table node, a CSV file, or (slices,
+        sectors) ms. slicePositions: where the slices of TOS lie, as (slices,) longitudinal heights (0 base to
+        1 apex), as (slices, 3) RAS mm or markups, or "slices" for those of the reconstruction; None: what the
+        table says. sectors: number that is expected. ValueError when the heights are not known, or sectors
+        or slices do not fit.
+        """
+        heart = model if isinstance(model, ReconstructedHeart) else None
+        node = heart.model if heart else model
+        surface = surface_of_model(node)
+        frame = frame_for(surface, node.GetName(), _points(insertionPoints), _points(axis))
+        table = self._tosTable(tos, sectors)
+        heights = _heights(slicePositions, frame, heart)
+        unknown = heights is None and table.longitudinal is None and heart is not None
+        if unknown and len(table.values) == len(heart.prepared.stack):
+            heights = _heights("slices", frame, heart)
+        if heights is not None:
+            table = table.at(heights)
+        return show_activation(node, table, frame, name)
+
+    def lateRegion(
+        self,
+        model: Any,
+        *,
+        delay: float | None = None,
+        areaShare: float | None = None,
+        scar: Any = None,
+        scarLimit: float = 0.5,
+        roles: Mapping[str, str] | None = None,
+        segmentation: Any = None,
+        tos: Any = None,
+        strain: Sequence[ArrayLike] | None = None,
+        insertionPoints: Any = None,
+        axis: Any = None,
+    ) -> LateNodes:
+        """The late part of a model that TOS was projected onto: segment, centre, tables.
+
+        model: a `ReconstructedHeart` or a model node. delay: ms behind the earliest from which a part is late
+        (`DELAY_MS` when neither is given); areaShare: the latest share of the epicardium instead. scar: a
+        segmentation node with infarct and myocardium; parts of the wall with more scar than scarLimit (share
+        of its thickness) are left out. segmentation: node that gains the segment; that of the reconstruction
+        by default. tos (`TosTable`, table node), strain (matrices (sectors, frames) of slices): for the
+        dyssynchrony indices. ValueError when TOS was not projected or both criteria are given.
+        """
+        heart = model if isinstance(model, ReconstructedHeart) else None
+        node = heart.model if heart else model
+        surface = surface_of_model(node)
+        if delay is None and areaShare is None:
+            delay = DELAY_MS
+        shares = None
+        if scar is not None:
+            frame = frame_for(surface, node.GetName(), _points(insertionPoints), _points(axis))
+            shares = scar_transmurality(surface, frame, scar, roles)
+        region = find_late_region(
+            node, surface, delay=delay, area_share=areaShare, scar=shares, scar_limit=scarLimit
+        )
+        if segmentation is None and heart is not None:
+            segmentation = heart.segmentation
+        return show_late_region(
+            node,
+            surface,
+            region,
+            scar=shares,
+            scar_limit=scarLimit,
+            segmentation=segmentation,
+            figures=self._dyssynchrony(tos, strain),
+        )
+
+    def _tosTable(self, tos: Any, sectors: int | None) -> TosTable:
+        if isinstance(tos, TosTable):
+            table = tos
+        elif isinstance(tos, (str, Path)):
+            return read_tos_csv(tos, sectors)
+        elif hasattr(tos, "GetTable"):
+            return self.tosOfTable(tos, sectors=sectors)
+        else:
+            values = np.atleast_2d(np.asarray(tos, dtype=float))
+            table = TosTable(values, np.arange(1, len(values) + 1))
+        if sectors is not None and table.values.shape[1] != sectors:
+            raise ValueError(f"TOS has {table.values.shape[1]} sectors a slice, {sectors} are expected.")
+        return table
+
+    def _dyssynchrony(self, tos: Any, strain: Sequence[ArrayLike] | None) -> dict[str, tuple[Any, str]]:
+        from cardiactwins.lma.dyssynchrony import cure
+
+        figures: dict[str, tuple[Any, str]] = {}
+        if tos is not None:
+            values = self._tosTable(tos, None).values
+            figures["SD-TOS"] = (tos_spread(values), "ms")
+            figures["latest minus earliest sector"] = (float(np.nanmax(values) - np.nanmin(values)), "ms")
+        if strain is not None:
+            # Slices may differ in their number of frames; each counts alike.
+            figures["CURE"] = (float(np.mean([cure(matrix) for matrix in strain])), "")
+        return figures
+
+    def _agreementTable(self, prepared: PreparedHeart, reconstruction: HeartReconstruction, name: str) -> Any:
+        frame, stack = prepared.pose.frame, prepared.stack
+        slices = reconstruction.agreement
+        columns = {
+            "slice": np.arange(1, len(slices) + 1),
+            "longitudinal": frame.coordinates(stack.centers())[1],
+            "Dice": np.array([slice_.dice for slice_ in slices]),
+            "boundary distance": np.array([slice_.distance for slice_ in slices]) * prepared.pose.voxel,
+            "shift": prepared.shifts.lengths,
+        }
+        columns |= {
+            f"shift {axis}": values for axis, values in zip("RAS", prepared.shifts.shifts.T, strict=True)
+        }
+        units = {column: "mm" for column in columns if column.startswith(("boundary", "shift"))}
+        return new_table(
+            name,
+            columns,
+            units,
+            {"shift": "by which the slice lay beside its place between breath-holds, as recognised"},
+        )
+
+
+def _accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that a function has parameters for."""
+    from inspect import signature
+
+    known = signature(function).parameters
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def _points(given: Any) -> NDArray[np.float64] | None:
+    """(M, 3) RAS mm of a markups node or array; None for neither or for an empty node."""
+    if given is None:
+        return None
+    if hasattr(given, "GetNumberOfControlPoints"):
+        points = points_of_markups(given)
+        return points if len(points) else None
+    return np.atleast_2d(np.asarray(given, dtype=float))
+
+
+def _heights(given: Any, frame: Any, heart: ReconstructedHeart | None) -> NDArray[np.float64] | None:
+    """Longitudinal heights (S,) of TOS slices."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        if given != "slices" or heart is None:
+            raise ValueError(
+                "Positions of slices are numbers, points, or 'slices' for those of a reconstruction; found "
+                f"{given!r}."
+            )
+        return frame.coordinates(heart.prepared.stack.centers())[1]
+    points = points_of_markups(given) if hasattr(given, "GetNumberOfControlPoints") else np.asarray(given)
+    if points.ndim == 2 and points.shape[1] == 3:
+        return frame.coordinates(points)[1]
+    return np.atleast_1d(points.astype(float))
