@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from cardiactwins.lma.low_rank import low_rank, noise_level
 from cardiactwins.lma.sectors import checked_strain_matrix
 
-__all__ = ["OnsetEstimate", "estimate_onset"]
+__all__ = ["OnsetEstimate", "estimate_onset", "peak_shortening"]
 
 STEP_MS = 4.0
 LATEST = 0.75
@@ -89,13 +89,7 @@ def estimate_onset(
     interval = float(np.median(np.diff(times)))
     denoised = low_rank(strain, 3)
     mean_curve = denoised.mean(axis=0)
-    peak_frame = int(np.argmin(mean_curve))
-    if peak_frame < 3 or mean_curve[peak_frame] >= 0:
-        raise ValueError(
-            "The strain matrix shows no shortening (its mean is lowest "
-            f"{mean_curve[peak_frame]:.3f} at frame {peak_frame}). Check the sign of strain: shortening is "
-            "negative."
-        )
+    peak_frame = peak_shortening(denoised)
     latest = LATEST * float(times[peak_frame]) if latest is None else float(latest)
     if latest <= interval:
         raise ValueError(f"The latest onset ({latest:.0f} ms) must lie after the first frame interval.")
@@ -109,6 +103,21 @@ def estimate_onset(
     mean = posterior @ candidates
     variance = posterior @ candidates**2 - mean**2 + STEP_MS**2 / 12
     return OnsetEstimate(quantile[1], np.sqrt(variance), quantile[0], quantile[2], noise)
+
+
+def peak_shortening(denoised: NDArray[np.float64]) -> int:
+    """Frame in which the mean over the sectors of a denoised strain matrix (S, T) is lowest.
+
+    ValueError when it is not below zero, or in one of the first three frames: the slice does not shorten.
+    """
+    mean_curve = denoised.mean(axis=0)
+    frame = int(np.argmin(mean_curve))
+    if frame < 3 or mean_curve[frame] >= 0:
+        raise ValueError(
+            "The strain matrix shows no shortening (its mean is lowest "
+            f"{mean_curve[frame]:.3f} at frame {frame}). Check the sign of strain: shortening is negative."
+        )
+    return frame
 
 
 def _last_frames(
