@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -124,12 +125,10 @@ def bivme_slices(path: Path = BIVME) -> ContourSlices:
 
 
 def _on_grid(share: NDArray, frame: HeartFrame, unit: float) -> ShapeVolume:
-    """A wall in its frame: above the base plane nothing, in its slice half."""
+    """A wall in its frame: above the base plane nothing."""
     wall = _slices(share, frame)
-    wall[: int(BASE)] = 0
+    wall[: ceil(BASE)] = 0
     cavity = np.array([_cavity(part) for part in wall])
-    for part in (wall, cavity):
-        part[int(BASE)] *= 0.5
     return ShapeVolume(cavity.astype(np.float32), wall.astype(np.float32), frame.voxel * unit)
 
 

@@ -16,8 +16,9 @@ __all__ = ["BASE", "LENGTH", "SIZE", "ShapeVolume", "phantom_volume", "rasterize
 
 SIZE = 64
 """Voxels along each edge of the grid."""
-BASE, LENGTH = 6.0, 52.0
-"""Slice of the base plane, and slices from there to the epicardial apex."""
+BASE, LENGTH = 5.5, 52.0
+"""Where the base plane lies along k, between two slices of the grid, and slices from there to the epicardial
+apex."""
 FIELD_NODES = 5
 FIELD_VOXELS = 0.8
 
@@ -65,7 +66,7 @@ def phantom_volume(rng: np.random.Generator, deformation: float = 1.0) -> ShapeV
 def rasterize(shape: LVShape | RemodelledShape, field: NDArray | None = None) -> ShapeVolume:
     """A ventricle on the normalised grid; field: (3, 64, 64, 64) displacement (k, j, i) in voxels, or None.
 
-    The share of a voxel comes from the signed distance of its centre to the surface, to first order.
+    The base plane stays a plane under any field: it is where outlining ends, not a part of the shape. The share of a voxel comes from the signed distance of its centre to the surface, to first order.
     """
     inner_shape = shape.shape if isinstance(shape, RemodelledShape) else shape
     voxel = inner_shape.epicardial_length / LENGTH
@@ -76,7 +77,7 @@ def rasterize(shape: LVShape | RemodelledShape, field: NDArray | None = None) ->
     x, y = (i - middle) * voxel - center[..., 0], (j - middle) * voxel - center[..., 1]
     inner, outer = shape.radii(np.arctan2(y, x), height)
     distance = np.hypot(x, y)
-    below_base = _share(-height / voxel)
+    below_base = _share(BASE - np.arange(SIZE, dtype=float))[:, None, None]
     # Beyond an apex the radius is 0, where the axis itself would be its surface.
     cavity = _share(_signed(np.where(inner > 0, distance - inner, distance + voxel), voxel)) * below_base
     whole = _share(_signed(np.where(outer > 0, distance - outer, distance + voxel), voxel)) * below_base

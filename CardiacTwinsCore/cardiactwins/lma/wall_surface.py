@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -33,7 +35,7 @@ def wall_surface(volume: ShapeVolume) -> WallSurface:
 def _layer(points: NDArray[np.float64], volume: ShapeVolume) -> NDArray[np.uint8]:
     """Layer of each point: compares the cavity with the outside a voxel around it."""
     # Above the base the cavity goes on, so that the endocardium near it is recognised.
-    base = round(BASE)
+    base = ceil(BASE)
     cavity = volume.cavity.copy()
     cavity[: base + 1] = cavity[base + 1]
     whole = cavity + volume.myocardium
