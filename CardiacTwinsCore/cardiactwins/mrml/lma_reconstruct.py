@@ -13,11 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.dyssynchrony import tos_spread
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction
+from cardiactwins.lma.long_axis_frame import LongAxisFrame
+from cardiactwins.lma.onset import OnsetEstimate
+from cardiactwins.lma.onset_methods import chosen_onset_method, estimate_onset_by
 from cardiactwins.lma.prepared_heart import PreparedHeart, prepare_heart
 from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.sectors import SECTORS
+from cardiactwins.lma.slice_strain import slice_strain
 from cardiactwins.lma.tos_table import TosTable, read_tos_csv, tos_of_columns
 from cardiactwins.mrml.geometry import geometry_of_volume
 from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_inputs import (
     heart_of_curves,
     heart_of_segmentation,
@@ -38,11 +44,14 @@ from cardiactwins.mrml.lma_models import (
     new_wall_model,
     surface_of_model,
 )
+from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.tables import columns_of_table, new_table
 
-__all__ = ["DELAY_MS", "LMAReconstructLogic", "ReconstructedHeart"]
+__all__ = ["DELAY_MS", "EstimatedTOS", "LMAReconstructLogic", "ReconstructedHeart"]
 
+TRIM = 5
+"""Noisy last frames that are left out (jayakumar-2023)."""
 DELAY_MS = 65.0
 """A part is late from this delay behind the earliest on: the dyssynchrony of opposing walls that predicts
 response to resynchronisation (Bax et al., J Am Coll Cardiol 44:1834, 2004)."""
@@ -65,6 +74,16 @@ class ReconstructedHeart:
     model: Any
     table: Any
     disagreeing: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatedTOS:
+    """table: TOS in ms of slices and sectors. estimates: of each slice. method: used. node: the table's."""
+
+    table: TosTable
+    estimates: tuple[OnsetEstimate, ...]
+    method: str
+    node: Any
 
 
 class LMAReconstructLogic:
@@ -192,6 +211,89 @@ class LMAReconstructLogic:
             table,
             disagreeing,
         )
+
+    def computeStrain(
+        self,
+        phaseX: Any,
+        phaseY: Any,
+        mask: Any,
+        *,
+        ke: ArrayLike | None = None,
+        insertionPoints: Any = None,
+        phaseZ: Any = None,
+        times: ArrayLike | None = None,
+        pixel: ArrayLike | None = None,
+        signs: tuple[int, ...] | None = None,
+        storedRange: tuple[float, float] | None = None,
+        model: Any = None,
+        seenFromApex: bool | None = None,
+        sectors: int = SECTORS,
+        trim: int = TRIM,
+        name: str = "Strain",
+        progress: Progress = silent,
+    ) -> StrainNodes:
+        """Strain of one slice from its DENSE images: matrix, table, curves.
+
+        phaseX, phaseY, phaseZ, mask: sequences, lists of volumes or arrays, see `dense_slice`, which the
+        other arguments belong to. ke: encoding frequency in cycles/mm. insertionPoints: markups, (M, 3) RAS
+        mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice is
+        seen. sectors: of the matrix. trim: number of noisy last frames left out.
+        """
+        frame = _known_frame(model)
+        given = dense_slice(
+            phaseX,
+            phaseY,
+            mask,
+            ke=ke,
+            insertion=insertionPoints,
+            phase_z=phaseZ,
+            times=times,
+            pixel=pixel,
+            signs=signs,
+            stored_range=storedRange,
+            toward_apex=None if frame is None else frame.direction,
+            seen_from_apex=seenFromApex,
+        )
+        found = slice_strain(
+            given.images, given.insertion, seen_from_apex=given.seen_from_apex, progress=progress
+        )
+        return new_strain_nodes(name, found, given.position, sectors, trim)
+
+    def estimateTOS(
+        self,
+        strain: Any,
+        *,
+        method: str = "auto",
+        slicePositions: Any = None,
+        model: Any = None,
+        sectors: int | None = None,
+        weights: str | Path | None = None,
+        name: str = "TOS",
+        progress: Progress = silent,
+    ) -> EstimatedTOS:
+        """Onset of shortening of every sector of one or more slices, as a table.
+
+        strain: one or a list of `StrainNodes`, table nodes ('time', 'sector 1', ...), or pairs (matrix
+        (sectors, frames), times (frames,) in ms). method: "network", "change point", or "auto" (the network
+        where PyTorch and its weights are there). slicePositions: as in `projectTOS`; with a model (a
+        `ReconstructedHeart` or model node) the slices' own positions are used where they are known. weights:
+        another file of the network. ValueError as of `estimate_onset_by`.
+        """
+        single = hasattr(strain, "GetTable") or isinstance(strain, (StrainNodes, tuple))
+        slices = [strain] if single else list(strain)
+        used = chosen_onset_method(method, weights)
+        estimates = []
+        for number, slice_ in enumerate(slices, start=1):
+            progress(number - 1, len(slices), f"Onset of shortening of slice {number}")
+            matrix, times = _strain(slice_, sectors)
+            estimates.append(estimate_onset_by(matrix, times, method=used, sectors=sectors, weights=weights))
+        heights = _heights(slicePositions, _known_frame(model), _heart(model))
+        if heights is None:
+            heights = _own_heights(slices, _known_frame(model))
+        late = [getattr(estimate, "late", None) for estimate in estimates]
+        known = all(values is not None for values in late)
+        table = TosTable.of_estimates(estimates, heights, late if known else None)
+        return EstimatedTOS(table, tuple(estimates), used, new_tos_table(name, table))
 
     def loadTOS(self, path: str | Path, *, sectors: int | None = None, name: str | None = None) -> Any:
         """A TOS table node from a CSV file; see `read_tos_csv`. ValueError when it cannot be used."""
@@ -343,6 +445,36 @@ def _accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name in known}
 
 
+def _heart(model: Any) -> ReconstructedHeart | None:
+    return model if isinstance(model, ReconstructedHeart) else None
+
+
+def _known_frame(model: Any) -> LongAxisFrame | None:
+    """Axis and insertion of a `ReconstructedHeart` or a model node; None without either."""
+    if model is None:
+        return None
+    if isinstance(model, ReconstructedHeart):
+        return surface_of_model(model.model).frame
+    return surface_of_model(model).frame
+
+
+def _strain(slice_: Any, sectors: int | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if isinstance(slice_, StrainNodes):
+        return slice_.measured, slice_.times
+    if hasattr(slice_, "GetTable"):
+        return strain_of_table(slice_, sectors)
+    matrix, times = slice_
+    return np.asarray(matrix, dtype=float), np.asarray(times, dtype=float)
+
+
+def _own_heights(slices: Sequence[Any], frame: LongAxisFrame | None) -> NDArray[np.float64] | None:
+    """Longitudinal heights of slices that know where they lie, None when one does not."""
+    positions = [getattr(slice_, "position", None) for slice_ in slices]
+    if frame is None or any(position is None for position in positions):
+        return None
+    return frame.coordinates(np.array(positions))[1]
+
+
 def _points(given: Any) -> NDArray[np.float64] | None:
     """(M, 3) RAS mm of a markups node or array; None for neither or for an empty node."""
     if given is None:
@@ -353,7 +485,9 @@ def _points(given: Any) -> NDArray[np.float64] | None:
     return np.atleast_2d(np.asarray(given, dtype=float))
 
 
-def _heights(given: Any, frame: Any, heart: ReconstructedHeart | None) -> NDArray[np.float64] | None:
+def _heights(
+    given: Any, frame: LongAxisFrame | None, heart: ReconstructedHeart | None
+) -> NDArray[np.float64] | None:
     """Longitudinal heights (S,) of TOS slices."""
     if given is None:
         return None
@@ -366,5 +500,7 @@ def _heights(given: Any, frame: Any, heart: ReconstructedHeart | None) -> NDArra
         return frame.coordinates(heart.prepared.stack.centers())[1]
     points = points_of_markups(given) if hasattr(given, "GetNumberOfControlPoints") else np.asarray(given)
     if points.ndim == 2 and points.shape[1] == 3:
+        if frame is None:
+            raise ValueError("Positions in RAS need a model, which tells where the long axis lies.")
         return frame.coordinates(points)[1]
     return np.atleast_1d(points.astype(float))
