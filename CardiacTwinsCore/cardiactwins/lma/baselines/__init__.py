@@ -1,0 +1,1 @@
+"""Networks that others use for the same task, to be compared with: they draw voxels instead of deforming."""
