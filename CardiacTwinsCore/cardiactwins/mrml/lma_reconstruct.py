@@ -236,8 +236,8 @@ class LMAReconstructLogic:
 
         phaseX, phaseY, phaseZ, mask: sequences, lists of volumes or arrays, see `dense_slice`, which the
         other arguments belong to. ke: encoding frequency in cycles/mm. insertionPoints: markups, (M, 3) RAS
-        mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice is
-        seen. sectors: of the matrix. trim: number of noisy last frames left out.
+        mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice
+        is seen. sectors: of the matrix. trim: number of noisy last frames left out.
         """
         frame = _known_frame(model)
         given = dense_slice(

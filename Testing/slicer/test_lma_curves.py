@@ -1,0 +1,99 @@
+"""Slices outlined by closed curves, and long-axis slices."""
+
+import numpy as np
+import pytest
+import slicer
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.phantoms import draw_lv_shape
+from cardiactwins.mrml.lma_inputs import heart_of_curves, known_points
+from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
+from cardiactwins.mrml.segmentations import new_segmentation
+
+TURN = np.array([[0.8, 0.6, 0.0], [-0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
+
+
+@pytest.fixture
+def shape():
+    return draw_lv_shape(np.random.default_rng(5), deformation=0.5)
+
+
+def curve(name, points, closed=True):
+    kind = "ClosedCurve" if closed else "Curve"
+    node = slicer.mrmlScene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", name)
+    slicer.util.updateMarkupsControlPointsFromArray(node, points)
+    return node
+
+
+def outlines(shape, count, points=24):
+    """(endocardium or None, epicardium) of each slice, (points, 3) RAS."""
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    found = []
+    for height in (np.arange(count) + 0.5) / count * shape.epicardial_length:
+        lines = []
+        for radius in shape.radii(angle, np.full_like(angle, height)):
+            around = np.column_stack([np.cos(angle), np.sin(angle)]) * radius[:, None] + shape.axis(height)
+            lines.append(np.column_stack([around, np.full(points, height)]) @ TURN)
+        found.append((None if height > shape.endocardial_length else lines[0], lines[1]))
+    return found
+
+
+def insertion_of(shape):
+    height = 0.4 * shape.epicardial_length
+    angle = shape.insertion_angle(height)
+    radius = shape.radii(angle, height)[1]
+    return np.array([[radius * np.cos(angle), radius * np.sin(angle), height]]) @ TURN
+
+
+def test_curves_give_the_heart_that_they_outline(scene, shape):
+    curves = []
+    for number, (inner, outer) in enumerate(outlines(shape, 7), start=1):
+        curves += [curve(f"epi {number}", outer)]
+        if inner is not None:
+            curves += [curve(f"endo {number}", inner)]
+    heart = LMAReconstructLogic().reconstruct(curves, insertion_of(shape), method="interpolation")
+    frame = heart.prepared.pose.frame
+    assert frame.direction @ [0, 0, 1] > 0.999
+    assert frame.length == pytest.approx(shape.epicardial_length, rel=0.08)
+    assert not heart.disagreeing
+    pairs = [
+        (None if inner is None else curve("a", inner), curve("b", outer))
+        for inner, outer in outlines(shape, 7)
+    ]
+    np.testing.assert_allclose(heart_of_curves(pairs).stack.heights, heart_of_curves(curves).stack.heights)
+
+
+def test_open_unnamed_and_short_contours_are_refused(scene, shape):
+    lines = outlines(shape, 4)
+    good = [curve(f"epi {n}", outer) for n, (_, outer) in enumerate(lines)]
+    with pytest.raises(ValueError, match="'epi open' is open"):
+        heart_of_curves([*good[:3], curve("epi open", lines[3][1], closed=False)])
+    with pytest.raises(ValueError, match="does not tell whether"):
+        heart_of_curves([*good[:3], curve("contour", lines[3][1])])
+    with pytest.raises(ValueError, match="fewer than 3 points"):
+        heart_of_curves([*good[:3], curve("epi short", lines[3][1][:2])])
+    with pytest.raises(ValueError, match="endocardial contour"):
+        heart_of_curves(good)
+
+
+def test_long_axis_slices_are_known_points_of_the_heart(scene, shape):
+    geometry = ImageGeometry.from_spacing(
+        (1, 70, 60), (1.5, 2.0, 6.0), (-45.0, 0.0, 0.0), np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    )
+    x, y, z = np.moveaxis(geometry.kji_to_ras(np.moveaxis(np.indices(geometry.shape), 0, -1)), -1, 0)
+    inner, outer = shape.radii(np.arctan2(y, x), z)
+    radius = np.hypot(x, y)
+    below = (z >= 0) & (z <= shape.epicardial_length)
+    masks = {"cavity": below & (radius < inner), "myocardium": below & (radius >= inner) & (radius < outer)}
+    node = new_segmentation("two-chamber", geometry, masks)
+    points, values = known_points([node])
+    assert values.sum(axis=1).max() == 1 and len(points) == len(values)
+    wall = points[values[:, 1] > 0.5]
+    assert wall.shape[0] == masks["myocardium"].sum()
+    np.testing.assert_allclose(wall[:, 1], 0, atol=1e-6)
+    pairs = [
+        (None if inner is None else curve("a", inner @ TURN.T), curve("b", outer @ TURN.T))
+        for inner, outer in outlines(shape, 5)
+    ]
+    heart = LMAReconstructLogic().prepare(pairs, insertion_of(shape) @ TURN.T, longAxis=node)
+    assert heart.outlines.points.shape == points.shape
