@@ -29,6 +29,8 @@ TINY = TrainingSettings(
     averaging=0.8,
     jitter=0,
     rate=3e-3,
+    prior_shapes=0,
+    atlas_every=1,
 )
 
 

@@ -11,6 +11,7 @@ from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.velocity_network import VelocityNetwork
+from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["AtlasBuilder", "AtlasLoss"]
 
@@ -32,16 +33,23 @@ class AtlasBuilder(nn.Module):
     """Atlas S and the network M that deforms it to a given volume (jayakumar-2023, Eq. 1-4 and 9).
 
     The atlas is a parameter, (2, k, j, i) with the shares of cavity and myocardium; its gradient is that of
-    the Frechet mean. It starts as the mean of the volumes. band, metric: of the velocity. width: of the
+    the Frechet mean. start: the atlas to begin with. band, metric, prior: of the velocity. width: of the
     network.
     """
 
     def __init__(
-        self, mean: Tensor, band: Band, metric: Metric | None = None, *, width: int = 32, steps: int = 10
+        self,
+        start: Tensor,
+        band: Band,
+        metric: Metric | None = None,
+        *,
+        width: int = 32,
+        steps: int = 10,
+        prior: VelocityPrior | None = None,
     ) -> None:
         super().__init__()
-        self.atlas = nn.Parameter(mean.clone())
-        self.network = VelocityNetwork(4, band, metric, width=width, timed=False)
+        self.atlas = nn.Parameter(start.clone())
+        self.network = VelocityNetwork(4, band, metric, width=width, timed=False, prior=prior)
         self.steps = steps
 
     def forward(self, volumes: Tensor, noise: float = NOISE) -> AtlasLoss:

@@ -89,13 +89,16 @@ class Band:
         """Coefficients of samples on the product grid, with the frequencies above the band left out."""
         return _along_axes(products, [m.T / len(m) for m in self._even(self._product_size, products)])
 
-    def volume(self, coefficients: Tensor, planes: Sequence[int] | None = None) -> Tensor:
-        """Values at the voxels of the volume, (..., k, j, i), or of some of its planes k only."""
+    def volume(self, coefficients: Tensor, planes: Sequence[float] | None = None) -> Tensor:
+        """Values at the voxels of the volume, (..., k, j, i), or on planes k only, also between voxels."""
         k, j, i = (
             _basis(n, 1.0, float(margin), box, modes, coefficients.dtype, coefficients.device)
             for n, margin, box, modes in zip(self.shape, self.margin, self.box, self.modes, strict=True)
         )
-        return _along_axes(coefficients, [k if planes is None else k[list(planes)], j, i])
+        if planes is not None:
+            places = torch.tensor(list(planes), dtype=torch.float64)
+            k = _fourier((places + self.margin[0]) / self.box[0], self.modes[0]).to(k)
+        return _along_axes(coefficients, [k, j, i])
 
     def points(self, coefficients: Tensor, points: Tensor) -> Tensor:
         """Values (..., P) at any points (P, 3) of the volume, in voxels k, j, i."""

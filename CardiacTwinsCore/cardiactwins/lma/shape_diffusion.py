@@ -12,6 +12,7 @@ from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shooting import Geodesic, shoot, warp
 from cardiactwins.lma.velocity_network import VelocityNetwork
+from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["Reconstruction", "ShapeDiffusion", "condition", "kept_signal", "soft_dice"]
 
@@ -34,9 +35,17 @@ class ShapeDiffusion(nn.Module):
     Whatever the noise, the answer is atlas o phi: the wall cannot tear, and no hole can appear in it.
     """
 
-    def __init__(self, band: Band, metric: Metric | None = None, *, width: int = 48, steps: int = 10) -> None:
+    def __init__(
+        self,
+        band: Band,
+        metric: Metric | None = None,
+        *,
+        width: int = 48,
+        steps: int = 10,
+        prior: VelocityPrior | None = None,
+    ) -> None:
         super().__init__()
-        self.network = VelocityNetwork(7, band, metric, width=width)
+        self.network = VelocityNetwork(7, band, metric, width=width, prior=prior)
         self.steps = steps
 
     def forward(self, atlas: Tensor, given: Tensor, state: Tensor, level: Tensor) -> Reconstruction:

@@ -66,7 +66,8 @@ def phantom_volume(rng: np.random.Generator, deformation: float = 1.0) -> ShapeV
 def rasterize(shape: LVShape | RemodelledShape, field: NDArray | None = None) -> ShapeVolume:
     """A ventricle on the normalised grid; field: (3, 64, 64, 64) displacement (k, j, i) in voxels, or None.
 
-    The base plane stays a plane under any field: it is where outlining ends, not a part of the shape. The share of a voxel comes from the signed distance of its centre to the surface, to first order.
+    The base plane stays a plane under any field: it is where outlining ends, not a part of the shape. The
+    share of a voxel comes from the signed distance of its centre to the surface, to first order.
     """
     inner_shape = shape.shape if isinstance(shape, RemodelledShape) else shape
     voxel = inner_shape.epicardial_length / LENGTH

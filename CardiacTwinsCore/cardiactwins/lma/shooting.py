@@ -38,7 +38,7 @@ class Geodesic:
     final: Tensor
     pull_back: Tensor
 
-    def displacement(self, planes: Sequence[int] | None = None) -> Tensor:
+    def displacement(self, planes: Sequence[float] | None = None) -> Tensor:
         """phi(x) - x at the voxels of the volume, (B, 3, k, j, i), or on some of its planes k only."""
         return self.band.volume(self.pull_back, planes)
 
@@ -51,7 +51,7 @@ class Geodesic:
         """The way back: its phi is the inverse of this one's."""
         return _integrate(-self.final, self.band, self.metric, self.steps, self.scheme)
 
-    def jacobian(self, planes: Sequence[int] | None = None) -> Tensor:
+    def jacobian(self, planes: Sequence[float] | None = None) -> Tensor:
         """Determinant of the derivative of phi at the voxels, (B, k, j, i); positive where nothing folds."""
         a, b, c = self.band.volume(self.band.gradient(self.pull_back), planes).unbind(-4)
         a, b, c = (
@@ -177,7 +177,7 @@ def warp(
     volume: Tensor,
     displacement: Tensor,
     *,
-    planes: Sequence[int] | None = None,
+    planes: Sequence[float] | None = None,
     border: str = "border",
 ) -> Tensor:
     """volume o phi by trilinear interpolation: its values at x + displacement(x).
@@ -193,7 +193,7 @@ def warp(
     like = {"dtype": displacement.dtype, "device": displacement.device}
     k, j, i = (torch.arange(n, **like) for n in shape)
     if planes is not None:
-        k = k[list(planes)]
+        k = torch.tensor(list(planes), **like)
     places = torch.stack(torch.meshgrid(k, j, i, indexing="ij")) + displacement
     volume = volume.expand(len(places), *volume.shape[1:])
     return _trilinear(volume, places.movedim(1, -1), border)

@@ -16,16 +16,19 @@ from torch import Tensor
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import load_state, load_weights, save_state, save_weights
 from cardiactwins.lma.atlas_building import AtlasBuilder
+from cardiactwins.lma.atlas_estimation import estimate_atlas
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shape_diffusion import ShapeDiffusion, condition, soft_dice
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import slice_positions
+from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["ReconstructionModel", "TrainingSettings", "train_reconstruction"]
 
 KIND = "lma reconstruction"
 STATE = "training.safetensors"
+PREPARED = "atlas.safetensors"
 WEIGHTS = "reconstruction.safetensors"
 SLICE_COUNTS = (4, 6, 8, 10)
 VALIDATION_SLICES = 8
@@ -35,11 +38,13 @@ VALIDATION_SLICES = 8
 class TrainingSettings:
     """How the networks are trained.
 
-    steps: of the optimizer, each for atlas and reconstruction in turn. batch: volumes a step. rate: learning
-    rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of the networks.
+    steps: of the reconstruction's optimizer, in turn with those of the atlas. batch: volumes a step. rate:
+    learning rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of the networks.
     band_size, margin: of the velocity's band. dice_weight: lambda of Eq. 10. reconstruction_weight: alpha of
     Eq. 12. averaging: decay of the running mean of the reconstruction's weights, which is what is validated
-    and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels.
+    and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels. prior_shapes:
+    volumes to which the atlas is registered beforehand, for the prior of the velocities; 0: the atlas starts
+    as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
     """
 
     steps: int = 4000
@@ -54,16 +59,27 @@ class TrainingSettings:
     averaging: float = 0.998
     validate_every: int = 200
     jitter: int = 2
+    prior_shapes: int = 150
+    atlas_every: int = 2
+
+    def band(self, shape: tuple[int, int, int]) -> Band:
+        """The velocity's band on volumes of a shape (k, j, i)."""
+        return Band(shape, self.band_size, self.margin)
 
 
 class ReconstructionModel:
     """Atlas and reconstruction network, built from settings and saved with them."""
 
-    def __init__(self, mean: Tensor, settings: TrainingSettings) -> None:
-        band = Band(tuple(mean.shape[-3:]), settings.band_size, settings.margin)
+    def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
         self.settings = settings
-        self.builder = AtlasBuilder(mean, band, Metric(), width=settings.atlas_width)
-        self.diffusion = ShapeDiffusion(band, Metric(), width=settings.width)
+        self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
+        self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
+        self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
+
+    @property
+    def prior(self) -> VelocityPrior:
+        """The prior of the velocities that deform the atlas."""
+        return self.diffusion.network.prior
 
     @property
     def atlas(self) -> Tensor:
@@ -116,7 +132,7 @@ def train_reconstruction(
         raise ValueError("A training needs volumes to train on and others to validate on.")
     settings, folder = settings or TrainingSettings(), Path(folder)
     known = [_tensor(volume) for volume in training]
-    run = _Run(known, settings, seed)
+    run = _Run(known, settings, seed, _prepared(known, settings, folder, progress))
     if (folder / STATE).exists():
         run.restore(*load_state(folder / STATE))
     held_out = [_tensor(volume) for volume in validation]
@@ -145,10 +161,18 @@ def train_reconstruction(
 class _Run:
     """Networks, optimizers and random numbers of a training."""
 
-    def __init__(self, volumes: Sequence[Tensor], settings: TrainingSettings, seed: int) -> None:
+    def __init__(
+        self,
+        volumes: Sequence[Tensor],
+        settings: TrainingSettings,
+        seed: int,
+        prepared: tuple[Tensor, VelocityPrior] | None,
+    ) -> None:
         torch.manual_seed(seed)
         self.settings = settings
-        self.model = ReconstructionModel(torch.stack(list(volumes)).mean(dim=0), settings)
+        atlas, prior = prepared or (torch.stack(list(volumes)).mean(dim=0), None)
+        self.model = ReconstructionModel(atlas, settings, prior)
+        self.atlas_loss = math.nan
         self.optimizers = {
             "atlas": torch.optim.Adam(self.model.builder.parameters(), settings.rate),
             "diffusion": torch.optim.Adam(self.model.diffusion.parameters(), settings.rate),
@@ -166,9 +190,11 @@ class _Run:
                 group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
         chosen = torch.randint(len(volumes), (settings.batch,), generator=self.generator)
         batch = torch.stack([volumes[index] for index in chosen])
-        atlas_loss = model.builder(batch).total
-        self._descend("atlas", atlas_loss)
-        model.builder.clip()
+        if self.step % settings.atlas_every == 0:
+            atlas_loss = model.builder(batch).total
+            self._descend("atlas", atlas_loss)
+            model.builder.clip()
+            self.atlas_loss = float(atlas_loss.detach())
         loss, _ = model.diffusion.loss(
             model.atlas,
             self._slices(batch),
@@ -180,7 +206,7 @@ class _Run:
         for name, tensor in model.diffusion.state_dict().items():
             self.averaged[name].lerp_(tensor, 1 - settings.averaging)
         self.step += 1
-        return float(loss.detach()), float(atlas_loss.detach())
+        return float(loss.detach()), self.atlas_loss
 
     @torch.no_grad()
     def validate(self, volumes: Sequence[Tensor]) -> float:
@@ -220,6 +246,7 @@ class _Run:
         return {
             "step": self.step,
             "seconds": self.seconds,
+            "atlas_loss": self.atlas_loss,
             "history": self.history,
             "settings": asdict(self.settings),
         }
@@ -246,7 +273,7 @@ class _Run:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         self.generator.set_state(tensors["generator"])
         self.step, self.seconds = values["step"], values["seconds"]
-        self.history = list(values["history"])
+        self.history, self.atlas_loss = list(values["history"]), values["atlas_loss"]
 
     def _descend(self, which: str, loss: Tensor) -> None:
         self.optimizers[which].zero_grad()
@@ -265,6 +292,26 @@ class _Run:
         positions = (spread + shift).clamp(0, depth - 1)
         index = torch.arange(len(batch))[:, None]
         return condition(batch[index, 0, positions], batch[index, 1, positions], positions, depth)
+
+
+def _prepared(
+    volumes: Sequence[Tensor], settings: TrainingSettings, folder: Path, progress: Progress
+) -> tuple[Tensor, VelocityPrior] | None:
+    """Atlas and prior from registrations, read from the folder when they are there."""
+    if not settings.prior_shapes:
+        return None
+    path = folder / PREPARED
+    if not path.exists():
+        atlas, prior = estimate_atlas(
+            volumes[: settings.prior_shapes],
+            settings.band(tuple(volumes[0].shape[-3:])),
+            Metric(),
+            folder=folder,
+            progress=progress,
+        )
+        save_state({"atlas": atlas, "mean": prior.mean, "deviation": prior.deviation}, path, {})
+    tensors, _ = load_state(path)
+    return tensors["atlas"], VelocityPrior(tensors["mean"], tensors["deviation"])
 
 
 def _positions(count: int, depth: int) -> np.ndarray:

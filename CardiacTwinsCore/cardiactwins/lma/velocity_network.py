@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +10,28 @@ from torch.nn import functional
 
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["VelocityNetwork"]
 
 GROUPS = 8
 FREQUENCIES = 16
+SCALE = 100.0
+"""From features to standard deviations: coefficients of noise on the grid are that much smaller."""
 
 
 class VelocityNetwork(nn.Module):
     """U-net with residual blocks and squeeze-excitation on the coarse grid of a band (jayakumar-2023, 4.1).
 
     The volumes are cut into blocks of (box / size) voxels, which a linear layer turns into features: all else
-    happens on the grid of the velocity, where it is cheap. The answer is white: each coefficient is divided
-    by the square root of its weight in (L v, v), so that its squared sum is the energy over `scale`, and an
-    untrained network answers with small smooth velocities.
+    happens on the grid of the velocity, where it is cheap. The answer is white: departures from the mean of a
+    prior in its standard deviations, so that an untrained network answers with about the mean and learns
+    coarse and fine deformations alike. The prior is kept with the weights.
 
     inputs: channels of the volumes. band: of the velocity; its box must be a multiple of its size. width:
     features at the full coarse grid, twice as many at half of it; a multiple of 8. timed: whether the noise
-    level is an input. ValueError when the band or the width does not fit.
+    level is an input. prior: of the velocity; None: that of the metric. ValueError when the band or the width
+    does not fit.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class VelocityNetwork(nn.Module):
         *,
         width: int = 48,
         timed: bool = True,
-        scale: float = 100.0,
+        prior: VelocityPrior | None = None,
     ) -> None:
         super().__init__()
         blocks = [box / size for box, size in zip(band.box, band.size, strict=True)]
@@ -50,7 +53,10 @@ class VelocityNetwork(nn.Module):
             )
         if width % GROUPS:
             raise ValueError(f"The width is a multiple of {GROUPS}; found {width}.")
-        self.band, self.metric, self.scale = band, metric or Metric(), scale
+        self.band, self.metric = band, metric or Metric()
+        prior = prior or VelocityPrior.of_metric(band, self.metric, torch.zeros(()))
+        self.register_buffer("mean", prior.mean.clone())
+        self.register_buffer("deviation", prior.deviation.clone())
         block = tuple(int(size) for size in blocks)
         embedding = 4 * width if timed else 0
         self.time = (
@@ -88,14 +94,14 @@ class VelocityNetwork(nn.Module):
         features = torch.cat([features, deep], dim=1)
         for block in self.last:
             features = block(features, time)
-        white = self.band.coefficients(self.head(functional.silu(self.norm(features)))) * self.scale
-        velocity = self.band.samples(white / self._root.to(white))
-        return velocity, white.square().sum(dim=(-4, -3, -2, -1))
+        white = self.band.coefficients(self.head(functional.silu(self.norm(features)))) * SCALE
+        coefficients = self.prior.coefficients(white)
+        return self.band.samples(coefficients), self.metric.energy(coefficients, self.band)
 
-    @cached_property
-    def _root(self) -> Tensor:
-        like = torch.zeros((), dtype=torch.float64)
-        return (self.metric.multiplier(self.band, like) * self.band.voxels_in_box).sqrt()
+    @property
+    def prior(self) -> VelocityPrior:
+        """The prior of the velocity."""
+        return VelocityPrior(self.mean, self.deviation)
 
 
 class _Residual(nn.Module):
