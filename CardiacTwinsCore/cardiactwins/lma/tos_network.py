@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,7 +44,7 @@ STEP_MS = 8.0
 """Step of the input's time grid."""
 BIN_MS = 4.0
 """Width of the bins of the onset's distribution."""
-FINE_MS = 1.0
+FINE_MS = 2.0
 CHANNELS = 6
 DILATIONS = (1, 2, 4, 8, 1)
 REACH = 2
@@ -109,7 +111,7 @@ class OnsetNetwork(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> OnsetNetwork:
-        """Read what `save` wrote. FileNotFoundError and ValueError as `load_weights`, and for other versions."""
+        """Read what `save` wrote; errors as of `load_weights`, and ValueError for another version."""
         tensors, card = load_weights(path, KIND)
         built = card.get("network") or {}
         if built.get("version") != VERSION:
@@ -231,14 +233,15 @@ def _on_device(network: OnsetNetwork, given: Tensor, device: str) -> tuple[Tenso
     """The network's output on the CPU, computed on `device`."""
     if device == "cpu":
         return network(given)
-    import copy
-    import warnings
-
     try:
         found = copy.deepcopy(network).to(device)(given.to(device))
         return found[0].cpu(), found[1].cpu()
     except torch.OutOfMemoryError:
-        warnings.warn(f"{device} has no memory left for the onset network; the CPU is used.", stacklevel=3)
+        warnings.warn(
+            f"{device} has no memory left for the onset network; the CPU is used.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
         return network(given)
 
 

@@ -26,8 +26,10 @@ from cardiactwins.lma.tos_simulation import late_sectors, simulate_heart
 __all__ = ["OnsetBatch", "TosTrainingSettings", "draw_batch", "mixed", "shifted", "train_onset_network"]
 
 STATE = "tos-training.safetensors"
-SECTORS = (18, 18, 18, 12, 16, 24, 36)
+SECTORS = (18, 18, 18, 4, 6, 8, 12, 16, 24, 36)
 VALIDATION_SEED = 20_000
+HELD = 0.91
+"""Share of the validation's onsets that the 90 % intervals are made to hold: other hearts take some of it."""
 TEMPERATURES = np.geomspace(0.5, 3.0, 181)
 
 
@@ -42,15 +44,15 @@ class TosTrainingSettings:
     is what is validated and kept. validate_every: steps. validation_cases: matrices, the same every time.
     """
 
-    steps: int = 6000
+    steps: int = 3600
     batch: int = 24
     rate: float = 2e-3
     width: int = 32
     late_weight: float = 0.3
-    mixup_share: float = 0.15
+    mixup_share: float = 0.1
     mixup_alpha: float = 0.2
     averaging: float = 0.998
-    validate_every: int = 500
+    validate_every: int = 400
     validation_cases: int = 400
 
 
@@ -120,8 +122,9 @@ def train_onset_network(
 
     A run that was stopped goes on from its state in `folder` and ends with the same weights, as each step
     draws its hearts from its own number. The loss is the cross entropy of the onset's bin and, with less
-    weight, of late activation. When a validation is the best so far the temperature is chosen with which 90 %
-    intervals hold 90 % of its onsets. progress: loss, and at validations error (ms), coverage and entropy.
+    weight, of late activation. With the weights a temperature is stored with which the 90 % intervals hold
+    91 % of the validation's onsets, so that they also hold most of those of hearts of other kinds.
+    progress: loss, and at validations error (ms), coverage and entropy.
     Returns the path of the weights.
 
     ValueError when the state in `folder` is of other settings or another seed.
@@ -164,7 +167,7 @@ def validate(network: OnsetNetwork, batch: OnsetBatch) -> dict[str, float]:
     for temperature in TEMPERATURES:
         lower, _, upper = interval_ends((flat / temperature).softmax(dim=1).numpy())
         coverage.append(float(np.mean((lower <= tos) & (tos <= upper))))
-    best = int(np.argmin(np.abs(np.array(coverage) - 0.9)))
+    best = int(np.argmin(np.abs(np.array(coverage) - HELD)))
     network.temperature.fill_(float(TEMPERATURES[best]))
     median = interval_ends((flat / TEMPERATURES[best]).softmax(dim=1).numpy())[1]
     return {
@@ -299,7 +302,7 @@ def main(arguments: list[str] | None = None) -> None:
         if values and "error" in values:
             print(
                 f"{message} of {total}: entropy {values['entropy']:.3f}, mean absolute error "
-                f"{values['error']:.1f} ms, 90 % intervals hold {100 * values['coverage']:.0f} % at temperature "
+                f"{values['error']:.1f} ms, intervals hold {100 * values['coverage']:.0f} % at temperature "
                 f"{values['temperature']:.2f}, late or not told rightly {100 * values['late']:.1f} %",
                 flush=True,
             )
