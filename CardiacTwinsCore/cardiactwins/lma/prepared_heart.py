@@ -20,12 +20,14 @@ class PreparedHeart:
     """stack: slices where they belong. shifts: that were taken off them. pose: of the heart in the patient.
 
     outlines: the same on the normalised grid, with further places of long-axis slices if there were any.
+    corrected: whether the shifts were taken off, or are only told.
     """
 
     stack: SliceStack
     shifts: SliceShifts
     pose: Pose
     outlines: SliceOutlines
+    corrected: bool = True
 
 
 def prepare_heart(
@@ -51,4 +53,4 @@ def prepare_heart(
         insertion = insertion - shifts.shifts[nearest]
         stack = shifts.corrected(stack)
     pose = pose_of_stack(stack, insertion, base=base)
-    return PreparedHeart(stack, shifts, pose, outlines_in_grid(stack, pose, points, values))
+    return PreparedHeart(stack, shifts, pose, outlines_in_grid(stack, pose, points, values), correct_shifts)

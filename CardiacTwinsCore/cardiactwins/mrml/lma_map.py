@@ -49,7 +49,7 @@ class ActivationNodes:
 
     model: node with the arrays. tos: (T,) ms of its triangles; segments: (T,) AHA segment of them. means:
     (17,) mean TOS of each AHA segment (ms), NaN where the model has none of it. legend, bullseye, table,
-    plot, segment_table: nodes. frame: axis and insertion that were used.
+    plot, segment_table: nodes. frame: axis and insertion that were used. tos_table: TOS that was projected.
     """
 
     model: Any
@@ -62,6 +62,7 @@ class ActivationNodes:
     plot: Any
     segment_table: Any
     frame: LongAxisFrame
+    tos_table: TosTable
 
 
 def frame_for(
@@ -177,6 +178,7 @@ def show_activation(
             {"mean TOS": "ms"},
         ),
         frame=frame,
+        tos_table=tos,
     )
 
 

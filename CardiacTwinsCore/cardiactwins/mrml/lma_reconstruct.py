@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.report import RunReport
 from cardiactwins.lma.dyssynchrony import tos_spread
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
@@ -44,11 +45,14 @@ from cardiactwins.mrml.lma_models import (
     new_wall_model,
     surface_of_model,
 )
+from cardiactwins.mrml.lma_report import MapReport, write_map_report
 from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table
+from cardiactwins.mrml.lma_views import new_reference_model
 from cardiactwins.mrml.markups import points_of_markups
+from cardiactwins.mrml.result_record import ResultRecord
 from cardiactwins.mrml.tables import columns_of_table, new_table
 
-__all__ = ["DELAY_MS", "EstimatedTOS", "LMAReconstructLogic", "ReconstructedHeart"]
+__all__ = ["DELAY_MS", "EstimatedTOS", "LMAReconstructLogic", "MapRun", "ReconstructedHeart"]
 
 TRIM = 5
 """Noisy last frames that are left out (jayakumar-2023)."""
@@ -84,6 +88,23 @@ class EstimatedTOS:
     estimates: tuple[OnsetEstimate, ...]
     method: str
     node: Any
+
+
+@dataclass(frozen=True, eq=False)
+class MapRun:
+    """What `run` answers with.
+
+    strain: of each DENSE slice, else empty. tos: estimated, None where it was given. record: versions,
+    parameters, seed, seconds and figures. report: files, None without a directory.
+    """
+
+    heart: ReconstructedHeart
+    strain: tuple[StrainNodes, ...]
+    tos: EstimatedTOS | None
+    activation: ActivationNodes
+    late: LateNodes
+    record: RunReport
+    report: MapReport | None
 
 
 class LMAReconstructLogic:
@@ -388,6 +409,140 @@ class LMAReconstructLogic:
             figures=self._dyssynchrony(tos, strain),
         )
 
+    def run(
+        self,
+        source: Any,
+        insertionPoints: Any = None,
+        *,
+        dense: Sequence[Mapping[str, Any]] | None = None,
+        strain: Any = None,
+        tos: Any = None,
+        slicePositions: Any = None,
+        onset: str = "auto",
+        delay: float | None = None,
+        areaShare: float | None = None,
+        scar: Any = None,
+        scarLimit: float = 0.5,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        name: str = "Left ventricle",
+        progress: Progress = silent,
+        **reconstruction: Any,
+    ) -> MapRun:
+        """All of it: from slices and DENSE, strain or TOS to the map, the late region and a report.
+
+        source, insertionPoints, seed, reconstruction (method, slices, ...): see `reconstruct`. Just one of:
+        dense - arguments of `computeStrain` (phaseX, phaseY, mask, ke, ...) of each slice; strain - see
+        `estimateTOS`; tos - see `projectTOS`. onset: method of `estimateTOS`. slicePositions: see
+        `projectTOS`. delay, areaShare, scar, scarLimit: see `lateRegion`. directory: folder for report.html,
+        report.pdf and report.json; None: no report. Stopped on the way, it takes back what it has added to
+        the scene. ValueError as of the steps.
+        """
+        if sum(given is not None for given in (dense, strain, tos)) != 1:
+            raise ValueError("Give just one of dense, strain and tos: what the activation is known from.")
+        record = RunReport.begin(
+            "lma run",
+            parameters={
+                "onset": onset,
+                "delay": DELAY_MS if delay is None and areaShare is None else delay,
+                "areaShare": areaShare,
+                "scarLimit": scarLimit,
+                "slicePositions": _plain(slicePositions),
+                **{key: _plain(value) for key, value in reconstruction.items()},
+            },
+            inputs={
+                "slices": _plain(source),
+                "insertion points": _plain(insertionPoints),
+                "activation": "dense" if dense is not None else "strain" if strain is not None else "tos",
+                "scar": _plain(scar),
+            },
+            seed=seed,
+        )
+        made = ResultRecord("LMAReconstruct", start().scene)
+        try:
+            return self._run(
+                source,
+                insertionPoints,
+                dense=dense,
+                strain=strain,
+                tos=tos,
+                slicePositions=slicePositions,
+                onset=onset,
+                late={"delay": delay, "areaShare": areaShare, "scar": scar, "scarLimit": scarLimit},
+                directory=directory,
+                record=record,
+                name=name,
+                progress=progress,
+                reconstruction={**reconstruction, "seed": seed},
+            )
+        except BaseException:
+            made.finish()
+            made.take_back()
+            raise
+
+    def referenceModel(self, activation: ActivationNodes, name: str = "Reference model") -> Any:
+        """A model node of the standard left ventricle with the same map, along the patient's long axis."""
+        return new_reference_model(name, activation.frame, activation.tos_table.sector_values())
+
+    def _run(
+        self,
+        source: Any,
+        insertionPoints: Any,
+        *,
+        dense: Sequence[Mapping[str, Any]] | None,
+        strain: Any,
+        tos: Any,
+        slicePositions: Any,
+        onset: str,
+        late: Mapping[str, Any],
+        directory: str | Path | None,
+        record: RunReport,
+        name: str,
+        progress: Progress,
+        reconstruction: Mapping[str, Any],
+    ) -> MapRun:
+        stages = 3 + (len(dense) if dense is not None else 0)
+        progress(0, stages, "Reconstructing the left ventricle")
+        heart = self.reconstruct(source, insertionPoints, name=name, **{"progress": silent, **reconstruction})
+        curves: list[StrainNodes] = []
+        for number, images in enumerate(dense or (), start=1):
+            progress(number, stages, f"Strain of slice {number}")
+            given = {"insertionPoints": insertionPoints, "model": heart, "name": f"{name}: strain {number}"}
+            curves.append(self.computeStrain(**{**given, **images}))
+        estimated = None
+        if tos is None:
+            progress(stages - 2, stages, "Onset of shortening")
+            estimated = self.estimateTOS(
+                curves or strain,
+                method=onset,
+                slicePositions=slicePositions,
+                model=heart,
+                name=f"{name}: TOS",
+            )
+            tos = estimated.table
+        progress(stages - 1, stages, "Map and late region")
+        activation = self.projectTOS(heart, tos, slicePositions=slicePositions)
+        late_nodes = self.lateRegion(
+            heart,
+            **late,
+            tos=activation.tos_table,
+            strain=[slice_.matrix for slice_ in curves] or None,
+        )
+        record = record.finish(_results(heart, estimated, activation, late_nodes))
+        report = None
+        if directory is not None:
+            report = write_map_report(
+                directory,
+                name,
+                heart=heart,
+                activation=activation,
+                late=late_nodes,
+                tos=activation.tos_table,
+                record=record,
+            )
+        progress(stages, stages, "Done")
+        return MapRun(heart, tuple(curves), estimated, activation, late_nodes, record, report)
+
     def _tosTable(self, tos: Any, sectors: int | None) -> TosTable:
         if isinstance(tos, TosTable):
             table = tos
@@ -473,6 +628,44 @@ def _own_heights(slices: Sequence[Any], frame: LongAxisFrame | None) -> NDArray[
     if frame is None or any(position is None for position in positions):
         return None
     return frame.coordinates(np.array(positions))[1]
+
+
+def _plain(value: Any) -> Any:
+    """A value for the record: nodes by their names, arrays as lists."""
+    if hasattr(value, "GetName"):
+        return value.GetName()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _results(
+    heart: ReconstructedHeart, estimated: EstimatedTOS | None, activation: ActivationNodes, late: LateNodes
+) -> dict[str, Any]:
+    rows = columns_of_table(late.table)
+    return {
+        "method": heart.reconstruction.method,
+        "long_axis_mm": heart.prepared.pose.frame.length,
+        "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
+        "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
+        "disagreeing": list(heart.disagreeing),
+        "tos_method": "given" if estimated is None else estimated.method,
+        "tos_ms": activation.tos_table.values.tolist(),
+        "tos_longitudinal": activation.tos_table.longitudinal.tolist(),
+        "segment_tos_ms": activation.means.tolist(),
+        "late_segments": {str(key): share for key, share in late.region.segments.items()},
+        "target": late.target,
+        "late": {
+            str(name): [str(value), str(unit)]
+            for name, value, unit in zip(rows["quantity"], rows["value"], rows["unit"], strict=True)
+        },
+    }
 
 
 def _points(given: Any) -> NDArray[np.float64] | None:

@@ -42,6 +42,10 @@ class SampleSlice:
     longitudinal: float
     onset: NDArray[np.float64]
 
+    def arguments(self) -> dict[str, Any]:
+        """What `LMAReconstructLogic.computeStrain` takes."""
+        return {"phaseX": self.phase_x, "phaseY": self.phase_y, "mask": self.mask, "ke": self.ke}
+
 
 @dataclass(frozen=True, eq=False)
 class SampleHeart:
