@@ -102,12 +102,16 @@ class Band:
 
     def points(self, coefficients: Tensor, points: Tensor) -> Tensor:
         """Values (..., P) at any points (P, 3) of the volume, in voxels k, j, i."""
-        k, j, i = (
+        k, j, i = self.basis(points)
+        planes = torch.einsum("pa,...abc->...pbc", k, coefficients)
+        return torch.einsum("pc,...pc->...p", i, torch.einsum("pb,...pbc->...pc", j, planes))
+
+    def basis(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values (P, n) of the basis functions along k, j and i at points (P, 3) in voxels."""
+        return tuple(
             _fourier((points[:, axis] + margin) / box, modes)
             for axis, (margin, box, modes) in enumerate(zip(self.margin, self.box, self.modes, strict=True))
         )
-        planes = torch.einsum("pa,...abc->...pbc", k, coefficients)
-        return torch.einsum("pc,...pc->...p", i, torch.einsum("pb,...pbc->...pc", j, planes))
 
     def derivative(self, coefficients: Tensor, axis: int) -> Tensor:
         """Coefficients of the exact derivative along axis 0 (k), 1 (j) or 2 (i), per voxel."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +14,12 @@ from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.wall_surface import wall_surface
 
+if TYPE_CHECKING:
+    from cardiactwins.lma.training import ReconstructionModel
+
 __all__ = ["METHODS", "interpolated_volume", "reconstruct", "slice_agreement"]
 
-METHODS = ("auto", "interpolation")
+METHODS = ("auto", "refinement", "network", "interpolation")
 
 
 def reconstruct(
@@ -21,18 +27,70 @@ def reconstruct(
     *,
     method: str = "auto",
     voxel: float = 1.0,
+    samples: int = 1,
+    seed: int = 0,
+    model: ReconstructionModel | str | Path | None = None,
     progress: Progress = silent,
 ) -> HeartReconstruction:
     """Rebuild a left ventricle from outlines in a few slices.
 
-    method: "interpolation" - cubic signed-distance interpolation between the slices, no model of the heart.
-    voxel: edge of the grid's voxels in the patient, mm. ValueError for an unknown method.
+    method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023); "refinement" - and
+    goes on until the atlas meets the slices, under a prior of deformations that is learned from registered
+    hearts; "interpolation" - cubic signed-distance interpolation between the slices, no model of the heart,
+    no torch; "auto" - refinement where torch and weights are there, else interpolation, which `values` then
+    explain. voxel: edge of the grid's voxels in the patient, mm. samples: draws of the network whose mean
+    velocity is taken. model: a trained model or its file; None: the one that comes with the library.
+
+    ValueError for an unknown method; for "network" and "refinement" FileNotFoundError or ValueError when the
+    weights are missing or damaged, ImportError without torch.
     """
     if method not in METHODS:
         raise ValueError(f"A method is one of {', '.join(METHODS)}; found {method!r}.")
-    volume = interpolated_volume(outlines, voxel)
-    agreement = slice_agreement(volume, outlines)
-    return HeartReconstruction(volume, wall_surface(volume), None, agreement, "interpolation")
+    values: dict[str, Any] = {}
+    if method == "auto":
+        reason = _why_no_model(model)
+        method = "interpolation" if reason else "refinement"
+        if reason:
+            values["why not refinement"] = reason
+    if method == "interpolation":
+        volume = interpolated_volume(outlines, voxel)
+        agreement = slice_agreement(volume, outlines)
+        return HeartReconstruction(volume, wall_surface(volume), None, agreement, method, values)
+
+    from cardiactwins.lma.model_reconstruction import (
+        atlas_deformation,
+        deformed_volume,
+        load_model,
+        model_deviation,
+    )
+
+    loaded = load_model(model) if model is None or isinstance(model, str | Path) else model
+    velocity = atlas_deformation(
+        loaded,
+        outlines,
+        refine=method == "refinement",
+        samples=samples,
+        seed=seed,
+        progress=progress,
+    )
+    volume = deformed_volume(loaded, velocity, voxel)
+    surface = wall_surface(volume)
+    deviation = model_deviation(loaded, surface, outlines)
+    return HeartReconstruction(volume, surface, deviation, slice_agreement(volume, outlines), method, values)
+
+
+def _why_no_model(model: ReconstructionModel | str | Path | None) -> str | None:
+    """Why a model cannot deform the atlas here, or None."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed"
+    if model is None:
+        from cardiactwins.lma.model_reconstruction import WEIGHTS
+
+        return None if WEIGHTS.is_file() else "the weights are not installed"
+    return None
 
 
 def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVolume:

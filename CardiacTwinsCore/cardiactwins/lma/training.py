@@ -39,7 +39,8 @@ class TrainingSettings:
     """How the networks are trained.
 
     steps: of the reconstruction's optimizer, in turn with those of the atlas. batch: volumes a step. rate:
-    learning rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of the networks.
+    learning rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of both
+    networks.
     band_size, margin: of the velocity's band. dice_weight: lambda of Eq. 10. reconstruction_weight: alpha of
     Eq. 12. averaging: decay of the running mean of the reconstruction's weights, which is what is validated
     and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels. prior_shapes:
@@ -47,7 +48,7 @@ class TrainingSettings:
     as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
     """
 
-    steps: int = 4000
+    steps: int = 2000
     batch: int = 2
     rate: float = 1e-3
     width: int = 32
@@ -59,7 +60,7 @@ class TrainingSettings:
     averaging: float = 0.998
     validate_every: int = 200
     jitter: int = 2
-    prior_shapes: int = 150
+    prior_shapes: int = 64
     atlas_every: int = 2
 
     def band(self, shape: tuple[int, int, int]) -> Band:
@@ -68,10 +69,13 @@ class TrainingSettings:
 
 
 class ReconstructionModel:
-    """Atlas and reconstruction network, built from settings and saved with them."""
+    """Atlas and reconstruction network, built from settings and saved with them.
+
+    deviation_factor: what `surface_deviation` is multiplied by, from the calibration on validation hearts.
+    """
 
     def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
-        self.settings = settings
+        self.settings, self.deviation_factor = settings, 1.0
         self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
@@ -105,6 +109,7 @@ class ReconstructionModel:
         prefix = "diffusion."
         model.diffusion.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items()})
         model.diffusion.eval()
+        model.deviation_factor = float(card.get("deviation_factor", 1.0))
         return model
 
 

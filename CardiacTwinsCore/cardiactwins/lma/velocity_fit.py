@@ -16,10 +16,10 @@ from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["KnownShares", "fit_velocity"]
 
-STEP_EVALUATIONS = 5
+EVALUATIONS = 1.3
 """Evaluations of the loss an iteration may take on average, line search included."""
-STALLED = 1e-3
-WINDOW = 4
+STALLED = 1e-6
+"""Change of the loss, which is near 1 at the start, below which the descent ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,28 +77,27 @@ def fit_velocity(
     scale = 1 / known.count
     optimizer = torch.optim.LBFGS(
         [white],
-        max_iter=1,
-        max_eval=STEP_EVALUATIONS,
+        max_iter=iterations,
+        max_eval=round(EVALUATIONS * iterations),
         history_size=15,
         tolerance_grad=0,
-        tolerance_change=0,
+        tolerance_change=STALLED,
         line_search_fn="strong_wolfe",
     )
-    history: list[float] = []
+    evaluations = 0
 
     def closure() -> Tensor:
+        nonlocal evaluations
         optimizer.zero_grad()
         velocity = band.samples(prior.coefficients(white))[None]
         geodesic = shoot(velocity, band, metric, steps=steps)
         loss = scale * (known.squares(atlas, geodesic) / sigma**2 + white.square().sum())
         loss.backward()
+        evaluations += 1
+        done = min(evaluations / EVALUATIONS, iterations)
+        progress(int(done), iterations, "Deforming the atlas", {"loss": float(loss.detach())})
         return loss
 
-    for iteration in range(iterations):
-        # What the optimizer returns is the loss before its step.
-        history.append(float(optimizer.step(closure).detach()))
-        progress(iteration, iterations, "Deforming the atlas", {"loss": history[-1]})
-        if len(history) > WINDOW and history[-1 - WINDOW] - history[-1] <= STALLED * history[-1]:
-            break
-    progress(iterations, iterations, "Deformed the atlas", {"loss": history[-1] if history else 0.0})
+    if iterations:
+        optimizer.step(closure)
     return prior.coefficients(white.detach())
