@@ -163,7 +163,7 @@ class LMAReconstructLogic:
         longAxis: Any = None,
         correctShifts: bool = True,
         base: float | None = None,
-        samples: int = 8,
+        samples: int = 1,
         seed: int = 0,
         model: Any = None,
         referenceVolume: Any = None,
@@ -191,17 +191,12 @@ class LMAReconstructLogic:
         )
         found = reconstruct(
             prepared.outlines,
-            **_accepted(
-                reconstruct,
-                {
-                    "method": method,
-                    "voxel": prepared.pose.voxel,
-                    "samples": samples,
-                    "seed": seed,
-                    "model": model,
-                    "progress": progress,
-                },
-            ),
+            method=method,
+            voxel=prepared.pose.voxel,
+            samples=samples,
+            seed=seed,
+            model=model,
+            progress=progress,
         )
         return self.showReconstruction(prepared, found, referenceVolume=referenceVolume, name=name)
 
@@ -592,14 +587,6 @@ class LMAReconstructLogic:
         )
 
 
-def _accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Those of the arguments that a function has parameters for."""
-    from inspect import signature
-
-    known = signature(function).parameters
-    return {name: value for name, value in arguments.items() if name in known}
-
-
 def _heart(model: Any) -> ReconstructedHeart | None:
     return model if isinstance(model, ReconstructedHeart) else None
 
@@ -651,6 +638,7 @@ def _results(
     rows = columns_of_table(late.table)
     return {
         "method": heart.reconstruction.method,
+        "method_says": dict(heart.reconstruction.values),
         "long_axis_mm": heart.prepared.pose.frame.length,
         "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
         "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
