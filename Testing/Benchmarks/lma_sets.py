@@ -29,15 +29,17 @@ __all__ = [
     "load_volumes",
     "mesa_case",
     "mesa_meshes",
+    "mesa_model",
     "mesa_people",
     "mesa_sets",
     "save_volumes",
     "training_phantoms",
+    "validation_phantoms",
 ]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MESA_SHAPES = DATA / "mesa-lv-shapes" / "mesa_lv_pca.npz"
-TRAINING_STREAM, HELD_OUT_STREAM = 1, 7
+TRAINING_STREAM, VALIDATION_STREAM, HELD_OUT_STREAM = 1, 3, 7
 PHASES = ("ED", "ES")
 PARTS = ("train", "validate", "test")
 PEOPLE, PEOPLE_SEED = 215, 2023
@@ -49,6 +51,11 @@ def training_phantoms(count: int) -> Iterator[ShapeVolume]:
     return (phantom_volume(np.random.default_rng([TRAINING_STREAM, n])) for n in range(count))
 
 
+def validation_phantoms(count: int) -> Iterator[ShapeVolume]:
+    """Phantoms to choose among weights by: number n is drawn with seed [3, n]."""
+    return (phantom_volume(np.random.default_rng([VALIDATION_STREAM, n])) for n in range(count))
+
+
 def held_out_phantoms(count: int) -> Iterator[ShapeVolume]:
     """Phantoms that no training has seen: number n is drawn with seed [7, n]."""
     return (phantom_volume(np.random.default_rng([HELD_OUT_STREAM, n])) for n in range(count))
@@ -56,7 +63,7 @@ def held_out_phantoms(count: int) -> Iterator[ShapeVolume]:
 
 def mesa_people(model: dict[str, NDArray] | None = None) -> dict[str, NDArray[np.int64]]:
     """Rows of 215 people of the MESA model, split 70/15/15 (jayakumar-2023, 4.1) by a fixed seed."""
-    total = len((model or _mesa_model())["scores_ED"])
+    total = len((model or mesa_model())["scores_ED"])
     people = np.random.default_rng(PEOPLE_SEED).permutation(total)[:PEOPLE]
     ends = np.round(np.cumsum(SHARES) * PEOPLE).astype(int)
     return dict(zip(PARTS, np.split(people, ends), strict=True))
@@ -83,7 +90,7 @@ def mesa_case(model: dict[str, NDArray], person: int, phase: str) -> ShapeVolume
 
 def mesa_sets(progress: Progress = silent) -> dict[str, list[ShapeVolume]]:
     """ "train", "validate" and "test": both phases of each person, ED before ES."""
-    model = _mesa_model()
+    model = mesa_model()
     people = mesa_people(model)
     total, done = len(PHASES) * PEOPLE, 0
     sets: dict[str, list[ShapeVolume]] = {}
@@ -114,7 +121,8 @@ def load_volumes(path: str | Path, name: str) -> list[ShapeVolume]:
     return [ShapeVolume(*share, float(voxel)) for share, voxel in zip(shares, voxels, strict=True)]
 
 
-def _mesa_model() -> dict[str, NDArray]:
+def mesa_model() -> dict[str, NDArray]:
+    """Means, modes, scores and triangles as stored."""
     with np.load(MESA_SHAPES) as stored:
         return dict(stored)
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
 
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 
-__all__ = ["HeartFrame", "capped", "open_rim", "wall_volume"]
+__all__ = ["HeartFrame", "capped", "open_rim", "poly_data", "surface_distance", "wall_volume"]
 
 FINE = 4
 """Samples along each edge of a voxel."""
@@ -102,19 +103,30 @@ def wall_volume(
     return ShapeVolume(_shares(inner), _shares(outer), frame.voxel)
 
 
+def surface_distance(points: NDArray, triangles: NDArray, wanted: NDArray) -> NDArray[np.float64]:
+    """Signed distances of points (m, 3) to a surface, points (n, 3) and triangles (t, 3)."""
+    distance = vtkImplicitPolyDataDistance()
+    distance.SetInput(poly_data(points, triangles))
+    return np.array([distance.EvaluateFunction(*point) for point in np.asarray(wanted, dtype=float)])
+
+
+def poly_data(points: NDArray, triangles: NDArray) -> vtkPolyData:
+    """A surface, points (n, 3) and triangles (t, 3), for VTK."""
+    surface, places, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
+    places.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=float), deep=True))
+    offsets = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
+    connectivity = np.ascontiguousarray(triangles, dtype=np.int64).ravel()
+    cells.SetData(numpy_to_vtk(offsets, deep=True), numpy_to_vtk(connectivity, deep=True))
+    surface.SetPoints(places)
+    surface.SetPolys(cells)
+    return surface
+
+
 def _inside(kji: NDArray, triangles: NDArray) -> NDArray[np.bool_]:
     """Samples inside of a closed surface in voxels of the grid, (256, 256, 256)."""
     # A sample that lies exactly in the plane of a triangle would be in doubt.
     fine = (kji[:, ::-1] + 0.5) * FINE - 0.5 + 1e-5
-    surface = vtkPolyData()
-    points = vtkPoints()
-    points.SetData(numpy_to_vtk(np.ascontiguousarray(fine), deep=True))
-    surface.SetPoints(points)
-    cells = vtkCellArray()
-    offsets = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
-    connectivity = np.ascontiguousarray(triangles, dtype=np.int64).ravel()
-    cells.SetData(numpy_to_vtk(offsets, deep=True), numpy_to_vtk(connectivity, deep=True))
-    surface.SetPolys(cells)
+    surface = poly_data(fine, triangles)
     stencil = vtkPolyDataToImageStencil()
     stencil.SetInputData(surface)
     stencil.SetOutputWholeExtent(0, SIZE * FINE - 1, 0, SIZE * FINE - 1, 0, SIZE * FINE - 1)

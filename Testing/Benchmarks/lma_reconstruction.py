@@ -1,0 +1,215 @@
+"""Reconstruction of a left ventricle from 4 to 10 slices: ours and others on the same cases, in one run.
+
+    python Testing/Benchmarks/lma_reconstruction.py --models DIR --out DIR
+        [--cases 24] [--sets phantoms,mesa,...] [--methods ours,sdf,...] [--slices 4,6,8,10] [--pictures 2]
+
+Sets: phantoms that no training has seen; MESA hearts at end-diastole and end-systole, by methods trained on
+phantoms (mesa) and by methods trained on other people of MESA (mesa-trained); five volumes of the
+late-activation group (myocardium-64); the outlines of one patient (bivme), each slice left out in turn. Real
+sets need ../shared/data. All methods are given the same slices across the long axis, the outermost within
+10 % of its ends; one more row has the columns of the array that jayakumar-2023's code takes.
+
+MESA is itself a linear model of 10 modes, its shapes sums of them: a linear model fitted to some of its
+people can meet the others exactly, but for what signed distances lose, and shows no more than that.
+
+--models: weights as lma_baselines.py leaves them, ours as reconstruction.safetensors beside them, and
+mesa.npz. What cannot run is named and left out. Writes rows.csv, table.md, results.json and pictures; prints
+the table and one JSON line last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from lma_contenders import METHODS, Answer, Contender, Unavailable, contender
+from lma_leave_out import leave_one_out
+from lma_measures import Measures, Uncertainty, measure, uncertainty, wall_voxels
+from lma_pictures import curves_figure, reconstructions_figure
+from lma_sets import MESA_SHAPES, held_out_phantoms, load_volumes, mesa_case, mesa_model, mesa_people
+from lma_tables import tables
+from real_hearts import BIVME, MYOCARDIUM_64, myocardium_64
+
+from cardiactwins.compute.files import write_json_atomic, write_text_atomic
+from cardiactwins.lma.shape_volume import ShapeVolume
+from cardiactwins.lma.sparse_slices import PAPER_POSITIONS, SparseSlices, cut_slices, slice_positions
+
+SETS = ("phantoms", "mesa", "mesa-trained", "myocardium-64")
+TRAINED_ON = {"mesa-trained": "mesa"}
+PAPER = "paper"
+PICTURED_SLICES = "8"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case by one method: set, case, protocol (number of slices, or "paper"), slices, method, seconds."""
+
+    set: str
+    case: str
+    protocol: str
+    slices: int
+    method: str
+    seconds: float
+    measures: Measures
+    uncertainty: Uncertainty | None
+
+    def flat(self) -> dict:
+        """The row for a table."""
+        nested = asdict(self)
+        unsure = nested.pop("uncertainty") or {"coverage": np.nan, "correlation": np.nan}
+        return {**{k: v for k, v in nested.items() if k != "measures"}, **nested["measures"], **unsure}
+
+
+def cases_of(name: str, count: int, models: Path) -> dict[str, ShapeVolume]:
+    """At most so many volumes of a set, by their names. Raises Unavailable without the data."""
+    if name == "phantoms":
+        return {f"phantom {n}": volume for n, volume in enumerate(held_out_phantoms(count))}
+    source = MYOCARDIUM_64 if name == "myocardium-64" else MESA_SHAPES
+    if not source.exists():
+        raise Unavailable(f"the data is not at {source}")
+    if name == "myocardium-64":
+        return dict(list(myocardium_64().items())[:count])
+    model = mesa_model()
+    names = [(person, phase) for person in mesa_people(model)["test"] for phase in ("ED", "ES")][:count]
+    stored = models / "mesa.npz"
+    if stored.exists():
+        volumes: Iterable[ShapeVolume] = load_volumes(stored, "test")[:count]
+    else:
+        volumes = (mesa_case(model, *name) for name in names)
+    return {f"{person} {phase}": v for (person, phase), v in zip(names, volumes, strict=True)}
+
+
+def protocols(counts: Sequence[int]) -> dict[str, np.ndarray]:
+    """Positions of the slices by the name of the row: numbers of slices, and the paper's columns."""
+    return {str(count): slice_positions(count) for count in counts} | {PAPER: np.array(PAPER_POSITIONS)}
+
+
+def slices_of(volume: ShapeVolume, positions: np.ndarray) -> SparseSlices:
+    """Slices at those of the positions that meet the wall."""
+    return cut_slices(volume, positions[volume.mask[positions].any(axis=(1, 2))])
+
+
+def contenders(methods: Sequence[str], trained_on: str, models: Path) -> dict[str, Contender]:
+    """The methods that can run; the others are named."""
+    found = {}
+    for method in methods:
+        try:
+            found[method] = contender(method, trained_on, models)
+        except Unavailable as reason:
+            print(f"{method}, trained on {trained_on}: left out, {reason}.", flush=True)
+    return found
+
+
+def run_set(
+    name: str, cases: dict[str, ShapeVolume], running: dict[str, Contender], cuts: dict[str, np.ndarray]
+) -> tuple[list[Row], dict[str, dict[str, Answer]]]:
+    """All rows of a set, and the answers to eight slices of its first cases, for pictures."""
+    rows, shown = [], {}
+    mm = name != "myocardium-64"
+    for number, (case, volume) in enumerate(cases.items()):
+        for protocol, positions in cuts.items():
+            slices = slices_of(volume, positions)
+            for method, reconstructed in running.items():
+                began = time.perf_counter()
+                answer = reconstructed(slices, volume.voxel)
+                seconds = time.perf_counter() - began
+                found = answer.reconstruction
+                unsure = None if found is None or found.deviation is None else uncertainty(found, volume)
+                measures = measure(answer.volume, volume, slices.positions, mm=mm)
+                rows.append(Row(name, case, protocol, len(slices), method, seconds, measures, unsure))
+                if protocol == PICTURED_SLICES and number < 4:
+                    shown.setdefault(case, {})[method] = answer
+        print(f"{name}: {number + 1} of {len(cases)} cases", flush=True)
+    return rows, shown
+
+
+def results(rows: Sequence[Row]) -> list[dict]:
+    """Means and standard deviations by set, protocol and method; "slices" is the number of slices."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.set, row.protocol, row.method), []).append(row)
+    found = []
+    for (name, protocol, method), group in groups.items():
+        flat = [row.flat() for row in group]
+        entry = {"set": name, "slices": max(row.slices for row in group), "method": method}
+        if protocol == PAPER:
+            entry["protocol"] = PAPER
+        entry["cases"] = len(group)
+        for key in (*Measures.names(), "seconds", "coverage", "correlation"):
+            values = np.array([row[key] for row in flat], dtype=float)
+            values = values[np.isfinite(values)]
+            entry[key] = float(values.mean()) if values.size else None
+            entry[f"{key}_sd"] = float(values.std(ddof=1)) if values.size > 1 else None
+        found.append(entry)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cases", type=int, default=24, help="of each set at most")
+    parser.add_argument("--sets", default=",".join((*SETS, "bivme")))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--slices", default="4,6,8,10")
+    parser.add_argument("--pictures", type=int, default=2, help="cases of each set to draw")
+    options = parser.parse_args()
+    methods, sets = options.methods.split(","), options.sets.split(",")
+    cuts = protocols([int(count) for count in options.slices.split(",")])
+    rows: list[Row] = []
+    walls: dict[str, float] = {}
+    for name in sets:
+        if name == "bivme":
+            continue
+        try:
+            cases = cases_of(name, options.cases, options.models)
+        except Unavailable as reason:
+            print(f"{name}: left out, {reason}.", flush=True)
+            continue
+        walls[name] = float(np.mean([wall_voxels(volume) for volume in cases.values()]))
+        running = contenders(methods, TRAINED_ON.get(name, "phantoms"), options.models)
+        found, shown = run_set(name, cases, running, cuts)
+        rows += found
+        for number, (case, answers) in enumerate(list(shown.items())[: options.pictures]):
+            reconstructions_figure(
+                cases[case], answers, f"{name}, {case}", options.out / f"{name}-{number}.png"
+            )
+    left_out = []
+    if "bivme" in sets and BIVME.exists():
+        left_out = leave_one_out(contenders(methods, "phantoms", options.models))
+    curves_figure(options.models, options.out / "curves.png")
+
+    found = results(rows)
+    summary = {
+        "results": [row for row in found if "protocol" not in row],
+        "paper_protocol": [row for row in found if "protocol" in row],
+        "bivme": left_out,
+        "voxels_per_wall": walls,
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+    }
+    with _written(options.out / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        flat = [row.flat() for row in rows]
+        writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else ["set"])
+        writer.writeheader()
+        writer.writerows(flat)
+    text = tables(summary)
+    write_text_atomic(options.out / "table.md", text)
+    write_json_atomic(options.out / "results.json", summary)
+    print(text)
+    print(json.dumps(summary))
+
+
+def _written(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+if __name__ == "__main__":
+    main()
