@@ -6,20 +6,22 @@ arguments; paths that are not absolute lie in the folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cardiactwins.compute.progress import Progress
-from cardiactwins.lma.dense import dense_images
+from cardiactwins.lma.dense import DenseImages, dense_images
 from cardiactwins.lma.heart_files import load_outlines, save_reconstruction
 from cardiactwins.lma.onset_methods import chosen_onset_method, estimate_onset_by
 from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.sectors import SECTORS, trim_frames
 from cardiactwins.lma.slice_strain import slice_strain
 
-__all__ = ["onset_job", "reconstruct_job", "strain_job"]
+__all__ = ["activation_job", "onset_job", "reconstruct_job", "strain_job"]
 
 
 def reconstruct_job(
@@ -31,12 +33,18 @@ def reconstruct_job(
     samples: int = 1,
     seed: int = 0,
     model: str | None = None,
+    preview: bool = False,
 ) -> dict[str, Any]:
     """The whole ventricle from outlines (`save_outlines`); writes reconstruction.npz. See `reconstruct`.
 
-    model: file of weights in place of those that come with the library.
+    model: file of weights in place of those that come with the library. preview: before anything that takes
+    long, write preview.npz, the interpolated heart, and tell its name as the value "preview".
     """
     given, voxel = load_outlines(folder / outlines)
+    if preview and method != "interpolation":
+        quick = reconstruct(given, method="interpolation", voxel=voxel)
+        save_reconstruction(quick, folder / "preview.npz")
+        progress(0, 1, "Deforming the atlas", {"preview": "preview.npz"})
     found = reconstruct(
         given, method=method, voxel=voxel, samples=samples, seed=seed, model=model, progress=progress
     )
@@ -92,19 +100,8 @@ def strain_job(
     images: .npz with phase (C, T, J, I) in rad, mask (T, J, I), times (T,), ke (C,), pixel (2,), insertion
     (2,) as in `dense_images` and `slice_strain`.
     """
-    with np.load(folder / images, allow_pickle=False) as given:
-        parts = {name: given[name] for name in given.files}
-    x, y, *z = parts["phase"]
-    checked = dense_images(
-        x,
-        y,
-        parts["mask"],
-        parts["times"],
-        ke=parts["ke"],
-        pixel=parts["pixel"],
-        phase_z=z[0] if z else None,
-    )
-    found = slice_strain(checked, parts["insertion"], seen_from_apex=seen_from_apex, progress=progress)
+    checked, insertion = _dense(folder / images)
+    found = slice_strain(checked, insertion, seen_from_apex=seen_from_apex, progress=progress)
     arrays = {
         "matrix": found.matrix(sectors),
         "measured": found.measured_matrix(sectors),
@@ -112,3 +109,63 @@ def strain_job(
     }
     np.savez_compressed(folder / "strain.npz", **arrays)
     return {"file": "strain.npz", "sectors": sectors, "frames": len(found.times)}
+
+
+def activation_job(
+    *,
+    folder: Path,
+    progress: Progress,
+    slices: Sequence[Mapping[str, Any]],
+    method: str = "auto",
+    sectors: int = SECTORS,
+    trim: int = 5,
+    weights: str | None = None,
+) -> dict[str, Any]:
+    """Strain of slices and their TOS in one go; writes strain-1.npz, ... for those with images.
+
+    slices: each either "images", a file as of `strain_job`, and "seen_from_apex"; or "strain" (S, T) and
+    "times" (T,) in ms. sectors, trim: of strain from images, and how many of its last frames are left out.
+    strain-N.npz holds what `strain_job` writes, without those frames. Returns what `onset_job` returns, and
+    "strain", the name of each slice's file or None. ValueError names the slice that cannot be used.
+    """
+    used, count = chosen_onset_method(method, weights), len(slices)
+    matrices, frames, files = [], [], []
+    for number, slice_ in enumerate(slices, start=1):
+        progress(number - 1, 2 * count, f"Strain of slice {number} of {count}")
+        try:
+            if "images" not in slice_:
+                matrices.append(slice_["strain"])
+                frames.append(slice_["times"])
+                files.append(None)
+                continue
+            images, insertion = _dense(folder / slice_["images"])
+            found = slice_strain(images, insertion, seen_from_apex=slice_["seen_from_apex"])
+            matrix, times = trim_frames(found.matrix(sectors), found.times, trim)
+            measured, _ = trim_frames(found.measured_matrix(sectors), found.times, trim)
+        except ValueError as error:
+            raise ValueError(f"Slice {number}: {error}") from error
+        files.append(f"strain-{number}.npz")
+        np.savez_compressed(folder / files[-1], matrix=matrix, measured=measured, times=times)
+        matrices.append(measured)
+        frames.append(times)
+    progress(count, 2 * count, "Onset of shortening")
+
+    def forward(step: int, total: int, message: str = "", values: Mapping[str, Any] | None = None) -> None:
+        progress(count + step, count + total, message, values)
+
+    onsets = onset_job(
+        folder=folder, progress=forward, strain=matrices, times=frames, method=used, weights=weights
+    )
+    return {**onsets, "strain": files}
+
+
+def _dense(path: Path) -> tuple[DenseImages, NDArray[np.float64]]:
+    """Images and insertion (2,) of a file as of `strain_job`."""
+    with np.load(path, allow_pickle=False) as given:
+        parts = {name: given[name] for name in given.files}
+    x, y, *z = parts["phase"]
+    phase_z = z[0] if z else None
+    images = dense_images(
+        x, y, parts["mask"], parts["times"], ke=parts["ke"], pixel=parts["pixel"], phase_z=phase_z
+    )
+    return images, parts["insertion"]

@@ -19,7 +19,8 @@ from cardiactwins.mrml.archive_nodes import model_file, population_file
 from cardiactwins.mrml.bullseye import new_bullseye_volume
 from cardiactwins.mrml.distributions import new_distribution_chart
 from cardiactwins.mrml.live_pattern import LivePattern
-from cardiactwins.panel.infarct.context import PanelContext, Section, fillTable
+from cardiactwins.panel.context import Section, fillTable
+from cardiactwins.panel.infarct.context import InfarctContext
 from cardiactwins.panel.views import show_chart, show_volume
 
 __all__ = ["ExploreSection"]
@@ -33,7 +34,7 @@ FEWEST_FOR_MODES = 7
 class ExploreSection(Section):
     """Computes modes and comparisons in the worker; sliders then move one node of the scene."""
 
-    def __init__(self, context: PanelContext) -> None:
+    def __init__(self, context: InfarctContext) -> None:
         super().__init__(context)
         ui = self.ui
         self.modesControls = context.controls(ui.modesButton, self.computeModes)

@@ -17,8 +17,9 @@ from cardiactwins.mrml.cases import patient_from_segmentation
 from cardiactwins.mrml.cohorts import new_cohort_sequence, write_stepwise
 from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.role_guess import guess_roles
-from cardiactwins.panel.infarct.context import PanelContext, Section, fillTable
-from cardiactwins.panel.infarct.segment_choices import SegmentChoices
+from cardiactwins.panel.context import Section, fillTable
+from cardiactwins.panel.infarct.context import InfarctContext
+from cardiactwins.panel.segment_choices import SegmentChoices
 from cardiactwins.panel.views import show_segmentation
 
 __all__ = ["GenerateSection"]
@@ -30,7 +31,7 @@ MOST_NODES = 50
 class GenerateSection(Section):
     """Draws infarcts in the worker and brings them into the scene, or to files, in one step."""
 
-    def __init__(self, context: PanelContext, segments: SegmentChoices) -> None:
+    def __init__(self, context: InfarctContext, segments: SegmentChoices) -> None:
         super().__init__(context)
         self.segments = segments
         self.controls = context.controls(self.ui.generateButton, self.generate)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from cardiactwins.compute.worker_process import WorkerProcess
 from cardiactwins.mrml.archive_nodes import KIND, MODEL_KIND, POPULATION_KIND, is_kind
 from cardiactwins.mrml.infarct_synth import InfarctSynthLogic
-from cardiactwins.panel.infarct.context import PanelContext
+from cardiactwins.panel.infarct.context import InfarctContext
 from cardiactwins.panel.infarct.explore_section import ExploreSection
 from cardiactwins.panel.infarct.generate_section import GenerateSection
 from cardiactwins.panel.infarct.personalization_section import PersonalizationSection
@@ -33,7 +33,7 @@ class InfarctSynthPanel:
     def __init__(self, ui: Any, logic: InfarctSynthLogic, requirements: Path) -> None:
         self.ui = ui
         self.worker = WorkerProcess(launch=launch_python)
-        self.context = PanelContext(ui, logic, self.worker, requirements, self._showUndo)
+        self.context = InfarctContext(ui, logic, self.worker, requirements, self._showUndo)
         self._updating = False
         for path in (ui.populationFolderPath, ui.outputFolderPath, ui.studyFolderPath):
             path.filters = ctk.ctkPathLineEdit.Dirs  # or it would ask for a file

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.infarct.model import Parameter
 from cardiactwins.infarct.models import make_model
-from cardiactwins.panel.infarct.context import PanelContext
+from cardiactwins.panel.infarct.context import InfarctContext
 
 __all__ = ["ParameterTable", "parametersOf"]
 
@@ -33,7 +33,7 @@ class ParameterTable:
     own. A value that does not fit is refused, with the reason at the foot of the panel.
     """
 
-    def __init__(self, context: PanelContext) -> None:
+    def __init__(self, context: InfarctContext) -> None:
         self.context = context
         self.widget = context.ui.parametersTable
         self._filling = False

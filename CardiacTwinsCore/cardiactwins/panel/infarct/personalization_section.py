@@ -17,7 +17,8 @@ from cardiactwins.infarct.estimates import estimate_personalization
 from cardiactwins.infarct.presets import presets
 from cardiactwins.mrml.archive_nodes import population_file
 from cardiactwins.mrml.live_history import LiveHistory
-from cardiactwins.panel.infarct.context import PanelContext, Section
+from cardiactwins.panel.context import Section
+from cardiactwins.panel.infarct.context import InfarctContext
 from cardiactwins.panel.infarct.parameter_table import ParameterTable, parametersOf
 from cardiactwins.panel.infarct.search_settings import SearchChoices
 from cardiactwins.panel.views import show_chart
@@ -31,7 +32,7 @@ CHARTS = {"LOSS": "loss", "PARAMETERS": "parameters", "EIGENVALUES": "eigenvalue
 class PersonalizationSection(Section):
     """Runs `personalize` in the worker; its result is a table node that can be chosen again as a model."""
 
-    def __init__(self, context: PanelContext) -> None:
+    def __init__(self, context: InfarctContext) -> None:
         super().__init__(context)
         ui = self.ui
         self.controls = context.controls(ui.personalizeButton, self.personalize)

@@ -15,24 +15,32 @@ from cardiactwins.infarct.case_files import save_cases
 from cardiactwins.infarct.population import ExcludedCase, InfarctCase
 from cardiactwins.mrml.population import read_stepwise
 from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.panel.context import Section, fillTable
 from cardiactwins.panel.infarct.case_display import showCase
-from cardiactwins.panel.infarct.context import PanelContext, Section, fillTable
-from cardiactwins.panel.infarct.segment_choices import SegmentChoices
+from cardiactwins.panel.infarct.context import InfarctContext
 from cardiactwins.panel.infarct.sources import segmentationsOf
+from cardiactwins.panel.segment_choices import SegmentChoices
 
 __all__ = ["PopulationSection"]
 
 FEWEST_CASES = 5
+ROLE_BOXES = {
+    "cavity": "cavityRoleBox",
+    "myocardium": "myocardiumRoleBox",
+    "infarct": "infarctRoleBox",
+    "no_reflow": "noReflowRoleBox",
+    "right_ventricle": "rightVentricleRoleBox",
+}
 
 
 class PopulationSection(Section):
     """Reads the patients on the main thread, a patient at a time, and aligns them in the worker."""
 
-    def __init__(self, context: PanelContext) -> None:
+    def __init__(self, context: InfarctContext) -> None:
         super().__init__(context)
         ui = self.ui
         self.controls = context.controls(ui.alignButton, self.align)
-        self.segments = SegmentChoices(context)
+        self.segments = SegmentChoices(context, ROLE_BOXES)
         self._shown: Any = None
         ui.hierarchyItemBox.connect("currentItemChanged(vtkIdType)", self._onHierarchyItem)
         ui.casesTable.connect("cellClicked(int,int)", self._onCaseClicked)
@@ -122,7 +130,7 @@ class PopulationSection(Section):
             getattr(ui, widget).setVisible(kind == name)
             getattr(ui, f"{widget}Label").setVisible(kind == name)
         self.controls.setMissing(self.missing())
-        self.segments.update(self.source())
+        self.segments.update(segmentationsOf(self.source()).values())
         self._showPopulation(self.context.population())
 
     def setHierarchyItem(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cardiactwins.infarct.personalization import PersonalizationSettings
-from cardiactwins.panel.infarct.context import PanelContext
+from cardiactwins.panel.infarct.context import InfarctContext
 
 __all__ = ["SearchChoices"]
 
@@ -27,7 +27,7 @@ FIELDS = {
 class SearchChoices:
     """Shows the numbers of the chosen settings; they can be changed where "own" is chosen."""
 
-    def __init__(self, context: PanelContext) -> None:
+    def __init__(self, context: InfarctContext) -> None:
         self.context = context
 
     def settings(self) -> PersonalizationSettings:

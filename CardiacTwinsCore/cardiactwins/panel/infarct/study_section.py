@@ -17,7 +17,8 @@ from cardiactwins.infarct.studies import estimate_seconds
 from cardiactwins.mrml.archive_nodes import population_file
 from cardiactwins.mrml.results import new_heat_map
 from cardiactwins.mrml.tables import new_table
-from cardiactwins.panel.infarct.context import PanelContext, Section, fillTable
+from cardiactwins.panel.context import Section, fillTable
+from cardiactwins.panel.infarct.context import InfarctContext
 from cardiactwins.panel.infarct.search_settings import SearchChoices
 from cardiactwins.panel.views import show_volume
 
@@ -29,7 +30,7 @@ ESTIMATE_DELAY_MS = 300
 class StudySection(Section):
     """Runs a study in the worker, which starts processes of its own; a folder keeps what is finished."""
 
-    def __init__(self, context: PanelContext, search: SearchChoices) -> None:
+    def __init__(self, context: InfarctContext, search: SearchChoices) -> None:
         super().__init__(context)
         self.search = search
         self.controls = context.controls(self.ui.studyButton, self.run)

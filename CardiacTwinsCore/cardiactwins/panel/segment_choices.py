@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segmentations import segment_names
-from cardiactwins.panel.infarct.context import PanelContext
-from cardiactwins.panel.infarct.sources import segmentationsOf
+from cardiactwins.panel.context import PanelContext
 
 __all__ = ["SegmentChoices"]
 
-BOXES = {
-    "cavity": "cavityRoleBox",
-    "myocardium": "myocardiumRoleBox",
-    "infarct": "infarctRoleBox",
-    "no_reflow": "noReflowRoleBox",
-    "right_ventricle": "rightVentricleRoleBox",
-}
 LOOKED_AT = 20
 """Patients whose segment names are offered: those of one population are alike."""
 
@@ -28,13 +21,14 @@ LOOKED_AT = 20
 class SegmentChoices:
     """One list a role with the names of the patients' segments; the parameter node keeps what was chosen.
 
-    The first entry says what the name tells for the first patient ("found by name: Scar").
+    boxes: role -> name of its combo box. The first entry says what the name tells for the first patient
+    ("found by name: Scar").
     """
 
-    def __init__(self, context: PanelContext) -> None:
-        self.context = context
+    def __init__(self, context: PanelContext, boxes: Mapping[str, str]) -> None:
+        self.context, self.boxes = context, dict(boxes)
         self._offered: Any = None
-        for role, box in BOXES.items():
+        for role, box in self.boxes.items():
             widget = getattr(context.ui, box)
             widget.connect("currentIndexChanged(int)", lambda _index, role=role: self._onChosen(role))
 
@@ -44,11 +38,11 @@ class SegmentChoices:
             roles = json.loads(self.context.parameterNode.segmentRoles or "{}")
         except json.JSONDecodeError:
             return {}
-        return {role: str(name) for role, name in roles.items() if role in BOXES}
+        return {role: str(name) for role, name in roles.items() if role in self.boxes}
 
-    def update(self, source: Any) -> None:
-        """Offer the segments of a source and show what is chosen."""
-        nodes = list(segmentationsOf(source).values())[:LOOKED_AT]
+    def update(self, segmentations: Iterable[Any]) -> None:
+        """Offer the segments of segmentation nodes and show what is chosen."""
+        nodes = list(segmentations)[:LOOKED_AT]
         chosen = self.roles()
         names = list(dict.fromkeys(name for node in nodes for name in segment_names(node).values()))
         names += [name for name in chosen.values() if name not in names]
@@ -57,7 +51,7 @@ class SegmentChoices:
             return
         self._offered = offered
         guessed = _guessed(nodes[0]) if nodes else {}
-        for role, box in BOXES.items():
+        for role, box in self.boxes.items():
             widget = getattr(self.context.ui, box)
             blocked = widget.blockSignals(True)
             widget.clear()
@@ -71,7 +65,7 @@ class SegmentChoices:
     def _onChosen(self, role: str) -> None:
         if self.context.parameterNode is None:
             return
-        widget = getattr(self.context.ui, BOXES[role])
+        widget = getattr(self.context.ui, self.boxes[role])
         roles = self.roles()
         roles.pop(role, None)
         if widget.currentIndex > 0:

@@ -1,0 +1,126 @@
+"""The weights files of this installation, told from their cards alone: listed, added, checked, deleted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cardiactwins.compute.files import atomic_path
+from cardiactwins.compute.weights import CARD_FORMAT, card_path, sha256_of
+
+__all__ = ["WeightsFile", "add_weights", "delete_weights", "listed_weights", "used_weights"]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A .safetensors file and what its card says of it.
+
+    kind: what it is for. problem: why it cannot be used, as far as that is known without reading it all; ""
+    when nothing is. own: whether the user has added it; otherwise it came with the library.
+    """
+
+    path: Path
+    kind: str
+    size: int
+    licence: str
+    data: str
+    sha256: str
+    problem: str
+    own: bool
+
+    def check(self) -> str:
+        """Why the file is not the one that its card describes, by its whole content; "" when it is."""
+        if self.problem:
+            return self.problem
+        if sha256_of(self.path) != self.sha256:
+            return f"{self.path.name} is not the file that its card describes (SHA256 differs); get it again"
+        return ""
+
+
+def listed_weights(library: str | Path, own: str | Path) -> list[WeightsFile]:
+    """The weights in the library's folder and in the user's, by kind, the user's first."""
+    files = [
+        _described(path, is_own)
+        for folder, is_own in ((Path(own), True), (Path(library), False))
+        for path in sorted(folder.glob("*.safetensors"))
+    ]
+    return sorted(files, key=lambda file: (file.kind, not file.own))
+
+
+def used_weights(files: Iterable[WeightsFile], kind: str) -> WeightsFile | None:
+    """The file of a kind that is used: the user's before the library's; None when there is none to use."""
+    fitting = [file for file in files if file.kind == kind and not file.problem]
+    return next((file for file in fitting if file.own), next(iter(fitting), None))
+
+
+def add_weights(path: str | Path, own: str | Path, kinds: Iterable[str]) -> WeightsFile:
+    """Copy weights and their card into the user's folder, after they were found whole.
+
+    A file of the same kind that the user had added before is replaced. FileNotFoundError when the file or its
+    card is not there; ValueError when they do not belong together, or are of none of the kinds.
+    """
+    path, own = Path(path), Path(own)
+    for file in (path, card_path(path)):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"There is no {file}. Weights come as a .safetensors file with its card, a .json file of the "
+                "same name; put both into one folder."
+            )
+    found = _described(path, True)
+    problem = found.check()
+    if problem:
+        raise ValueError(f"{problem}.")
+    if found.kind not in kinds:
+        raise ValueError(f"{path.name} holds weights of '{found.kind}'; used here: {', '.join(kinds)}.")
+    if path.resolve().parent == own.resolve():
+        return found
+    before = [file for file in listed_weights(own, own) if file.kind == found.kind]
+    for source in (path, card_path(path)):
+        with atomic_path(own / source.name) as temporary:
+            shutil.copyfile(source, temporary)
+    for file in before:
+        if file.path.name != path.name:
+            delete_weights(file)
+    return _described(own / path.name, True)
+
+
+def delete_weights(file: WeightsFile) -> None:
+    """Remove weights that the user has added, and their card. ValueError for those of the library."""
+    if not file.own:
+        raise ValueError(f"{file.path.name} came with the library and is removed with it.")
+    for path in (file.path, card_path(file.path)):
+        path.unlink(missing_ok=True)
+
+
+def _described(path: Path, own: bool) -> WeightsFile:
+    card, problem = _card(path)
+    size = path.stat().st_size
+    if not problem and card.get("bytes", size) != size:
+        problem = f"{path.name} has {size} bytes, its card says {card['bytes']}; get it again"
+    return WeightsFile(
+        path,
+        str(card.get("kind", "unknown")),
+        size,
+        str(card.get("licence", "not told")),
+        str(card.get("data", "")),
+        str(card.get("sha256", "")),
+        problem,
+        own,
+    )
+
+
+def _card(path: Path) -> tuple[dict[str, Any], str]:
+    file = card_path(path)
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, f"its card {file.name} is missing"
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return {}, f"its card is damaged ({error})"
+    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
+        return {}, f"{file.name} is no card of weights of this version"
+    return card, ""
