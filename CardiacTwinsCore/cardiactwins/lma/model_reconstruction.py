@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
 from cardiactwins.lma.shape_diffusion import condition
-from cardiactwins.lma.shape_volume import ShapeVolume
+from cardiactwins.lma.shape_volume import BASE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.training import ReconstructionModel
@@ -25,7 +26,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "Resources" / "Models" / "lma-re
 """Weights that come with the library."""
 SIGMA = 0.15
 """Noise of a known share in the refinement: what outlines and grid leave open."""
-ITERATIONS = 30
+ITERATIONS = 40
 SAMPLING_STEPS = 1
 
 
@@ -94,9 +95,11 @@ def atlas_deformation(
 
 @torch.no_grad()
 def deformed_volume(model: ReconstructionModel, velocity: Tensor, voxel: float = 1.0) -> ShapeVolume:
-    """The atlas, deformed by a velocity's coefficients (3, n, n, n)."""
+    """The atlas, deformed by a velocity's coefficients (3, n, n, n) and cut at the base plane."""
     geodesic = shoot(model.band.samples(velocity)[None], model.band, model.metric)
     cavity, myocardium = warp(model.atlas[None], geodesic.displacement())[0].cpu().numpy()
+    for share in (cavity, myocardium):
+        share[: ceil(BASE)] = 0
     return ShapeVolume(cavity, myocardium, voxel)
 
 

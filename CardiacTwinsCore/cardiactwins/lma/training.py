@@ -48,7 +48,7 @@ class TrainingSettings:
     as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
     """
 
-    steps: int = 2000
+    steps: int = 1200
     batch: int = 2
     rate: float = 1e-3
     width: int = 32
@@ -57,11 +57,11 @@ class TrainingSettings:
     margin: int = 4
     dice_weight: float = 0.03
     reconstruction_weight: float = 1.0
-    averaging: float = 0.998
-    validate_every: int = 200
+    averaging: float = 0.995
+    validate_every: int = 300
     jitter: int = 2
     prior_shapes: int = 64
-    atlas_every: int = 2
+    atlas_every: int = 4
 
     def band(self, shape: tuple[int, int, int]) -> Band:
         """The velocity's band on volumes of a shape (k, j, i)."""
@@ -325,7 +325,15 @@ def _positions(count: int, depth: int) -> np.ndarray:
 
 
 def _tensor(volume: ShapeVolume) -> Tensor:
-    return torch.from_numpy(np.stack([volume.cavity, volume.myocardium]).astype(np.float32))
+    """Shares (2, k, j, i), with the most basal slice repeated up to the border.
+
+    The base plane is where outlining ends, and known: deformed atlases are cut there. Learned as a part of the
+    shape, it would have to be met by the deformation.
+    """
+    shares = np.stack([volume.cavity, volume.myocardium]).astype(np.float32)
+    first = int(volume.mask.any(axis=(1, 2)).argmax())
+    shares[:, :first] = shares[:, first, None]
+    return torch.from_numpy(shares)
 
 
 def _card(run: _Run, seed: int, card: Mapping[str, Any] | None) -> dict[str, Any]:
