@@ -327,8 +327,8 @@ def _positions(count: int, depth: int) -> np.ndarray:
 def _tensor(volume: ShapeVolume) -> Tensor:
     """Shares (2, k, j, i), with the most basal slice repeated up to the border.
 
-    The base plane is where outlining ends, and known: deformed atlases are cut there. Learned as a part of the
-    shape, it would have to be met by the deformation.
+    The base plane is where outlining ends, and known: deformed atlases are cut there. Learned as a part of
+    the shape, it would have to be met by the deformation.
     """
     shares = np.stack([volume.cavity, volume.myocardium]).astype(np.float32)
     first = int(volume.mask.any(axis=(1, 2)).argmax())
