@@ -6,6 +6,7 @@ import slicer
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import draw_lv_shape
+from cardiactwins.lma.long_axis_ends import long_axis_ends
 from cardiactwins.mrml.lma_inputs import heart_of_curves, known_points
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.mrml.segmentations import new_segmentation
@@ -96,4 +97,18 @@ def test_long_axis_slices_are_known_points_of_the_heart(scene, shape):
         for inner, outer in outlines(shape, 5)
     ]
     heart = LMAReconstructLogic().prepare(pairs, insertion_of(shape) @ TURN.T, longAxis=node)
-    assert heart.outlines.points.shape == points.shape
+    height = points[:, 2]
+    assert len(heart.outlines.points) == (height > heart.pose.frame.base[2]).sum() > 0.9 * len(points)
+    # Both ends are seen; three short-axis slices alone would have to guess them.
+    assert heart.pose.frame.base[2] == pytest.approx(0, abs=2)
+    assert heart.pose.frame.apex[2] == pytest.approx(shape.epicardial_length, abs=2)
+
+
+def test_too_little_of_a_long_axis_slice_leaves_base_and_apex_to_the_short_axis(scene, shape):
+    pairs = [(None if a is None else curve("a", a), curve("b", b)) for a, b in outlines(shape, 5)]
+    stack = heart_of_curves(pairs).stack
+    center = stack.centers().mean(axis=0)
+    scattered = center + np.random.default_rng(0).normal(0, 3, (30, 3))
+    assert long_axis_ends(stack, scattered, np.tile([0, 1], (30, 1))) is None
+    one_side = center + np.random.default_rng(0).uniform(5, 30, (300, 3))
+    assert long_axis_ends(stack, one_side, np.tile([1, 0], (300, 1))) is None

@@ -1,5 +1,7 @@
 """LMAReconstruct from segmentation nodes, curves and DENSE sequences to maps and regions, headless."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import shift as moved
@@ -9,10 +11,12 @@ from vtkmodules.vtkFiltersCore import vtkMassProperties
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import lv_phantom
+from cardiactwins.lma.reconstruction import reconstruct
 from cardiactwins.lma.strain_phantom import simulate_strain
+from cardiactwins.mrml.geometry import matrix_to_vtk
 from cardiactwins.mrml.lma_inputs import heart_of_segmentation
 from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, SLICE_DISTANCE, TOS, TOS_ERROR
-from cardiactwins.mrml.lma_models import LAYER, open_edges, surface_of_model
+from cardiactwins.mrml.lma_models import LAYER, UNCERTAINTY, open_edges, surface_of_model
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.mrml.lma_sample import new_sample_heart
 from cardiactwins.mrml.lma_strain import new_strain_table, strain_of_table
@@ -313,3 +317,57 @@ def test_strain_tables_typed_in_give_tos_without_any_image(logic, phantom):
     assert np.abs(found.table.values[0] - slice_.onset).mean() < 17
     with pytest.raises(ValueError, match="12 are expected"):
         logic.estimateTOS(node, method="change point", sectors=12)
+
+
+def test_dense_images_that_cannot_be_used_say_why(logic):
+    sample = new_sample_heart(0)
+    first = sample.dense[0].arguments()
+    with pytest.raises(ValueError, match="encoding frequency"):
+        logic.computeStrain(**{**first, "ke": None}, insertionPoints=sample.insertion)
+    with pytest.raises(ValueError, match="no RV insertion point"):
+        logic.computeStrain(**first)
+    phase = np.zeros((12, 20, 20))
+    ring = np.zeros((12, 20, 20), dtype=bool)
+    ring[:, 5:15, 5:15] = True
+    arrays = {"phaseX": phase, "phaseY": phase, "mask": ring, "ke": 0.1, "insertionPoints": (5.0, 5.0)}
+    with pytest.raises(ValueError, match="frame times are not known"):
+        logic.computeStrain(**arrays, pixel=2.0)
+    with pytest.raises(ValueError, match="size of a pixel is not known"):
+        logic.computeStrain(**arrays, times=np.arange(1, 13) * 20.0)
+    broken = phase.copy()
+    broken[4, 8, 8] = np.nan
+    with pytest.raises(ValueError, match="NaN inside the myocardium in 1 frames"):
+        logic.computeStrain(**{**arrays, "phaseX": broken}, times=np.arange(1, 13) * 20.0, pixel=2.0)
+
+
+def test_uncertainty_is_given_in_mm_at_each_point(logic, phantom):
+    node = segmentation_of(phantom)
+    prepared = logic.prepare(node, phantom.insertion_points)
+    found = reconstruct(prepared.outlines, method="interpolation")
+    deviation = np.random.default_rng(0).random(len(found.surface.points))
+    shown = logic.showReconstruction(prepared, replace(found, deviation=deviation))
+    np.testing.assert_allclose(
+        point_array(shown.model, UNCERTAINTY), deviation * prepared.pose.voxel, rtol=1e-5
+    )
+
+
+def test_a_model_under_a_transform_is_mapped_where_it_lies(logic, phantom, scene):
+    node = logic.reconstruct(segmentation_of(phantom), phantom.insertion_points, method="interpolation").model
+    heights = [0.2, 0.5, 0.8]
+    logic.projectTOS(node, sampled(heights), slicePositions=heights)
+    before = point_array(node, TOS)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", [10, 70, -30], degrees=True).as_matrix()
+    turn[:3, 3] = (5, 50, -10)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
+    transform.SetMatrixTransformToParent(matrix_to_vtk(turn))
+    points = surface_of_model(node).points
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    np.testing.assert_allclose(
+        surface_of_model(node).points, points @ turn[:3, :3].T + turn[:3, 3], atol=1e-3
+    )
+    logic.projectTOS(node, sampled(heights), slicePositions=heights)
+    np.testing.assert_allclose(point_array(node, TOS), before, atol=0.01)
+    insertion = phantom.insertion_points @ turn[:3, :3].T + turn[:3, 3]
+    logic.projectTOS(node, sampled(heights), insertion, slicePositions=heights)
+    np.testing.assert_allclose(point_array(node, TOS), before, atol=0.1)

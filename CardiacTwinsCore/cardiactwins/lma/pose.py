@@ -107,12 +107,14 @@ def pose_of_centers(
     insertion_points: ArrayLike,
     *,
     above: float,
+    below: float | None = None,
 ) -> Pose:
     """Pose of a left ventricle from parallel slices at any distances, in any order.
 
     centers: (S, 3) RAS mm, centroid of what the epicardium encloses. areas: (S,) mm^2 of it. toward_apex:
-    (3,) unit vector across the slices. above: distance of the base plane above the most basal slice, mm. The
-    axis and the apex are found as `pose_of_slices` says.
+    (3,) unit vector across the slices. above: distance of the base plane above the most basal slice, mm.
+    below: distance of the epicardial apex below the most apical slice, mm; None: found as `pose_of_slices`
+    says, as the axis is.
     """
     centers, areas, toward_apex = (np.asarray(part, dtype=float) for part in (centers, areas, toward_apex))
     point = np.average(centers, axis=0, weights=areas)
@@ -120,10 +122,11 @@ def pose_of_centers(
     order = np.argsort(heights)
     heights, squared = heights[order], areas[order] / np.pi
     spacing = float(np.median(np.diff(heights)))
+    apex = _apex(heights, squared, spacing) if below is None else heights[-1] + below
     return Pose.of(
         LongAxisFrame(
             point + (heights[0] - above) * toward_apex,
-            point + _apex(heights, squared, spacing) * toward_apex,
+            point + apex * toward_apex,
             np.asarray(insertion_points, dtype=float),
         )
     )

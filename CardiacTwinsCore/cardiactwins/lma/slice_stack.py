@@ -168,15 +168,24 @@ def stack_of_labels(geometry: ImageGeometry, cavity: ArrayLike, myocardium: Arra
     )
 
 
-def pose_of_stack(stack: SliceStack, insertion_points: ArrayLike, *, base: float | None = None) -> Pose:
+def pose_of_stack(
+    stack: SliceStack,
+    insertion_points: ArrayLike,
+    *,
+    base: float | None = None,
+    apex: float | None = None,
+) -> Pose:
     """Where the ventricle lies, as `pose_of_slices` finds it.
 
     insertion_points: (M, 3) RAS mm. base: distance in mm of the base plane above the first slice; half the
-    median slice distance, at most 8 mm, when None.
+    median slice distance, at most 8 mm, when None. apex: distance in mm of the epicardial apex below the last
+    slice; found from the slices when None.
     """
     spacing = float(np.median(np.diff(stack.heights)))
     above = min(spacing / 2, BASE_ABOVE_MM) if base is None else float(base)
-    return pose_of_centers(stack.centers(), stack.areas(), stack.normal, insertion_points, above=above)
+    return pose_of_centers(
+        stack.centers(), stack.areas(), stack.normal, insertion_points, above=above, below=apex
+    )
 
 
 def outlines_in_grid(
