@@ -1,0 +1,117 @@
+"""Reconstruction by a deformed atlas, on phantoms and with a network that has learned nothing."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from cardiactwins.compute.progress import Cancelled  # noqa: E402
+from cardiactwins.lma import model_reconstruction  # noqa: E402
+from cardiactwins.lma.agreement import agreement  # noqa: E402
+from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
+from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
+from cardiactwins.lma.metric import Metric  # noqa: E402
+from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
+from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
+from cardiactwins.lma.sparse_slices import cut_slices  # noqa: E402
+from cardiactwins.lma.training import ReconstructionModel, TrainingSettings, _tensor  # noqa: E402
+from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    atlas = mean_shape([_tensor(phantom_volume(np.random.default_rng([3, n]))) for n in range(8)])
+    settings = TrainingSettings(width=8, atlas_width=8, band_size=12)
+    like = VelocityPrior.of_metric(settings.band((64, 64, 64)), Metric(alpha=10), torch.zeros(()))
+    # As wide as hearts differ, which the metric alone does not know.
+    made = ReconstructionModel(atlas, settings, VelocityPrior(like.mean, 20 * like.deviation))
+    made.diffusion.eval()
+    return made
+
+
+@pytest.fixture(scope="module")
+def heart():
+    return phantom_volume(np.random.default_rng([7, 0]))
+
+
+def outlines_of(heart, count=6):
+    slices = cut_slices(heart, count)
+    return SliceOutlines(slices.positions, slices.cavity, slices.myocardium)
+
+
+def test_refinement_brings_the_atlas_onto_the_slices_and_what_lies_between(model, heart):
+    outlines = outlines_of(heart)
+    before = reconstruct(outlines, method="network", model=model)
+    after = reconstruct(outlines, method="refinement", model=model, voxel=heart.voxel)
+    assert after.method == "refinement" and after.volume.voxel == heart.voxel
+    assert min(part.dice for part in after.agreement) > 0.9
+    assert np.mean([part.dice for part in after.agreement]) > np.mean(
+        [part.dice for part in before.agreement]
+    )
+    assert agreement(after.volume.mask, heart.mask).dsc > agreement(before.volume.mask, heart.mask).dsc + 0.1
+    assert agreement(after.volume.mask, heart.mask).dsc > 0.9
+    assert after.surface.points.shape == (len(after.deviation), 3) and (after.deviation > 0).all()
+    assert not after.volume.myocardium[: int(BASE) + 1].any() and after.volume.mask[int(BASE) + 1].any()
+
+
+def test_the_same_seed_gives_the_same_heart(model, heart):
+    first, second = (
+        reconstruct(outlines_of(heart), method="network", model=model, seed=4, samples=2) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.volume.myocardium, second.volume.myocardium)
+
+
+def test_slices_between_voxels_and_further_points_pull_the_atlas_too(model, heart):
+    """Points of a long-axis plane improve the heart in that plane beyond what four slices give."""
+    outlines = outlines_of(heart, 4)
+    k, j = np.meshgrid(np.arange(6, 60), np.arange(64), indexing="ij")
+    points = np.stack([k, j, np.full_like(k, 32)], axis=-1).reshape(-1, 3).astype(float)
+    index = tuple(points.T.astype(int))
+    values = np.stack([heart.cavity[index], heart.myocardium[index]], axis=1)
+    seen = SliceOutlines(outlines.positions, outlines.cavity, outlines.myocardium, points, values)
+    errors = []
+    for given in (outlines, seen):
+        found = reconstruct(given, method="refinement", model=model).volume.myocardium
+        errors.append(np.abs(found[6:60, :, 32] - heart.myocardium[6:60, :, 32]).mean())
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_a_cancelled_refinement_says_so(model, heart):
+    def stop(step, total, message, values):
+        raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        reconstruct(outlines_of(heart), method="refinement", model=model, progress=stop)
+
+
+def test_without_weights_auto_interpolates_and_says_why(heart, monkeypatch, tmp_path):
+    monkeypatch.setattr(model_reconstruction, "WEIGHTS", tmp_path / "none.safetensors")
+    found = reconstruct(outlines_of(heart))
+    assert found.method == "interpolation" and found.deviation is None
+    assert "weights" in found.values["why not refinement"]
+    with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
+        reconstruct(outlines_of(heart), method="refinement")
+
+
+def test_an_unknown_method_is_refused(heart):
+    with pytest.raises(ValueError, match="'magic'"):
+        reconstruct(outlines_of(heart), method="magic")
+
+
+def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path):
+    model.deviation_factor = 1.5
+    path = model.save(tmp_path / "model.safetensors", {"deviation_factor": 1.5, "licence": "Apache-2.0"})
+    again = reconstruct(outlines_of(heart), method="network", model=path)
+    expected = reconstruct(outlines_of(heart), method="network", model=model)
+    np.testing.assert_array_equal(again.volume.myocardium, expected.volume.myocardium)
+    np.testing.assert_allclose(again.deviation, expected.deviation, rtol=1e-5)
