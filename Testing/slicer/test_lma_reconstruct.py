@@ -221,7 +221,7 @@ def test_transmural_scar_is_left_out_of_the_late_region(logic, phantom):
     assert late["transmural"].region.area < 0.75 * late["none"].region.area
     assert late["transmural"].region.excluded > 0.25
     rows = columns_of_table(late["transmural"].table)["quantity"]
-    assert "latest viable segment" in rows and "late, but over 50 % scar" in rows
+    assert "latest viable segment" in rows and "of the late area over 50 % scar" in rows
 
 
 def test_right_ventricle_or_points_tell_the_same_insertion(logic, phantom):

@@ -54,9 +54,9 @@ def add_legend(node: Any, title: str) -> Any:
 
     The legend that the node already has is used again.
     """
-    display = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
-    if display is None:
-        display = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+    # The class is there on slicer-core; in the application it may be reached through the module alone.
+    logic = getattr(slicer, "vtkSlicerColorLogic", None) or slicer.modules.colors.logic()
+    display = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
     display.SetTitleText(title)
     display.SetLabelFormat("%.0f")
     display.SetMaxNumberOfColors(COLORS)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cardiactwins.anatomy.aha import SEGMENT_NAMES
-from cardiactwins.lma.late_region import LateRegion, late_region
+from cardiactwins.lma.late_region import LateRegion, cell_areas, late_region
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.transmurality import transmurality
 from cardiactwins.mrml.headless import start
@@ -33,6 +33,10 @@ LATE = "Late activation"
 SCAR = "Scar transmurality"
 LATE_COLOR = (0.75, 0.08, 0.15)
 NEAR_MM = 25.0
+LEAST_SHARE = 0.1
+"""A segment is named as a target when at least so much of it is late and viable."""
+SMOOTH_MM = 4.0
+"""Scar is averaged over so many mm of the wall (SD): slices are thick, and a lead is not put on a point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,7 @@ def scar_transmurality(
 ) -> NDArray[np.float64]:
     """Share of the wall that is scar at each triangle of a model, (T,), from a segmentation node.
 
+    It is averaged over the neighbourhood on the same layer (Gaussian of 4 mm).
     Infarct and no-reflow are scar; roles: as in `guess_roles`. ValueError when there is no infarct or no
     myocardium, or the scar is nowhere near the model.
     """
@@ -89,7 +94,23 @@ def scar_transmurality(
             f"The scar of '{segmentation.GetName()}' lies {distance.min():.0f} mm from the model. Check that "
             "both belong to one patient and share one space."
         )
-    return transmurality(surface.middles, frame, geometry, masks["myocardium"], scar)
+    shares = transmurality(surface.middles, frame, geometry, masks["myocardium"], scar)
+    return _averaged(surface, shares)
+
+
+def _averaged(surface: SurfaceModel, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values (T,) of triangles averaged over their neighbourhood on the same layer, weighted by area."""
+    areas, middles = cell_areas(surface.points, surface.triangles), surface.middles
+    layer = surface.cell_layer
+    averaged = values.copy()
+    for number in (0,) if layer is None else np.unique(layer):
+        cells = np.arange(len(values)) if layer is None else np.flatnonzero(layer == number)
+        tree = cKDTree(middles[cells])
+        near = tree.sparse_distance_matrix(tree, 2 * SMOOTH_MM, output_type="coo_matrix")
+        weight = np.exp(-0.5 * (near.data / SMOOTH_MM) ** 2) * areas[cells][near.col]
+        total = np.bincount(near.row, weight, len(cells))
+        averaged[cells] = np.bincount(near.row, weight * values[cells][near.col], len(cells)) / total
+    return averaged
 
 
 def find_late_region(
@@ -152,7 +173,7 @@ def show_late_region(
     if region.cells.any():
         centre = new_markups(f"{name}: late centre", region.centre, ["late"])
         centre.GetDisplayNode().SetSelectedColor(*LATE_COLOR)
-    target = next(iter(region.segments), None)
+    target = _target(region)
     rows = _rows(region, target, scar is not None, scar_limit) | dict(figures)
     table = new_table(
         f"{name}: late region",
@@ -172,6 +193,12 @@ def show_late_region(
     return LateNodes(region, target, scar, segmentation, segment, centre, table, segment_table)
 
 
+def _target(region: LateRegion) -> int | None:
+    """The latest segment of which a fair part is late and viable; any part where none has so much."""
+    fair = [segment for segment, share in region.segments.items() if share >= LEAST_SHARE]
+    return next(iter(fair or region.segments), None)
+
+
 def _rows(
     region: LateRegion, target: int | None, with_scar: bool, limit: float
 ) -> dict[str, tuple[Any, str]]:
@@ -189,7 +216,7 @@ def _rows(
         for axis, value in zip("RAS", region.centre, strict=True):
             rows[f"centre {axis}"] = (float(value), "mm")
     if with_scar:
-        rows[f"late, but over {100 * limit:.0f} % scar"] = (100 * region.excluded, "% of the late area")
+        rows[f"of the late area over {100 * limit:.0f} % scar"] = (100 * region.excluded, "%")
     return rows
 
 

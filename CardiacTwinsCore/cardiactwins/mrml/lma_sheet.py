@@ -61,7 +61,7 @@ def draw_sheet(sheet: MapSheet) -> Figure:
     _pictures(figure, sheet)
     _color_bar(figure.add_axes((0.90, 0.53, 0.016, 0.32)), sheet.limits)
     _bullseye(figure.add_axes((0.05, 0.215, 0.29, 0.2)), sheet)
-    _curves(figure.add_axes((0.43, 0.24, 0.24, 0.155)), sheet.tos)
+    _curves(figure.add_axes((0.42, 0.24, 0.225, 0.155)), sheet.tos)
     _figures(figure, sheet.figures)
     count = len(sheet.outlines)
     columns = count if count <= 10 else -(-count // 2)
@@ -98,8 +98,8 @@ def draw_slices(axes: Sequence[Axes], sheet: MapSheet) -> None:
         # The anterior wall lies towards larger rows, the lateral one to larger columns.
         axis.set(xlim=(left, right), ylim=(top, bottom), xticks=[], yticks=[], aspect="equal")
         agreement = sheet.reconstruction.agreement[number]
-        moved = f", moved {sheet.shifts[number]:.1f} mm" if sheet.shifts[number] > 0 else ""
-        axis.set_title(f"{number + 1}: Dice {agreement.dice:.2f}{moved}", fontsize=6.5, color=INK, pad=2)
+        moved = f"moved {sheet.shifts[number]:.1f} mm\n" if sheet.shifts[number] > 0 else ""
+        axis.set_title(f"{moved}{number + 1}: Dice {agreement.dice:.2f}", fontsize=6.5, color=INK, pad=2)
         for spine in axis.spines.values():
             spine.set_visible(False)
 
@@ -184,8 +184,8 @@ def _curves(axes: Axes, tos: TosTable) -> None:
 
 
 def _figures(figure: Figure, figures: Mapping[str, str]) -> None:
-    figure.text(0.71, 0.407, "Findings", fontsize=9, color=INK, weight="bold", va="top")
+    figure.text(0.68, 0.407, "Findings", fontsize=9, color=INK, weight="bold", va="top")
     for row, (name, value) in enumerate(figures.items()):
         height = 0.388 - 0.0145 * row
-        figure.text(0.71, height, name, fontsize=6.8, color=GREY, va="top")
+        figure.text(0.68, height, name, fontsize=6.8, color=GREY, va="top")
         figure.text(0.95, height, value, fontsize=6.8, color=INK, va="top", ha="right")
