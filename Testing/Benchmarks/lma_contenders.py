@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from lma_sets import load_volumes, training_phantoms
 
+from cardiactwins.compute.weights import sha256_of
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceOutlines
 from cardiactwins.lma.pca_shape import PCAShapeModel
 from cardiactwins.lma.reconstruction import interpolated_volume, reconstruct
-from cardiactwins.lma.shape_volume import ShapeVolume
+from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 from cardiactwins.lma.sparse_slices import SparseSlices
 
 __all__ = ["METHODS", "Answer", "Contender", "Unavailable", "contender"]
@@ -20,12 +22,33 @@ __all__ = ["METHODS", "Answer", "Contender", "Unavailable", "contender"]
 OURS = {"ours": "refinement", "ours-network": "network"}
 DRAWN = ("unet", "ddpm", "dispr")
 METHODS = (*OURS, "sdf", "pca", *DRAWN)
-PCA_SHAPES = {"phantoms": (200, 20), "mesa": (300, 20)}
+PCA_SHAPES = {"phantoms": (200, 40), "mesa": (300, 40)}
 """Shapes and modes of the linear model."""
+PCA_PRIOR = 0.3
+"""Weight of its scores; of 0.1, 0.3, 1 and 10 the best on MESA with 4 and 8 slices."""
 
 
 class Unavailable(Exception):
     """A method that cannot run here; its text says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A method that can run. version: of its weights, empty where it has none."""
+
+    method: str
+    version: str
+    run: Callable[[SparseSlices, float], Answer]
+
+    def __call__(self, slices: SparseSlices, voxel: float) -> Answer:
+        """The ventricle behind slices; voxel: edge in mm. Nothing is kept above the base plane.
+
+        The base plane is where outlining ends and known to all; interpolation stops there by itself.
+        """
+        answer = self.run(slices, voxel)
+        below = (np.arange(SIZE) > BASE)[:, None, None]
+        kept = (answer.volume.cavity * below, answer.volume.myocardium * below)
+        return Answer(ShapeVolume(*kept, voxel), answer.reconstruction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,50 +59,56 @@ class Answer:
     reconstruction: HeartReconstruction | None = None
 
 
-Contender = Callable[[SparseSlices, float], Answer]
-"""From slices and the edge of a voxel in mm to a volume."""
-
-
 def contender(method: str, trained_on: str, models: Path) -> Contender:
     """A method as trained on "phantoms" or "mesa"; models: folder with a folder of weights for either.
 
     Without weights of ours in models/phantoms the shipped ones are used. Raises Unavailable.
     """
     if method == "sdf":
-        return lambda slices, voxel: Answer(interpolated_volume(_outlines(slices), voxel))
+        return Contender(
+            method, "", lambda slices, voxel: Answer(interpolated_volume(_outlines(slices), voxel))
+        )
     if method == "pca":
         model = _linear_model(trained_on, models)
-        return lambda slices, voxel: Answer(model.reconstruct(slices, voxel=voxel))
+        version = f"{PCA_SHAPES[trained_on]} {PCA_PRIOR}"
+        return Contender(
+            method, version, lambda slices, voxel: Answer(model.reconstruct(slices, PCA_PRIOR, voxel))
+        )
     if method in OURS:
-        return _ours(OURS[method], trained_on, models)
-    return _drawn(models / trained_on / f"{method}.safetensors")
+        return _ours(method, trained_on, models)
+    return _drawn(method, models / trained_on / f"{method}.safetensors")
 
 
-def _ours(name: str, trained_on: str, models: Path) -> Contender:
+def _ours(method: str, trained_on: str, models: Path) -> Contender:
     weights = models / trained_on / "reconstruction.safetensors"
     try:
-        from cardiactwins.lma.model_reconstruction import load_model
+        from cardiactwins.lma.model_reconstruction import WEIGHTS, load_model
 
         if not weights.exists() and trained_on != "phantoms":
             raise Unavailable(f"there are no weights at {weights}")
-        model = load_model(weights if weights.exists() else None)
+        weights = weights if weights.exists() else WEIGHTS
+        model = load_model(weights)
     except (ImportError, FileNotFoundError) as error:
         raise Unavailable(str(error).rstrip(".")) from error
 
     def run(slices: SparseSlices, voxel: float) -> Answer:
-        found = reconstruct(_outlines(slices), method=name, voxel=voxel, model=model)
+        found = reconstruct(_outlines(slices), method=OURS[method], voxel=voxel, model=model)
         return Answer(found.volume, found)
 
-    return run
+    return Contender(method, sha256_of(weights), run)
 
 
-def _drawn(weights: Path) -> Contender:
+def _drawn(method: str, weights: Path) -> Contender:
     if not weights.exists():
         raise Unavailable(f"there are no weights at {weights}; lma_baselines.py trains them")
     from cardiactwins.lma.baselines.training import load_baseline, reconstruct_with
 
     network = load_baseline(weights)
-    return lambda slices, voxel: Answer(reconstruct_with(network, slices, voxel=voxel))
+    return Contender(
+        method,
+        sha256_of(weights),
+        lambda slices, voxel: Answer(reconstruct_with(network, slices, voxel=voxel)),
+    )
 
 
 @cache

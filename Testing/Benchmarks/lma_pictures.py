@@ -136,7 +136,7 @@ def _rendered(points: NDArray, triangles: NDArray, colors: NDArray, stand: tuple
     camera.SetPosition(*(middle + 100 * np.array(stand[::-1])))
     camera.SetViewUp(*up[::-1])
     camera.ParallelProjectionOn()
-    camera.SetParallelScale(30)
+    camera.SetParallelScale(33)
     renderer.ResetCameraClippingRange()
     window.Render()
     grab = vtkWindowToImageFilter()

@@ -1,7 +1,8 @@
 """Reconstruction of a left ventricle from 4 to 10 slices: ours and others on the same cases, in one run.
 
     python Testing/Benchmarks/lma_reconstruction.py --models DIR --out DIR
-        [--cases 24] [--sets phantoms,mesa,...] [--methods ours,sdf,...] [--slices 4,6,8,10] [--pictures 2]
+        [--cases 24] [--sets phantoms,mesa,...] [--methods ours,sdf,...] [--slices 4,6,8,10]
+        [--pictures 2] [--resume]
 
 Sets: phantoms that no training has seen; MESA hearts at end-diastole and end-systole, by methods trained on
 phantoms (mesa) and by methods trained on other people of MESA (mesa-trained); five volumes of the
@@ -21,11 +22,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -45,26 +47,12 @@ SETS = ("phantoms", "mesa", "mesa-trained", "myocardium-64")
 TRAINED_ON = {"mesa-trained": "mesa"}
 PAPER = "paper"
 PICTURED_SLICES = "8"
+UNCERTAINTY = tuple(field.name for field in fields(Uncertainty))
 
 
-@dataclass(frozen=True)
-class Row:
-    """One case by one method: set, case, protocol (number of slices, or "paper"), slices, method, seconds."""
-
-    set: str
-    case: str
-    protocol: str
-    slices: int
-    method: str
-    seconds: float
-    measures: Measures
-    uncertainty: Uncertainty | None
-
-    def flat(self) -> dict:
-        """The row for a table."""
-        nested = asdict(self)
-        unsure = nested.pop("uncertainty") or {"coverage": np.nan, "correlation": np.nan}
-        return {**{k: v for k, v in nested.items() if k != "measures"}, **nested["measures"], **unsure}
+Row = dict[str, str | float]
+"""One case by one method: KEY, slices, version of the weights, seconds, measures, uncertainty."""
+KEY = ("set", "case", "protocol", "method")
 
 
 def cases_of(name: str, count: int, models: Path) -> dict[str, ShapeVolume]:
@@ -108,47 +96,92 @@ def contenders(methods: Sequence[str], trained_on: str, models: Path) -> dict[st
 
 
 def run_set(
-    name: str, cases: dict[str, ShapeVolume], running: dict[str, Contender], cuts: dict[str, np.ndarray]
+    name: str,
+    cases: dict[str, ShapeVolume],
+    running: dict[str, Contender],
+    cuts: dict[str, np.ndarray],
+    known: dict[tuple, Row],
+    pictures: int,
 ) -> tuple[list[Row], dict[str, dict[str, Answer]]]:
-    """All rows of a set, and the answers to eight slices of its first cases, for pictures."""
+    """All rows of a set, and the answers to eight slices of its first cases, for so many pictures.
+
+    known: rows of an earlier run by KEY, which are taken over where the weights are the same.
+    """
     rows, shown = [], {}
-    mm = name != "myocardium-64"
     for number, (case, volume) in enumerate(cases.items()):
         for protocol, positions in cuts.items():
             slices = slices_of(volume, positions)
             for method, reconstructed in running.items():
-                began = time.perf_counter()
-                answer = reconstructed(slices, volume.voxel)
-                seconds = time.perf_counter() - began
-                found = answer.reconstruction
-                unsure = None if found is None or found.deviation is None else uncertainty(found, volume)
-                measures = measure(answer.volume, volume, slices.positions, mm=mm)
-                rows.append(Row(name, case, protocol, len(slices), method, seconds, measures, unsure))
-                if protocol == PICTURED_SLICES and number < 4:
+                pictured = protocol == PICTURED_SLICES and number < pictures
+                earlier = known.get((name, case, protocol, method))
+                if earlier and earlier["version"] == reconstructed.version and not pictured:
+                    rows.append(earlier)
+                    continue
+                row, answer = run_case(reconstructed, slices, volume, mm=name != "myocardium-64")
+                rows.append(dict(zip(KEY, (name, case, protocol, method), strict=True)) | row)
+                if pictured:
                     shown.setdefault(case, {})[method] = answer
         print(f"{name}: {number + 1} of {len(cases)} cases", flush=True)
     return rows, shown
 
 
+def run_case(
+    reconstructed: Contender, slices: SparseSlices, volume: ShapeVolume, *, mm: bool
+) -> tuple[Row, Answer]:
+    """One case by one method."""
+    began = time.perf_counter()
+    answer = reconstructed(slices, volume.voxel)
+    row: Row = {
+        "slices": len(slices),
+        "version": reconstructed.version,
+        "seconds": time.perf_counter() - began,
+    }
+    row |= asdict(measure(answer.volume, volume, slices.positions, mm=mm))
+    found = answer.reconstruction
+    if found is None or found.deviation is None:
+        return row | dict.fromkeys(UNCERTAINTY, float("nan")), answer
+    return row | asdict(uncertainty(found, volume)), answer
+
+
+def stored_rows(path: Path) -> dict[tuple, Row]:
+    """Rows of an earlier run by KEY; none without the file."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            {key: value if key in (*KEY, "version") else float(value) for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+    return {tuple(row[key] for key in KEY): row for row in rows}
+
+
 def results(rows: Sequence[Row]) -> list[dict]:
     """Means and standard deviations by set, protocol and method; "slices" is the number of slices."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.set, row.protocol, row.method), []).append(row)
+        groups.setdefault((row["set"], row["protocol"], row["method"]), []).append(row)
     found = []
     for (name, protocol, method), group in groups.items():
-        flat = [row.flat() for row in group]
-        entry = {"set": name, "slices": max(row.slices for row in group), "method": method}
+        entry = {"set": name, "slices": int(max(row["slices"] for row in group)), "method": method}
         if protocol == PAPER:
             entry["protocol"] = PAPER
         entry["cases"] = len(group)
-        for key in (*Measures.names(), "seconds", "coverage", "correlation"):
-            values = np.array([row[key] for row in flat], dtype=float)
+        for key in (*Measures.names(), "seconds", *UNCERTAINTY):
+            values = np.array([row[key] for row in group], dtype=float)
             values = values[np.isfinite(values)]
             entry[key] = float(values.mean()) if values.size else None
             entry[f"{key}_sd"] = float(values.std(ddof=1)) if values.size > 1 else None
         found.append(entry)
     return found
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """All rows so far, one a line."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text_atomic(path, text.getvalue())
 
 
 def main() -> None:
@@ -160,7 +193,9 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--slices", default="4,6,8,10")
     parser.add_argument("--pictures", type=int, default=2, help="cases of each set to draw")
+    parser.add_argument("--resume", action="store_true", help="take over rows.csv where weights are the same")
     options = parser.parse_args()
+    known = stored_rows(options.out / "rows.csv") if options.resume else {}
     methods, sets = options.methods.split(","), options.sets.split(",")
     cuts = protocols([int(count) for count in options.slices.split(",")])
     rows: list[Row] = []
@@ -175,9 +210,10 @@ def main() -> None:
             continue
         walls[name] = float(np.mean([wall_voxels(volume) for volume in cases.values()]))
         running = contenders(methods, TRAINED_ON.get(name, "phantoms"), options.models)
-        found, shown = run_set(name, cases, running, cuts)
+        found, shown = run_set(name, cases, running, cuts, known, options.pictures)
         rows += found
-        for number, (case, answers) in enumerate(list(shown.items())[: options.pictures]):
+        write_rows(rows, options.out / "rows.csv")
+        for number, (case, answers) in enumerate(shown.items()):
             reconstructions_figure(
                 cases[case], answers, f"{name}, {case}", options.out / f"{name}-{number}.png"
             )
@@ -194,21 +230,11 @@ def main() -> None:
         "voxels_per_wall": walls,
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
     }
-    with _written(options.out / "rows.csv").open("w", newline="", encoding="utf-8") as file:
-        flat = [row.flat() for row in rows]
-        writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else ["set"])
-        writer.writeheader()
-        writer.writerows(flat)
     text = tables(summary)
     write_text_atomic(options.out / "table.md", text)
     write_json_atomic(options.out / "results.json", summary)
     print(text)
     print(json.dumps(summary))
-
-
-def _written(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 if __name__ == "__main__":
