@@ -80,7 +80,10 @@ def reconstructions_figure(
 
 
 def curves_figure(models: Path, path: str | Path) -> Path | None:
-    """Dice of the validation against the seconds of training, for each network and training population."""
+    """Dice of the validation against the seconds of training, for each network and training population.
+
+    Ours validates at even steps and tells the seconds of all; its registrations beforehand come on top.
+    """
     from cardiactwins.lma.baselines.training import BASELINES, training_curve
 
     curves = {
@@ -89,12 +92,15 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
         for name in BASELINES
         if (models / data / f"{name}-training.safetensors").exists()
     }
+    for data in ("phantoms", "mesa"):
+        if (models / data / "training.safetensors").exists():
+            curves[data, "ours-network"] = _own_curve(models / data / "training.safetensors")
     if not curves:
         return None
     figure = new_figure(8, 3.2)
     axes = dict(zip(("phantoms", "mesa"), figure.subplots(1, 2, sharey=True), strict=True))
     for (data, name), rows in curves.items():
-        color = SERIES[list(BASELINES).index(name)]
+        color = SERIES[["ours-network", *BASELINES].index(name)]
         axes[data].plot([r["seconds"] for r in rows], [r["dice"] for r in rows], color=color, label=name)
     for data, axis in axes.items():
         quiet_axes(axis)
@@ -104,6 +110,19 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
             axis.legend(fontsize=8, frameon=False)
     axes["phantoms"].set_ylabel("Dice of the validation, 8 slices")
     return save_figure(figure, path)
+
+
+def _own_curve(state: Path) -> list[dict[str, float]]:
+    """Validations of a training of ours, evenly spread over its seconds."""
+    from cardiactwins.compute.weights import load_state
+
+    values = load_state(state)[1]
+    steps = values["settings"]["validate_every"] * np.arange(1, len(values["history"]) + 1)
+    seconds = values["seconds"] * np.minimum(steps / values["step"], 1)
+    return [
+        dict(zip(("seconds", "dice"), row, strict=True))
+        for row in zip(seconds, values["history"], strict=True)
+    ]
 
 
 def _rendered(points: NDArray, triangles: NDArray, colors: NDArray, stand: tuple, up: tuple) -> NDArray:
