@@ -14,7 +14,7 @@ from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.pose import Pose, pose_of_centers
 from cardiactwins.lma.shape_volume import SIZE
 
-__all__ = ["SliceStack", "outlines_in_grid", "pose_of_stack", "stack_of_labels"]
+__all__ = ["SliceStack", "gap_axis", "outlines_in_grid", "pose_of_stack", "stack_of_labels"]
 
 FEWEST_SLICES = 3
 BASE_ABOVE_MM = 8.0
@@ -233,13 +233,19 @@ def _check_inside(stack: SliceStack, pose: Pose) -> None:
         )
 
 
+def gap_axis(myocardium: ArrayLike) -> int | None:
+    """Array axis of a mask (k, j, i) along which there are most empty planes between filled ones, or None."""
+    myocardium = np.asarray(myocardium, dtype=bool)
+    filled = []
+    for axis in range(3):
+        present = np.flatnonzero(myocardium.any(axis=tuple(other for other in range(3) if other != axis)))
+        filled.append(len(present) / max(np.ptp(present) + 1, 1) if present.size else 1.0)
+    return int(np.argmin(filled)) if min(filled) < 1 else None
+
+
 def _across_slices(geometry: ImageGeometry, myocardium: NDArray[np.bool_]) -> int:
     """Array axis along which the slices lie."""
     along = slice_axis(geometry)
     if along != 0 or np.ptp(geometry.spacing) > 1e-3 * geometry.spacing.max():
         return along
-    filled = []
-    for axis in range(3):
-        present = np.flatnonzero(myocardium.any(axis=tuple(other for other in range(3) if other != axis)))
-        filled.append(len(present) / max(np.ptp(present) + 1, 1) if present.size else 1.0)
-    return int(np.argmin(filled)) if min(filled) < 1 else 0
+    return gap_axis(myocardium) or 0

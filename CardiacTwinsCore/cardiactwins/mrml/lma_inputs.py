@@ -14,13 +14,21 @@ from cardiactwins.anatomy.axis import heart_kind, long_axis, short_axis_grid
 from cardiactwins.anatomy.coordinates import lv_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
-from cardiactwins.lma.slice_stack import SliceStack, stack_of_labels
+from cardiactwins.lma.slice_parts import SlicePart, stack_of_parts
+from cardiactwins.lma.slice_stack import SliceStack, gap_axis, stack_of_labels
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.role_guess import guess_roles, role_of_name
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, segment_array, segment_names
 
-__all__ = ["OutlinedHeart", "heart_of_curves", "heart_of_segmentation", "insertion_points", "known_points"]
+__all__ = [
+    "OutlinedHeart",
+    "heart_of_curves",
+    "heart_of_segmentation",
+    "heart_of_segmentations",
+    "insertion_points",
+    "known_points",
+]
 
 MOST_SLICES = 16
 DENSE_SLICES = 8
@@ -55,7 +63,7 @@ def heart_of_segmentation(
     """
     masks, geometry = _labels(node, roles)
     cavity, myocardium, right_ventricle = masks
-    if heart_kind(geometry, myocardium) == "dense":
+    if heart_kind(geometry, myocardium) == "dense" and gap_axis(myocardium) is None:
         geometry, (cavity, myocardium, right_ventricle) = _cut(geometry, masks, slices or DENSE_SLICES)
         slices = None
     stack = stack_of_labels(geometry, cavity, myocardium)
@@ -65,6 +73,20 @@ def heart_of_segmentation(
     if right_ventricle.any():
         insertion = _insertion_of_right_ventricle(geometry, cavity, myocardium, right_ventricle)
     return OutlinedHeart(stack.chosen(slices), insertion)
+
+
+def heart_of_segmentations(
+    nodes: Sequence[Any], roles: Mapping[str, str] | None = None, slices: int | None = None
+) -> OutlinedHeart:
+    """The short-axis slices that several segmentation nodes outline, each on its own grid, in any order.
+
+    roles, slices: as in `heart_of_segmentation`. ValueError as there and of `stack_of_parts`.
+    """
+    parts = []
+    for node in nodes:
+        (cavity, myocardium, _), geometry = _labels(node, roles, needs_cavity=False)
+        parts.append(SlicePart(geometry, cavity, myocardium, node.GetName()))
+    return OutlinedHeart(stack_of_parts(parts).chosen(slices), None)
 
 
 def heart_of_curves(curves: Sequence[Any], slices: int | None = None) -> OutlinedHeart:
@@ -136,10 +158,12 @@ def known_points(
     return np.concatenate(places), np.concatenate(values).astype(np.float32)
 
 
-def _labels(node: Any, roles: Mapping[str, str] | None) -> tuple[tuple[NDArray, NDArray, NDArray], Any]:
+def _labels(
+    node: Any, roles: Mapping[str, str] | None, needs_cavity: bool = True
+) -> tuple[tuple[NDArray, NDArray, NDArray], Any]:
     """Cavity, whole wall and right ventricle (k, j, i) of a segmentation, and their grid."""
     found = guess_roles(node, roles)
-    for role in ("cavity", "myocardium"):
+    for role in ("cavity", "myocardium") if needs_cavity else ("myocardium",):
         if role not in found:
             listed = ", ".join(f"'{name}'" for name in segment_names(node).values()) or "none"
             raise ValueError(
@@ -151,7 +175,7 @@ def _labels(node: Any, roles: Mapping[str, str] | None) -> tuple[tuple[NDArray, 
     masks = {role: segment_array(node, segment) for role, segment in found.items()}
     nothing = np.zeros(geometry.shape, dtype=bool)
     wall = np.logical_or.reduce([masks.get(role, nothing) for role in WALL_ROLES])
-    cavity = masks["cavity"]
+    cavity = masks.get("cavity", nothing)
     if not wall.any():
         raise ValueError(f"The myocardium of '{node.GetName()}' is empty. Outline it in at least 3 slices.")
     if 2 * (cavity & wall).sum() > cavity.sum():

@@ -28,6 +28,7 @@ from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_inputs import (
     heart_of_curves,
     heart_of_segmentation,
+    heart_of_segmentations,
     insertion_points,
     known_points,
 )
@@ -134,7 +135,9 @@ class LMAReconstructLogic:
         base: float | None = None,
     ) -> PreparedHeart:
         """Read, correct and place the outlined slices; arguments as of `reconstruct`. Adds no node."""
-        if isinstance(source, (list, tuple)):
+        if _segmentations(source):
+            heart = heart_of_segmentations(source, roles, slices)
+        elif isinstance(source, (list, tuple)):
             heart = heart_of_curves(source, slices)
         else:
             heart = heart_of_segmentation(source, roles, slices)
@@ -172,8 +175,9 @@ class LMAReconstructLogic:
     ) -> ReconstructedHeart:
         """The whole left ventricle from outlines in a few short-axis slices, as nodes.
 
-        source: a segmentation node (cavity and myocardium, see `guess_roles`) or a list of closed-curve nodes
-        ('endo ...', 'epi ...') or of pairs of them, base to apex. insertionPoints: markups or (M, 3) RAS mm
+        source: a segmentation node (cavity and myocardium, see `guess_roles`), a list of segmentation nodes
+        with a slice or more each, or a list of closed-curve nodes ('endo ...', 'epi ...') or of pairs of
+        them, base to apex. insertionPoints: markups or (M, 3) RAS mm
         of the anterior RV insertion; None: from a right ventricle in the segmentation. slices: use so many
         of them. longAxis: segmentation node or nodes of long-axis slices. correctShifts: correct recognised
         shifts between breath-holds. base: distance of the base plane above the first slice in mm. method,
@@ -615,6 +619,15 @@ def _own_heights(slices: Sequence[Any], frame: LongAxisFrame | None) -> NDArray[
     if frame is None or any(position is None for position in positions):
         return None
     return frame.coordinates(np.array(positions))[1]
+
+
+def _segmentations(source: Any) -> bool:
+    """Whether a source is a list of segmentation nodes."""
+    return (
+        isinstance(source, (list, tuple))
+        and len(source) > 0
+        and all(hasattr(node, "IsA") and node.IsA("vtkMRMLSegmentationNode") for node in source)
+    )
 
 
 def _plain(value: Any) -> Any:
