@@ -3,6 +3,8 @@
 InfarctSynth: a short-axis ring of myocardium with an infarct wedge, widest at the endocardium.
 CardiacTwins: two such rings, twins of one heart, of which one has the infarct.
 InfarctPhantoms, the thumbnail in Sample Data: a population of such rings.
+LMAReconstruct: a left ventricle from base to apex, coloured from early (blue) to late (red), with its slices.
+LBBBPhantom, the thumbnail in Sample Data: short-axis rings in these colours, late on one side.
 """
 
 from pathlib import Path
@@ -11,13 +13,16 @@ import matplotlib
 
 matplotlib.use("agg")
 
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Annulus, Circle, Polygon
-from numpy import array, cos, linspace, radians, sin, vstack
+from matplotlib.patches import Annulus, Arc, Circle, Ellipse, Polygon, Wedge
+from numpy import array, cos, linspace, pi, radians, sin, vstack
 
 ROOT = Path(__file__).resolve().parents[1]
 PIXELS = 128
 MYOCARDIUM, CAVITY, INFARCT, BORDER_ZONE, OUTLINE = "#c0504d", "#7b1f24", "#f6e7c1", "#e0a060", "#4a1013"
+ACTIVATION = ("#2b3399", "#4080cc", "#a6d9ed", "#fcf7bf", "#fcad5c", "#db3829", "#990021")
+"""From early to late, as the maps of LMAReconstruct have them."""
 ENDOCARDIUM = 0.6
 """Radius of the endocardium where that of the epicardium is 1 (3 : 5, the reference anatomy)."""
 
@@ -44,12 +49,45 @@ def wedge(depth, half_angle, towards=40):
     return vstack([outer.T, inner.T[::-1]])
 
 
-def save(path, hearts, width=1.0):
+def draw_ventricle(axes):
+    """Half an ellipsoid seen from the side, its colours turning from early to late, and five slices."""
+    colors = LinearSegmentedColormap.from_list("activation", ACTIVATION)
+    turn = linspace(0, pi, 91)
+    outline = vstack([0.5 + 0.36 * cos(turn), 0.86 - 0.8 * sin(turn)]).T
+    wall = Polygon(outline, facecolor="none", edgecolor="none")
+    axes.add_patch(wall)
+    extent = (0.14, 0.86, 0.04, 0.9)
+    shades = axes.imshow(linspace(0, 1, 256)[None], cmap=colors, extent=extent, aspect="auto", zorder=1)
+    shades.set_clip_path(wall)
+    for height in (0.74, 0.6, 0.46, 0.32, 0.18):
+        half = 0.36 * (1 - ((0.86 - height) / 0.8) ** 2) ** 0.5
+        style = {"edgecolor": "white", "linewidth": 2.4, "zorder": 2}
+        axes.add_patch(Arc((0.5, height), 2 * half, 0.1, theta1=180, theta2=360, **style))
+    border = {"edgecolor": OUTLINE, "linewidth": 2.2}
+    axes.add_patch(Polygon(outline, fill=False, zorder=3, **border))
+    axes.add_patch(Ellipse((0.5, 0.86), 0.72, 0.2, facecolor=CAVITY, zorder=4, **border))
+
+
+def draw_late_heart(axes, centre, radius):
+    """A short-axis ring, early on one side and late on the other."""
+    colors = LinearSegmentedColormap.from_list("activation", ACTIVATION)
+    axes.add_patch(Circle(centre, radius, facecolor=CAVITY, zorder=radius))
+    for begin in range(0, 360, 20):
+        late = (1 + cos(radians(begin + 10))) / 2
+        ring = Wedge(centre, radius, begin, begin + 20, width=radius * (1 - ENDOCARDIUM), zorder=radius)
+        ring.set(facecolor=colors(late), edgecolor=OUTLINE, linewidth=0.5)
+        axes.add_patch(ring)
+    for border in (radius, radius * ENDOCARDIUM):
+        axes.add_patch(Circle(centre, border, fill=False, edgecolor=OUTLINE, linewidth=2.2, zorder=radius))
+
+
+def save(path, hearts, width=1.0, draw=draw_heart):
     figure = Figure(figsize=(width, 1), dpi=PIXELS)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, 1), aspect="equal")
     axes.set_axis_off()
-    for centre, radius, infarct in hearts:
-        draw_heart(axes, centre, radius, infarct)
+    for heart in hearts:
+        draw(axes, *heart)
+    axes.set(xlim=(0, width), ylim=(0, 1))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, transparent=True, metadata={"Software": None})
 
@@ -71,4 +109,12 @@ if __name__ == "__main__":
             for x, y, radius in ((0.26, 0.26, 0.22), (0.75, 0.25, 0.19), (1.24, 0.26, 0.21))
         ],
         width=1.5,
+    )
+    icons = ROOT / "LMAReconstruct" / "Resources" / "Icons"
+    save(icons / "LMAReconstruct.png", [()], draw=draw_ventricle)
+    save(
+        icons / "LBBBPhantom.png",
+        [((x, 0.5), radius) for x, radius in ((0.32, 0.28), (0.86, 0.22), (1.29, 0.17))],
+        width=1.5,
+        draw=draw_late_heart,
     )

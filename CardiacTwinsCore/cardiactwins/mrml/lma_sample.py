@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import LVPhantom, lv_phantom
 from cardiactwins.lma.dense_phantom import DensePhantom, dense_phantom
-from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.geometry import matrix_to_vtk
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.segmentations import new_segmentation
 from cardiactwins.mrml.sequences import new_sequence
-from cardiactwins.mrml.volumes import new_volume
 
 __all__ = ["SampleHeart", "SampleSlice", "new_sample_heart"]
 
@@ -125,13 +126,14 @@ def _nodes(name: str, phantom: LVPhantom, level: float, ring: DensePhantom) -> S
 
 def _volume(name: str, array: NDArray, geometry: ImageGeometry) -> Any:
     """A volume node outside of any scene, as an item of a sequence is."""
-    node = new_volume(name, array, geometry)
-    scene = start().scene
-    copy = slicer.vtkMRMLScalarVolumeNode()
-    copy.Copy(node)
-    scene.RemoveNode(node.GetDisplayNode())
-    scene.RemoveNode(node)
-    return copy
+    image = vtkImageData()
+    image.SetDimensions(*geometry.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(name)
+    node.SetIJKToRASMatrix(matrix_to_vtk(geometry.ijk_to_ras))
+    node.SetAndObserveImageData(image)
+    return node
 
 
 def _geometry(phantom: LVPhantom, level: float, ring: DensePhantom) -> ImageGeometry:

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 import slicer.util
 
-__all__ = ["show_chart", "show_segmentation", "show_volume"]
+__all__ = ["jump_to", "look_from", "show_chart", "show_segmentation", "show_volume"]
 
 
 def show_volume(node: Any) -> None:
@@ -41,3 +41,27 @@ def show_segmentation(node: Any, others: Iterable[Any] = ()) -> None:
 def _has_views() -> bool:
     layoutManager = getattr(slicer.app, "layoutManager", None)
     return layoutManager is not None and layoutManager() is not None
+
+
+def jump_to(point: Any) -> None:
+    """Move all slice views to a point (3,) in RAS mm."""
+    if _has_views():
+        slicer.modules.markups.logic().JumpSlicesToLocation(*map(float, point), True)
+
+
+def look_from(direction: Any, center: Any, view: int = 0, distance: float = 500.0) -> None:
+    """Turn the camera of a 3D view so that it stands in a direction from a centre, the head on top.
+
+    direction: (3,) in RAS. center: (3,) RAS mm. view: number of the view; with fewer views, the last of them.
+    distance: of the camera in mm.
+    """
+    cameras = slicer.util.getNodesByClass("vtkMRMLCameraNode")
+    if not cameras:
+        return
+    camera = cameras[min(view, len(cameras) - 1)]
+    center, direction = np.asarray(center, dtype=float), np.asarray(direction, dtype=float)
+    camera.SetFocalPoint(*center)
+    camera.SetPosition(*(center + distance * direction / np.linalg.norm(direction)))
+    camera.SetViewUp(0.0, 0.0, 1.0)
+    camera.GetCamera().OrthogonalizeViewUp()
+    camera.ResetClippingRange()

@@ -1,0 +1,302 @@
+"""Section 2: when each sector of each slice begins to shorten, from images, strain, or typed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from cardiactwins.lma.tos_table import TosTable
+from cardiactwins.mrml.lma_dense import dense_slice
+from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_strain import TIME, new_strain_table, strain_of_table
+from cardiactwins.mrml.plots import new_plot
+from cardiactwins.panel.context import Section
+from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
+from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
+from cardiactwins.panel.lma.slice_table import SliceTable
+from cardiactwins.panel.lma.tos_grid import TosGrid
+from cardiactwins.panel.views import show_chart
+
+__all__ = ["STRAIN", "ActivationSection"]
+
+STRAIN = "CardiacTwins.Strain"
+"""References of a table of TOS to the strain tables that it was estimated from."""
+DENSE_WIDGETS = ("phaseXSelector", "phaseYSelector", "phaseZSelector", "maskSelector", "keBox", "trimBox")
+TABLE_SLICES = 4
+"""Slices of a new table of TOS where no reconstruction says how many (4 in jayakumar-2023)."""
+
+
+class ActivationSection(Section):
+    """Reads images on the main thread, computes strain and onset in the worker, shows TOS as a grid."""
+
+    def __init__(self, context: LMAContext) -> None:
+        super().__init__(context)
+        ui = self.ui
+        self.controls = context.controls(ui.activationButton, self.compute)
+        self.table = SliceTable(context, self.slices, self._onRow)
+        self.grid = TosGrid(context)
+        ui.addSliceButton.connect("clicked(bool)", self.addSlice)
+        ui.removeSliceButton.connect("clicked(bool)", self.removeSlice)
+        ui.loadTosButton.connect("clicked(bool)", self.loadTOS)
+        ui.newTosButton.connect("clicked(bool)", self.newTOS)
+
+    def kind(self) -> str:
+        """ "dense", "strain" or "tos": what activation is known from."""
+        return self.parameterNode.activationSource.value
+
+    def slices(self) -> list[ActivationSlice]:
+        """The slices of the list that are used with this source."""
+        return SliceList(self.parameterNode).slices(self.kind())
+
+    def missing(self) -> list[str]:
+        """What has to be given before strain and onset can be computed."""
+        node, slices = self.parameterNode, self.slices()
+        missing = []
+        if not slices:
+            missing.append(
+                _("add at least one slice of DENSE images")
+                if self.kind() == "dense"
+                else _("add at least one strain table")
+            )
+        if self.kind() == "dense" and self.context.model() is None:
+            missing.append(_("reconstruct the left ventricle in section 1, which tells where slices lie"))
+        for number, slice_ in enumerate(slices, start=1):
+            if not slice_.complete:
+                text = _("slice {number} has lost a node: remove it and add it again")
+                missing.append(text.format(number=number))
+            elif slice_.kind == "dense" and not slice_.ke:
+                text = _("type in the encoding frequency (ke) of slice {number}, in cycles/mm")
+                missing.append(text.format(number=number))
+        if self.kind() == "strain" and len({slice_.height is None for slice_ in slices}) > 1:
+            missing.append(_("type in the heights of all slices, or of none"))
+        if node.onset.name == "NETWORK" and self._obstacle():
+            missing.append(_("another way to find the onset: {reason}").format(reason=self._obstacle()))
+        return missing
+
+    def addSlice(self, _checked: bool = False) -> None:
+        """Put what the selectors show into the list."""
+        node = self.parameterNode
+        if self.kind() == "strain":
+            with slicer.util.tryWithErrorDisplay(_("The strain table cannot be used.")):
+                strain_of_table(node.strainTable)
+                SliceList(node).add("strain", {"strain": node.strainTable})
+            return
+        nodes = {role: getattr(node, role) for role in ("phaseX", "phaseY", "phaseZ", "mask")}
+        SliceList(node).add("dense", nodes, node.ke)
+
+    def removeSlice(self, _checked: bool = False) -> None:
+        """Take the slice of the chosen row out of the list."""
+        chosen = self.table.chosen()
+        if chosen is not None:
+            SliceList(self.parameterNode).remove(chosen.number)
+
+    def compute(self) -> None:
+        """Strain of all slices and their onset in the worker; they become tables, and TOS is chosen."""
+        node, slices = self.parameterNode, self.slices()
+        names = [slice_.name for slice_ in slices]
+        weights = self.context.weightsOf(ONSET_WEIGHTS)
+        arguments = {
+            "method": node.onset.value,
+            "sectors": node.sectors,
+            "trim": node.trim,
+            "weights": str(weights.path) if weights is not None and weights.own else None,
+        }
+        inputs, heights = self._inputs(slices)
+
+        def prepare(folder: Path) -> dict[str, Any]:
+            return {**arguments, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
+
+        def done(folder: Path, result: Mapping[str, Any]) -> None:
+            arrays = {
+                key: np.array(result[key], dtype=float)
+                for key in ("tos", "lower", "upper", "late")
+                if key != "late" or all(row is not None for row in result["late"])
+            }
+            table = TosTable(
+                arrays["tos"],
+                np.arange(1, len(slices) + 1),
+                heights,
+                arrays["lower"],
+                arrays["upper"],
+                arrays.get("late"),
+            )
+            with self.context.results.recording(_("Compute strain and TOS")):
+                tos = self.context.logic.showTOS(table, slicer.mrmlScene.GenerateUniqueName("TOS"))
+                tos.SetAttribute(METHOD, result["method"])
+                for name, file, slice_ in zip(names, result["strain"], slices, strict=True):
+                    strain = slice_.nodes.get("strain") if file is None else _shown(name, folder / file)
+                    if strain is not None:
+                        tos.AddNodeReferenceID(STRAIN, strain.GetID())
+            self.parameterNode.tos = tos
+
+        self.context.start(self.controls, "activation_job", prepare, done)
+
+    def loadTOS(self, _checked: bool = False) -> None:
+        """Load the file as a table, and choose it."""
+        with slicer.util.tryWithErrorDisplay(_("The file cannot be used."), waitCursor=True):
+            path = Path(self.parameterNode.tosFile)
+            with self.context.results.recording(_("Load {name}").format(name=path.name)):
+                tos = self.context.logic.loadTOS(path)
+                tos.SetAttribute(METHOD, _("file {name}").format(name=path.name))
+            self.parameterNode.tos = tos
+
+    def newTOS(self, _checked: bool = False) -> None:
+        """A table without values, to be typed in, and choose it."""
+        with slicer.util.tryWithErrorDisplay(_("The table cannot be made.")):
+            heights = self.context.sliceHeights()
+            count = TABLE_SLICES if heights is None else len(heights)
+            empty = np.full((count, self.parameterNode.sectors), np.nan)
+            with self.context.results.recording(_("New table of TOS")):
+                tos = self.context.logic.showTOS(
+                    TosTable(empty, np.arange(1, count + 1), heights),
+                    slicer.mrmlScene.GenerateUniqueName(_("TOS, typed in")),
+                )
+                tos.SetAttribute(METHOD, _("typed in"))
+            self.parameterNode.tos = tos
+
+    def update(self) -> None:
+        """Show what belongs to the source, the slices, TOS, and what is missing."""
+        ui, node, kind = self.ui, self.parameterNode, self.kind()
+        for widgets, visible in (
+            (DENSE_WIDGETS, kind == "dense"),
+            (("strainSelector",), kind == "strain"),
+            (("sectorsBox",), kind != "strain"),
+            (("onsetBox",), kind != "tos"),
+            (("tosFilePath",), kind == "tos"),
+        ):
+            for widget in widgets:
+                getattr(ui, widget).setVisible(visible)
+                getattr(ui, f"{widget}Label").setVisible(visible)
+        for widget in ("addSliceButton", "removeSliceButton", "slicesTable", "activationButton"):
+            getattr(ui, widget).setVisible(kind != "tos")
+        for widget in ("loadTosButton", "newTosButton"):
+            getattr(ui, widget).setVisible(kind == "tos")
+        self._enableAdding()
+        path = Path(node.tosFile)
+        ui.loadTosButton.enabled = path.is_file()
+        self.table.update()
+        self.controls.setMissing(self.missing())
+        self._describe(self.grid.update())
+
+    def sceneChanged(self) -> None:
+        self.controls.cancel()
+
+    def close(self) -> None:
+        self.controls.close()
+
+    def _enableAdding(self) -> None:
+        node, ui = self.parameterNode, self.ui
+        if self.kind() == "strain":
+            missing = [] if node.strainTable is not None else [_("choose a strain table")]
+        else:
+            wanted = (
+                (node.phaseX, _("choose the sequence of the phase along x")),
+                (node.phaseY, _("choose the sequence of the phase along y")),
+                (node.mask, _("choose the sequence of the myocardium")),
+            )
+            missing = [text for chosen, text in wanted if chosen is None]
+        ui.addSliceButton.enabled = not missing
+        ui.addSliceButton.toolTip = (
+            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)])
+            if missing
+            else _("Add what is chosen above to the list of slices.")
+        )
+        ui.removeSliceButton.enabled = self.table.chosen() is not None
+
+    def _obstacle(self) -> str:
+        """Why the onset network cannot be used here; "" when it can."""
+        if find_spec("torch") is None:
+            return _("PyTorch is not installed (PyTorch extension)")
+        if self.context.weightsOf(ONSET_WEIGHTS) is None:
+            return _("the weights of the onset network are not on this computer")
+        return ""
+
+    def _inputs(self, slices: list[ActivationSlice]) -> tuple[list[dict[str, Any]], np.ndarray | None]:
+        """What the job takes of each slice, and their heights. ValueError names the slice."""
+        if self.kind() == "strain":
+            matrices = [strain_of_table(slice_.nodes["strain"]) for slice_ in slices]
+            heights = [slice_.height for slice_ in slices]
+            given = [{"strain": matrix.tolist(), "times": times.tolist()} for matrix, times in matrices]
+            return given, None if heights[0] is None else np.array(heights)
+        frame = surface_of_model(self.context.model()).frame
+        given, heights = [], []
+        for number, slice_ in enumerate(slices, start=1):
+            try:
+                dense = dense_slice(
+                    slice_.nodes["phaseX"],
+                    slice_.nodes["phaseY"],
+                    slice_.nodes["mask"],
+                    ke=slice_.ke,
+                    insertion=self.parameterNode.insertionPoints or frame.insertion,
+                    phase_z=slice_.nodes.get("phaseZ"),
+                    toward_apex=frame.direction,
+                )
+            except ValueError as error:
+                raise ValueError(_("slice {number}: {error}").format(number=number, error=error)) from error
+            given.append({"dense": dense})
+            height = slice_.height
+            heights.append(frame.coordinates(dense.position[None])[1][0] if height is None else height)
+        return given, np.array(heights)
+
+    def _describe(self, table: TosTable | None) -> None:
+        node, lines = self.parameterNode.tos, []
+        if self.kind() != "tos" and self.parameterNode.onset.name == "AUTO":
+            reason = self._obstacle()
+            lines.append(
+                _("Automatic means the change point here: {reason}.").format(reason=reason)
+                if reason
+                else _("Automatic means the onset network here.")
+            )
+        if self.grid.problem:
+            lines.append(self.grid.problem)
+        elif table is not None and np.isfinite(table.values).any():
+            text = _("TOS by {method}: {earliest:.0f} to {latest:.0f} ms in {slices} slices.")
+            lines.append(
+                text.format(
+                    method=node.GetAttribute(METHOD) or _("table"),
+                    earliest=np.nanmin(table.values),
+                    latest=np.nanmax(table.values),
+                    slices=len(table.values),
+                )
+            )
+        elif table is not None:
+            lines.append(_("The table is empty: double-click its cells and type in ms."))
+        self.ui.activationLabel.text = "\n".join(lines)
+
+    def _onRow(self, slice_: ActivationSlice) -> None:
+        """Show the strain curves of a slice, once they are computed."""
+        chart = slicer.mrmlScene.GetFirstNodeByName(_chartName(slice_.name))
+        if chart is not None:
+            show_chart(chart)
+        self._enableAdding()
+
+
+def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
+    """A slice as an argument of the job, its images as a file."""
+    if "dense" not in given:
+        return dict(given)
+    dense = given["dense"]
+    parts = {name: getattr(dense.images, name) for name in ("phase", "mask", "times", "ke", "pixel")}
+    np.savez(folder / f"dense-{number}.npz", insertion=dense.insertion, **parts)
+    return {"images": f"dense-{number}.npz", "seen_from_apex": dense.seen_from_apex}
+
+
+def _shown(name: str, path: Path) -> Any:
+    """A table of a slice's strain, and its curves."""
+    with np.load(path, allow_pickle=False) as found:
+        table = new_strain_table(_("{name}: strain").format(name=name), found["matrix"], found["times"])
+        sectors = len(found["matrix"])
+    curves = [f"sector {sector}" for sector in range(1, sectors + 1)]
+    new_plot(_chartName(name), table, TIME, curves, y_title=_("circumferential strain"))
+    return table
+
+
+def _chartName(name: str) -> str:
+    return _("{name}: strain curves").format(name=name)

@@ -1,0 +1,159 @@
+"""What the sections of the LMAReconstruct panel have in common: the chosen model, its TOS, the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+import cardiactwins
+from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, used_weights
+from cardiactwins.compute.worker_process import WorkerProcess
+from cardiactwins.lma.tos_table import TosTable
+from cardiactwins.mrml.lma_late import LateNodes
+from cardiactwins.mrml.lma_map import ActivationNodes
+from cardiactwins.mrml.lma_models import FRAME
+from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic, ReconstructedHeart
+from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.panel.context import PanelContext
+
+__all__ = [
+    "AGREEMENT",
+    "BULLSEYE",
+    "CURVES",
+    "LATE_TABLE",
+    "METHOD",
+    "ONSET_WEIGHTS",
+    "RECONSTRUCTION_WEIGHTS",
+    "SEGMENTATION",
+    "WHY",
+    "LMAContext",
+    "inScene",
+]
+
+SEGMENTATION = "CardiacTwins.Segmentation"
+AGREEMENT = "CardiacTwins.Agreement"
+BULLSEYE = "CardiacTwins.Bullseye"
+CURVES = "CardiacTwins.TOSCurves"
+LATE_TABLE = "CardiacTwins.LateRegion"
+"""References of a model node to what belongs to it."""
+METHOD = "CardiacTwins.Method"
+WHY = "CardiacTwins.WhyNotRefinement"
+"""Attributes of a model node; `METHOD` of a table of TOS as well."""
+RECONSTRUCTION_WEIGHTS = "lma reconstruction"
+ONSET_WEIGHTS = "lma onset"
+
+
+class LMAContext(PanelContext):
+    """What the sections share.
+
+    heart, activation, late: the last results of this session, which the report is made of; `reconstructed`,
+    `mapped` and `lateRegion` give them as far as they belong to the chosen model. panelChanged: to be called
+    when something changed that the parameter node does not tell.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        logic: LMAReconstructLogic,
+        worker: WorkerProcess,
+        requirements: Path,
+        onChange: Callable[[], None],
+    ) -> None:
+        super().__init__(ui, logic, worker, requirements, "LMAReconstruct", "cardiactwins.lma.jobs", onChange)
+        self.panelChanged: Callable[[], None] = lambda: None
+        self.heart: ReconstructedHeart | None = None
+        self.activation: ActivationNodes | None = None
+        self.late: LateNodes | None = None
+
+    def model(self) -> Any:
+        """The chosen model node; None where there is none, or it does not tell its long axis."""
+        node = None if self.parameterNode is None else self.parameterNode.model
+        return node if node is not None and node.GetAttribute(FRAME) else None
+
+    def reconstructed(self) -> ReconstructedHeart | None:
+        """The heart of the chosen model, if it was reconstructed in this session."""
+        heart = self.heart
+        return heart if heart is not None and inScene(heart.model) and heart.model is self.model() else None
+
+    def mapped(self) -> ActivationNodes | None:
+        """The map of the chosen model, if it was made in this session and not taken back."""
+        found = self.activation
+        belongs = found is not None and found.model is self.model() and inScene(found.table)
+        return found if belongs else None
+
+    def lateRegion(self) -> LateNodes | None:
+        """The late region of `mapped`, unless it was taken back."""
+        found = self.late
+        return found if found is not None and self.mapped() is not None and inScene(found.table) else None
+
+    def tosTable(self) -> TosTable | None:
+        """What the chosen table of TOS holds; None where there is none. ValueError when it is unusable."""
+        node = None if self.parameterNode is None else self.parameterNode.tos
+        return None if node is None else self.logic.tosOfTable(node)
+
+    def sliceHeights(self) -> np.ndarray | None:
+        """Heights (S,) of the slices that the chosen model was made from; None where they are not known."""
+        model = self.model()
+        table = None if model is None else model.GetNodeReference(AGREEMENT)
+        return None if table is None else columns_of_table(table).get("longitudinal")
+
+    def tosHeights(self, table: TosTable) -> np.ndarray | None:
+        """Heights of the slices of TOS in place of what the table says; None where that is to be taken.
+
+        ValueError when what was typed is no list of numbers, or not one a slice.
+        """
+        text = self.parameterNode.tosHeights.strip()
+        if text:
+            try:
+                heights = np.array([float(part) for part in text.replace(",", " ").split()])
+            except ValueError:
+                raise ValueError(
+                    _("the heights of the slices are numbers with spaces between, such as 0.2 0.5 0.8")
+                ) from None
+            if len(heights) != len(table.values):
+                raise ValueError(
+                    _("{slices} slices of TOS need as many heights; {count} are given").format(
+                        slices=len(table.values), count=len(heights)
+                    )
+                )
+            if heights.min() < 0 or heights.max() > 1:
+                raise ValueError(_("heights of slices lie between 0 (base) and 1 (apex)"))
+            return heights
+        if table.longitudinal is not None and np.isfinite(table.longitudinal).all():
+            return None
+        own = self.sliceHeights()
+        if own is None or len(own) != len(table.values):
+            raise ValueError(
+                _("where the slices of TOS lie: type their heights, 0 (base) to 1 (apex), into section 2")
+            )
+        return own
+
+    def weights(self) -> list[WeightsFile]:
+        """The trained networks on this computer."""
+        return listed_weights(Path(cardiactwins.__file__).parent / "Resources" / "Models", self.ownWeights())
+
+    def weightsOf(self, kind: str) -> WeightsFile | None:
+        """The file of a kind that is used, None without one."""
+        return used_weights(self.weights(), kind)
+
+    @staticmethod
+    def ownWeights() -> Path:
+        """The folder of the networks that the user has added, beside the application's settings."""
+        settings = getattr(slicer.app, "slicerUserSettingsFilePath", None)
+        parent = Path(settings).parent if isinstance(settings, str) and settings else Path.home()
+        return parent / "CardiacTwins" / "Models"
+
+    def forget(self) -> None:
+        """Forget the results of a scene that was closed."""
+        self.heart = self.activation = self.late = None
+
+
+def inScene(node: Any) -> bool:
+    """Whether a node is in the scene."""
+    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))

@@ -1,0 +1,115 @@
+"""Section 4: the part of the wall that is late, and whether it is viable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer.util
+from slicer.i18n import tr as _
+
+from cardiactwins.mrml.lma_map import TOS
+from cardiactwins.mrml.lma_strain import strain_of_table
+from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.panel.context import Section, fillTable
+from cardiactwins.panel.lma.activation_section import STRAIN
+from cardiactwins.panel.lma.context import LATE_TABLE, SEGMENTATION, LMAContext
+from cardiactwins.panel.lma.model_colors import arraysOf
+
+__all__ = ["LateSection"]
+
+
+class LateSection(Section):
+    """Finds the late region of the chosen model's map on the main thread (a third of a second)."""
+
+    def __init__(self, context: LMAContext) -> None:
+        super().__init__(context)
+        self._shown: Any = None
+        self._toolTip = self.ui.lateButton.toolTip
+        self.ui.lateButton.connect("clicked(bool)", self.find)
+
+    def missing(self) -> list[str]:
+        """What has to be there before the late region can be found."""
+        model = self.context.model()
+        if model is None:
+            return [_("reconstruct the left ventricle in section 1, or choose a model")]
+        return [] if TOS in arraysOf(model) else [_("show the map in section 3")]
+
+    def find(self, _checked: bool = False) -> None:
+        """Mark the late region; it becomes a segment, a point at its centre and tables."""
+        with slicer.util.tryWithErrorDisplay(_("The late region cannot be found."), waitCursor=True):
+            node, model = self.parameterNode, self.context.model()
+            segmentation = model.GetNodeReference(SEGMENTATION)
+            byDelay = node.criterion.name == "DELAY"
+            strain, mapped = self._strain(), self.context.mapped()
+            with self.context.results.recording(_("Late region")) as record:
+                record.change(model)
+                if segmentation is not None:
+                    record.change(segmentation)
+                found = self.context.logic.lateRegion(
+                    model,
+                    delay=node.delay if byDelay else None,
+                    areaShare=None if byDelay else node.areaShare / 100,
+                    scar=node.scar,
+                    scarLimit=node.scarLimit / 100,
+                    segmentation=segmentation,
+                    tos=None if mapped is None else mapped.tos_table,
+                    strain=strain,
+                )
+                model.SetNodeReferenceID(LATE_TABLE, found.table.GetID())
+            self.context.late = found
+            self.context.panelChanged()
+            self.context.say(self._text(found.target_name, found.region.share))
+
+    def update(self) -> None:
+        """Show what belongs to the criterion, what is missing, and the chosen model's late region."""
+        ui, byDelay = self.ui, self.parameterNode.criterion.name == "DELAY"
+        for widget, visible in (("delaySlider", byDelay), ("areaSlider", not byDelay)):
+            getattr(ui, widget).setVisible(visible)
+            getattr(ui, f"{widget}Label").setVisible(visible)
+        ui.scarLimitSlider.enabled = self.parameterNode.scar is not None
+        missing = self.missing()
+        ui.lateButton.enabled = not missing
+        ui.lateButton.toolTip = (
+            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)]) if missing else self._toolTip
+        )
+        self._list()
+
+    def sceneChanged(self) -> None:
+        self._shown = None
+        fillTable(self.ui.lateTable, [], [])
+        self.ui.lateLabel.text = ""
+
+    def _strain(self) -> list[Any] | None:
+        """Strain matrices that TOS was estimated from, as far as their tables are still there."""
+        tos = self.parameterNode.tos
+        count = 0 if tos is None else tos.GetNumberOfNodeReferences(STRAIN)
+        tables = [tos.GetNthNodeReference(STRAIN, index) for index in range(count)]
+        return [strain_of_table(table)[0] for table in tables if table is not None] or None
+
+    def _list(self) -> None:
+        model = self.context.model()
+        table = None if model is None else model.GetNodeReference(LATE_TABLE)
+        shown = None if table is None else (table.GetID(), table.GetMTime())
+        if shown == self._shown:
+            return
+        self._shown = shown
+        if table is None:
+            fillTable(self.ui.lateTable, [], [])
+            self.ui.lateLabel.text = ""
+            return
+        columns = columns_of_table(table)
+        rows = list(zip(*(map(str, columns[name]) for name in ("quantity", "value", "unit")), strict=True))
+        fillTable(self.ui.lateTable, [_("quantity"), _("value"), _("unit")], rows)
+        named = {quantity: value for quantity, value, _unit in rows}
+        target = named.get("latest viable segment", named.get("latest segment", "-"))
+        share = float(named["late share of the epicardium"]) / 100
+        self.ui.lateLabel.text = self._text(target, share)
+
+    @staticmethod
+    def _text(target: str, share: float) -> str:
+        if share == 0:
+            return _("Nothing is late by this criterion.")
+        text = _(
+            "{share:.0f} % of the epicardium is late; the latest segment is {target}. Research use only."
+        )
+        return text.format(share=100 * share, target=target)

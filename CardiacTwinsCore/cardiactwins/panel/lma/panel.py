@@ -1,0 +1,184 @@
+"""The LMAReconstruct panel: its sections, what they share, and how they follow the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ctk
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from cardiactwins.compute.worker_process import WorkerProcess
+from cardiactwins.mrml.lma_models import FRAME
+from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
+from cardiactwins.panel.launcher import launch_python
+from cardiactwins.panel.lma.activation_section import ActivationSection
+from cardiactwins.panel.lma.context import METHOD, LMAContext
+from cardiactwins.panel.lma.guesses import denseSlices
+from cardiactwins.panel.lma.late_section import LateSection
+from cardiactwins.panel.lma.map_section import MapSection
+from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
+from cardiactwins.panel.lma.report_section import ReportSection
+from cardiactwins.panel.lma.sample_data import addSample
+from cardiactwins.panel.lma.slice_list import SliceList
+from cardiactwins.panel.lma.weights_section import WeightsSection
+
+__all__ = ["LMAReconstructPanel"]
+
+
+class LMAReconstructPanel:
+    """All that happens in the panel; the module's widget hands it the user interface and the parameter node.
+
+    ui: widgets of LMAReconstruct.ui by name. logic: the module's. requirements: file of the Python packages
+    that runs need.
+    """
+
+    def __init__(self, ui: Any, logic: LMAReconstructLogic, requirements: Path) -> None:
+        self.ui = ui
+        self.worker = WorkerProcess(launch=launch_python)
+        self.context = LMAContext(ui, logic, self.worker, requirements, self._showUndo)
+        self.context.panelChanged = self.update
+        self._updating = False
+        ui.reportFolderPath.filters = ctk.ctkPathLineEdit.Dirs  # or it would ask for a file
+        ui.tosFilePath.filters = ctk.ctkPathLineEdit.Files
+        ui.modelSelector.addAttribute("vtkMRMLModelNode", FRAME)
+        self.reconstruction = ReconstructionSection(self.context)
+        self.activation = ActivationSection(self.context)
+        self.map = MapSection(self.context)
+        self.late = LateSection(self.context)
+        self.report = ReportSection(self.context, self.reconstruction)
+        self.weights = WeightsSection(self.context)
+        self.sections = (
+            self.reconstruction,
+            self.activation,
+            self.map,
+            self.late,
+            self.report,
+            self.weights,
+        )
+        ui.undoButton.connect("clicked(bool)", self.undo)
+        ui.sampleButton.connect("clicked(bool)", self.addSample)
+        ui.guessButton.connect("clicked(bool)", self.guess)
+        self._showUndo()
+
+    @property
+    def running(self) -> bool:
+        """Whether a computation runs."""
+        return self.worker.busy
+
+    def setParameterNode(self, parameterNode: Any) -> None:
+        """Work with another wrapped parameter node, or with none while no scene is open."""
+        self.context.parameterNode = parameterNode
+        if parameterNode is not None:
+            self.reconstruction.setCurvesItem()
+            self.reconstruction.guess(onlyWhenEmpty=True)
+            self.update()
+
+    def update(self) -> None:
+        """Bring all sections in line with the parameter node."""
+        # Sections write what follows from a choice back to the node, which calls here again.
+        if self._updating or self.context.parameterNode is None:
+            return
+        self._updating = True
+        try:
+            for section in self.sections:
+                section.update()
+        finally:
+            self._updating = False
+
+    def addSample(self, _checked: bool = False) -> None:
+        """A phantom heart with left bundle branch block, chosen as the input of all sections."""
+        with slicer.util.tryWithErrorDisplay(_("The phantom heart cannot be made."), waitCursor=True):
+            self.context.say(_("Making a phantom heart..."))
+            slicer.app.processEvents()
+            with self.context.results.recording(_("Sample data")):
+                sample = addSample()
+            node = self.context.parameterNode
+            node.source = type(node.source).SEGMENTATION
+            node.slicesSegmentation, node.insertionPoints = sample.segmentation, sample.insertion
+            node.activationSource = type(node.activationSource).DENSE
+            slices = SliceList(node)
+            while slices.slices("dense"):
+                slices.remove(slices.slices("dense")[0].number)
+            for dense in sample.dense:
+                nodes = {"phaseX": dense.phase_x, "phaseY": dense.phase_y, "mask": dense.mask}
+                slices.add("dense", nodes, dense.ke)
+            self.update()
+            self.context.say(_("The phantom heart is chosen as the input. Reconstruct it."))
+
+    def guess(self, _checked: bool = False) -> None:
+        """Choose the inputs that can be told from the scene; what is chosen stays."""
+        with slicer.util.tryWithErrorDisplay(_("The scene cannot be searched.")):
+            self.reconstruction.guess()
+            node = self.context.parameterNode
+            slices = SliceList(node)
+            found = denseSlices()
+            if not slices.slices("dense"):
+                for nodes in found:
+                    slices.add("dense", nodes, node.ke)
+            self.update()
+            chosen = [
+                text
+                for text, present in (
+                    (_("slices"), self.reconstruction.source() is not None),
+                    (_("insertion points"), node.insertionPoints is not None),
+                    (_("long-axis slices"), node.longAxis is not None),
+                    (_("scar"), node.scar is not None),
+                    (
+                        _("{count} slices of DENSE images").format(count=len(slices.slices("dense"))),
+                        slices.slices("dense"),
+                    ),
+                )
+                if present
+            ]
+            self.context.say(
+                _("Chosen now: {inputs}.").format(inputs=", ".join(chosen))
+                if chosen
+                else _("Nothing in the scene looks like an input. Try the sample data.")
+            )
+
+    def undo(self, _checked: bool = False) -> None:
+        """Take the last result back; what was chosen before it is chosen again."""
+        with slicer.util.tryWithErrorDisplay(_("The last result cannot be taken back.")):
+            title = self.context.results.undo()
+            self._chooseLatest()
+            self.update()
+            self.context.say(_("Taken back: {title}.").format(title=title))
+
+    def sceneClosed(self) -> None:
+        """Stop what runs and forget what belonged to the scene."""
+        self.context.forget()
+        for section in self.sections:
+            section.sceneChanged()
+
+    def close(self) -> None:
+        """Stop everything; the panel is taken down."""
+        self.context.parameterNode = None
+        for section in self.sections:
+            section.close()
+        self.worker.close()
+        self.context.close()
+
+    def _chooseLatest(self) -> None:
+        """Choose the last model and TOS that are left where the chosen one was taken back."""
+        node = self.context.parameterNode
+        for name, kind, attribute in (
+            ("model", "vtkMRMLModelNode", FRAME),
+            ("tos", "vtkMRMLTableNode", METHOD),
+        ):
+            left = [found for found in slicer.util.getNodesByClass(kind) if found.GetAttribute(attribute)]
+            if getattr(node, name) is None and left:
+                setattr(node, name, left[-1])
+
+    def _showUndo(self) -> None:
+        titles, button = self.context.results.titles, self.ui.undoButton
+        button.enabled = bool(titles)
+        button.toolTip = (
+            _("Take back: {title}. {count} results can be taken back.").format(
+                title=titles[-1], count=len(titles)
+            )
+            if titles
+            else _("There is no result to take back.")
+        )

@@ -1,0 +1,98 @@
+"""Section 5: the map on a page and on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from cardiactwins.mrml.lma_report import write_map_report
+from cardiactwins.mrml.lma_sheet import RESEARCH_ONLY
+from cardiactwins.panel.context import Section
+from cardiactwins.panel.lma.context import METHOD, LMAContext
+from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
+
+__all__ = ["ReportSection"]
+
+
+class ReportSection(Section):
+    """Writes report.html, report.pdf and report.json of the chosen model's results (about five seconds)."""
+
+    def __init__(self, context: LMAContext, reconstruction: ReconstructionSection) -> None:
+        super().__init__(context)
+        self._reconstruction = reconstruction
+        self._toolTip = self.ui.reportButton.toolTip
+        self.ui.reportButton.connect("clicked(bool)", self.write)
+
+    def missing(self) -> list[str]:
+        """What has to be there before a report can be written."""
+        missing = []
+        if self.context.reconstructed() is None:
+            missing.append(_("reconstruct the left ventricle in section 1, in this session"))
+        if self.context.mapped() is None:
+            missing.append(_("show the map in section 3, in this session"))
+        if self.context.lateRegion() is None:
+            missing.append(_("find the late region of this map in section 4"))
+        if str(self.parameterNode.reportFolder) in ("", "."):
+            missing.append(_("choose the folder of the report"))
+        elif Path(self.parameterNode.reportFolder).is_file():
+            missing.append(_("choose a folder for the report, not a file"))
+        return missing
+
+    def write(self, _checked: bool = False) -> None:
+        """Write the report into the chosen folder."""
+        with slicer.util.tryWithErrorDisplay(_("The report cannot be written."), waitCursor=True):
+            heart, mapped, late = (
+                self.context.reconstructed(),
+                self.context.mapped(),
+                self.context.lateRegion(),
+            )
+            self.context.say(_("Writing the report..."))
+            slicer.app.processEvents()
+            files = write_map_report(
+                Path(self.parameterNode.reportFolder),
+                heart.model.GetName(),
+                heart=heart,
+                activation=mapped,
+                late=late,
+                tos=mapped.tos_table,
+                record=self._reconstruction.record.finish(self._results(heart, mapped, late)),
+            )
+            self.ui.reportLabel.text = _("{page}\n{sheet}\n{note}").format(
+                page=files.page, sheet=files.sheet, note=RESEARCH_ONLY
+            )
+            self.context.say(_("The report is in {folder}.").format(folder=files.page.parent))
+
+    def update(self) -> None:
+        """Show what is missing."""
+        missing = self.missing()
+        self.ui.reportButton.enabled = not missing
+        self.ui.reportButton.toolTip = (
+            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)]) if missing else self._toolTip
+        )
+
+    def sceneChanged(self) -> None:
+        self.ui.reportLabel.text = ""
+
+    def _results(self, heart: Any, mapped: Any, late: Any) -> dict[str, Any]:
+        node, tos = self.parameterNode, self.parameterNode.tos
+        return {
+            "method": heart.reconstruction.method,
+            "long_axis_mm": heart.prepared.pose.frame.length,
+            "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
+            "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
+            "disagreeing": list(heart.disagreeing),
+            "tos_method": "table" if tos is None else tos.GetAttribute(METHOD) or "table",
+            "tos_ms": mapped.tos_table.values.tolist(),
+            "tos_longitudinal": mapped.tos_table.longitudinal.tolist(),
+            "segment_tos_ms": mapped.means.tolist(),
+            "criterion": node.criterion.value,
+            "delay_ms": node.delay,
+            "area_share": node.areaShare / 100,
+            "scar_limit": node.scarLimit / 100,
+            "late_segments": {str(key): share for key, share in late.region.segments.items()},
+            "target": late.target,
+        }
