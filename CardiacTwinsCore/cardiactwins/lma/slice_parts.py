@@ -119,8 +119,8 @@ def _common_normal(slices: Sequence[_Slice]) -> NDArray[np.float64]:
     if tilt[worst] > MOST_TILT:
         raise ValueError(
             f"The slices are not parallel: that of '{slices[worst].part.name}' is tilted by "
-            f"{tilt[worst]:.0f} degrees (at most {MOST_TILT:.0f}). Give short-axis slices here, and long-axis "
-            "slices as such."
+            f"{tilt[worst]:.0f} degrees (at most {MOST_TILT:.0f}). Give short-axis slices here, and "
+            "long-axis slices as such."
         )
     return middle
 
