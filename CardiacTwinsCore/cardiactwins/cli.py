@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from cardiactwins import __version__
 from cardiactwins.cli_infarct import infarct
+from cardiactwins.cli_lma import lma
 
 if TYPE_CHECKING:
     from cardiactwins.compute.environment import Environment
@@ -45,13 +46,15 @@ class CommandsWithPlainErrors(TyperGroup):
 app = typer.Typer(
     cls=CommandsWithPlainErrors,
     name="cardiactwins",
-    help="Synthetic myocardial infarcts from a population, on MRML nodes, without the 3D Slicer application.",
+    help="Synthetic infarcts from a population and maps of late activation, on MRML nodes, without the 3D "
+    "Slicer application.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.add_typer(infarct, name="infarct")
+app.add_typer(lma, name="lma")
 
 
 def main() -> None:

@@ -68,7 +68,8 @@ class CommandRun:
 
         options = context.params
         parameters = {name: value for name, value in options.items() if name not in NOT_PARAMETERS}
-        job = f"infarct {context.info_name}"
+        group = context.parent.info_name if context.parent else None
+        job = f"{group} {context.info_name}"
         report = RunReport.begin(
             job,
             parameters={name: value for name, value in parameters.items() if name not in inputs},

@@ -1,0 +1,208 @@
+"""What the commands of LMAReconstruct read: outlined hearts, insertion points, tables of strain."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cardiactwins.cli_inputs import existing
+from cardiactwins.cli_values import numbers_from
+
+__all__ = [
+    "CorrectShifts",
+    "Insertion",
+    "Labels",
+    "LongAxis",
+    "Method",
+    "Roles",
+    "Segmentation",
+    "Slices",
+    "Source",
+    "Weights",
+    "columns_of_csv",
+    "in_words_of_options",
+    "insertion_from",
+    "is_scene",
+    "only_node",
+    "opened_heart",
+    "table_of_csv",
+]
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        help="Outlined slices: .seg.nrrd, a label map (.nii.gz, .nrrd), or a scene (.mrb, .mrml)."
+    ),
+]
+Segmentation = Annotated[
+    str | None, typer.Option(help="In a scene: name of the segmentation. Default: the only one.")
+]
+Insertion = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Anterior RV insertion: a .mrk.json file, R,A,S in mm, or markups of the scene; repeatable. "
+        "Default: NAME.mrk.json beside the file, else the right ventricle's segment."
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(help="Label values of label maps. Default: 1=cavity,2=myocardium,3=infarct,4=no_reflow."),
+]
+Roles = Annotated[
+    list[str] | None, typer.Option(help="Segments by role where the names mislead, as myocardium=Muscle.")
+]
+Method = Annotated[
+    str, typer.Option(help="auto, refinement, network (these need PyTorch and weights), or interpolation.")
+]
+Slices = Annotated[
+    int | None, typer.Option(min=3, max=16, help="Use so many of the slices, evenly spread. Default: all.")
+]
+LongAxis = Annotated[
+    list[Path] | None, typer.Option(help="Segmentation of a long-axis slice of the same heart; repeatable.")
+]
+CorrectShifts = Annotated[
+    bool,
+    typer.Option(
+        "--correct-shifts/--no-correct-shifts", help="Correct shifts of slices between breath-holds."
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights (.safetensors) in place of those that come with the library.")
+]
+
+
+def is_scene(path: Path) -> bool:
+    """Whether a file is a scene by its ending."""
+    return path.suffix.lower() in (".mrb", ".mrml")
+
+
+@contextmanager
+def opened_heart(
+    path: Path,
+    labels: Mapping[int, str] | None = None,
+    segmentation: str | None = None,
+    insertion: Sequence[str] | None = None,
+) -> Iterator[tuple[Any, Any]]:
+    """The segmentation node of a file or scene, and insertion points (M, 3) in RAS mm or None.
+
+    A scene is loaded into that of this process. FileNotFoundError and ValueError with what to do.
+    """
+    from cardiactwins.mrml.heart_files import heart_from_file, points_beside
+
+    if is_scene(existing(path)):
+        from cardiactwins.mrml.scene_files import load_scene, remove_proxies
+
+        load_scene(path)
+        remove_proxies()
+        node = only_node("vtkMRMLSegmentationNode", segmentation, "segmentation", "--segmentation")
+        yield node, insertion_from(insertion, in_scene=True)
+        return
+    if segmentation is not None:
+        raise ValueError(f"--segmentation names a part of a scene, but {path} is a single file.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder. Give the file of one heart, or a scene.")
+    points = insertion_from(insertion, in_scene=False)
+    with heart_from_file(path, labels) as node:
+        yield node, points_beside(path) if points is None else points
+
+
+def only_node(class_name: str, name: str | None, kind: str, option: str) -> Any:
+    """The node of a class by its name, or the only one. ValueError that lists what is there."""
+    from cardiactwins.mrml.headless import start
+
+    scene = start().scene
+    count = scene.GetNumberOfNodesByClass(class_name)
+    nodes = [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
+    chosen = nodes if name is None else [node for node in nodes if node.GetName() == name]
+    if len(chosen) == 1:
+        return chosen[0]
+    listed = ", ".join(f"'{node.GetName()}'" for node in nodes) or "none"
+    wanted = f"{len(chosen)} {kind}s" + ("" if name is None else f" named '{name}'")
+    raise ValueError(f"The scene has {wanted}. Say which one with {option}: {listed}.")
+
+
+def insertion_from(texts: Sequence[str] | None, *, in_scene: bool) -> Any:
+    """Points (M, 3) in RAS mm from files, typed numbers and, with a scene, names of markups; None for none.
+
+    FileNotFoundError for a file that is not there, ValueError for anything else.
+    """
+    if not texts:
+        return None
+    import numpy as np
+
+    from cardiactwins.mrml.image_files import points_from_file
+    from cardiactwins.mrml.markups import points_of_markups
+
+    points = []
+    for text in texts:
+        if text.lower().endswith(".json"):
+            points.append(points_from_file(existing(Path(text))))
+        elif re.fullmatch(r"[-+\d.eE,\s]+", text):
+            position = numbers_from(text, "--insertion") or []
+            if len(position) != 3:
+                raise ValueError(f"--insertion takes three numbers R,A,S in mm; found '{text}'.")
+            points.append(np.array([position]))
+        elif in_scene:
+            points.append(
+                points_of_markups(only_node("vtkMRMLMarkupsNode", text, "point list", "--insertion"))
+            )
+        else:
+            raise ValueError(f"--insertion takes a .mrk.json file or R,A,S in mm; found '{text}'.")
+    found = np.concatenate(points)
+    if not len(found):
+        raise ValueError(f"--insertion {', '.join(texts)} holds no points.")
+    return found
+
+
+def columns_of_csv(path: Path) -> dict[str, list[Any]]:
+    """Columns of a CSV file (',', ';' or tab) by name, as numbers where all of a column are numbers.
+
+    ValueError when there are no rows below a header line, or a row has another number of fields.
+    """
+    try:
+        text = existing(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a CSV file ({error}).") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if len(lines) < 2:
+        raise ValueError(f"{path} has no rows below a header line.")
+    rows = list(csv.reader(lines, delimiter=max(",;\t", key=lines[0].count)))
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"Line {number} of {path} has {len(row)} fields, the header {len(rows[0])}.")
+    header = [name.strip() for name in rows[0]]
+    return {name: _numbers(values) for name, values in zip(header, zip(*rows[1:], strict=True), strict=True)}
+
+
+def table_of_csv(path: Path) -> Any:
+    """A table node with the columns of a CSV file, named as the file."""
+    from cardiactwins.mrml.tables import new_table
+
+    return new_table(path.stem, columns_of_csv(path))
+
+
+@contextmanager
+def in_words_of_options() -> Iterator[None]:
+    """Errors that tell what to do in Python tell the option instead."""
+    try:
+        yield
+    except ValueError as error:
+        text = re.sub(
+            r" \(in Python: roles=\{'(\w+)': \.\.\.\}\)", r" with --roles \1=NAME", str(error)
+        ).replace("Place a point (markups)", "Give --insertion R,A,S or a .mrk.json file: the point")
+        if text == str(error):
+            raise
+        raise ValueError(text) from error
+
+
+def _numbers(texts: Sequence[str]) -> list[Any]:
+    try:
+        return [float(text) if text.strip() else float("nan") for text in texts]
+    except ValueError:
+        return list(texts)
