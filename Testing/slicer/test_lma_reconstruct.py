@@ -16,7 +16,14 @@ from cardiactwins.lma.strain_phantom import simulate_strain
 from cardiactwins.mrml.geometry import matrix_to_vtk
 from cardiactwins.mrml.lma_inputs import heart_of_segmentation
 from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, SLICE_DISTANCE, TOS, TOS_ERROR
-from cardiactwins.mrml.lma_models import LAYER, UNCERTAINTY, open_edges, surface_of_model
+from cardiactwins.mrml.lma_models import (
+    LAYER,
+    UNCERTAINTY,
+    dense_geometry,
+    dense_masks,
+    open_edges,
+    surface_of_model,
+)
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.mrml.lma_sample import new_sample_heart
 from cardiactwins.mrml.lma_strain import new_strain_table, strain_of_table
@@ -414,3 +421,18 @@ def test_a_model_under_a_transform_is_mapped_where_it_lies(logic, phantom, scene
     insertion = phantom.insertion_points @ turn[:3, :3].T + turn[:3, 3]
     logic.projectTOS(node, sampled(heights), insertion, slicePositions=heights)
     np.testing.assert_allclose(point_array(node, TOS), before, atol=0.1)
+
+
+def test_the_dense_grid_of_its_own_holds_what_any_grid_holds(logic, phantom):
+    prepared = logic.prepare(segmentation_of(phantom), phantom.insertion_points)
+    found = reconstruct(prepared.outlines, method="interpolation", voxel=prepared.pose.voxel)
+    own = dense_geometry(prepared.pose)
+    # The same voxels in another order of the axes, which have to be sampled the slow way.
+    swapped = ImageGeometry(own.shape, own.ijk_to_ras[:, [1, 0, 2, 3]])
+    for name, mask in dense_masks(found, prepared.pose, own).items():
+        other = dense_masks(found, prepared.pose, swapped)[name]
+        assert (mask != other.transpose(0, 2, 1)).mean() < 1e-5
+        inside = found.volume.cavity if name == "cavity" else found.volume.myocardium
+        assert mask.sum() * own.voxel_volume_ml * 1000 == pytest.approx(
+            inside.sum() * prepared.pose.voxel**3, rel=0.02
+        )
