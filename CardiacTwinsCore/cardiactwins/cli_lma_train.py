@@ -117,7 +117,12 @@ def train(
         key: written[key] for key in ("steps", "seconds", "metrics", "sha256", "bytes") if key in written
     }
     run.show(f"Weights of step {written.get('steps')}: {json.dumps(written.get('metrics'))}")
-    results = {"weights": written.get("file", WEIGHTS), **metrics, "left_out": left_out}
+    results = {
+        "weights": written.get("file", WEIGHTS),
+        **metrics,
+        "training_seconds": written.get("seconds"),
+        "left_out": left_out,
+    }
     run.finish(results, {"weights": weights, "card": weights.with_suffix(".json")}, out / REPORT)
 
 

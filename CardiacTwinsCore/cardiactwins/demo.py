@@ -1,4 +1,4 @@
-"""`cardiactwins demo`: the main job from beginning to end on phantoms, with no data and no network."""
+"""`cardiactwins demo`: the main jobs from beginning to end on phantoms, with no data and no network."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cardiactwins.compute.files import check_writable
 from cardiactwins.compute.page import PageSection, write_page
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
+from cardiactwins.demo_activation import ActivationDemo, run_activation_demo
 from cardiactwins.infarct.archive import PersonalizedModel, save_model, save_population
 from cardiactwins.infarct.attributes import lesion_attributes, write_attributes_csv
 from cardiactwins.infarct.comparison import compare_populations
@@ -49,7 +50,7 @@ SYNTHETIC = 100
 SLICES = 11
 QUICK = PersonalizationSettings(generations=20, scouts=48, polish_generations=0)
 SEED = 2024
-STEPS = 10
+STEPS = 11
 PHANTOM_NOTE = (
     "Phantom patients are made on the spot: random adult left ventricles in oblique image grids, each with "
     "an infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand "
@@ -73,10 +74,11 @@ class DemoResult:
 def run_demo(
     directory: str | Path, *, patients: int = PATIENTS, seed: int = SEED, progress: Progress = silent
 ) -> DemoResult:
-    """Phantom patients to segmentation nodes, alignment, personalization, new infarcts; files in `directory`.
+    """Phantom patients to new infarcts, and a phantom's slices to its activation map; files in `directory`.
 
-    Writes scene.mrb, segmentations/*.seg.nrrd, the population and the model, attributes.csv, plots, pictures
-    of the scene where it can be rendered, report.json, and report.html with all of it. OSError when the
+    Writes scene.mrb, segmentations/*.seg.nrrd, the population and the model, attributes.csv, activation/*
+    (`run_activation_demo`), plots, pictures of the scene where it can be rendered, report.json, and
+    report.html with all of it. OSError when the
     folder cannot be written, ValueError when it is not empty.
     """
     directory = Path(directory)
@@ -118,6 +120,8 @@ def run_demo(
     logic.showPopulation(population)
     pictures = _draw(population, synthetic, personalized, directory)
     scene_pictures = _render(painted, patient, directory)
+    step("Mapping the late activation of another heart")
+    activation = run_activation_demo(directory / "activation", directory / "plots", seed=seed)
     step("Writing the scene")
     save_population(population, directory / "population-2d.npz")
     save_population(whole, directory / "population-3d.npz")
@@ -128,8 +132,9 @@ def run_demo(
     save_scene(directory / "scene.mrb")
     results = _results(population, personalized, fits, synthetic)
     results["personalization_3d"] = ellipsoid.personalization.summary()
+    results["activation"] = activation.results
     report.finish(results).write(directory / "report.json")
-    _write_page(directory, results, scene_pictures, pictures)
+    _write_page(directory, results, scene_pictures, pictures, activation)
     progress(STEPS, STEPS, "Done")
     return DemoResult(directory, results)
 
@@ -228,7 +233,11 @@ def _results(
 
 
 def _write_page(
-    directory: Path, results: dict[str, Any], rendered: dict[str, Path], plots: dict[str, Path]
+    directory: Path,
+    results: dict[str, Any],
+    rendered: dict[str, Path],
+    plots: dict[str, Path],
+    activation: ActivationDemo,
 ) -> None:
     found = results["personalization"]
     left_out = results["patients_left_out"]
@@ -264,7 +273,7 @@ def _write_page(
             parameters,
         ),
         PageSection("Real and synthetic infarcts", rows=compared, pictures=plots),
+        activation.section,
     ]
-    write_page(
-        directory / "report.html", "CardiacTwins demo: a population of infarcts and its model", sections
-    )
+    title = "CardiacTwins demo: a population of infarcts and its model, and a map of late activation"
+    write_page(directory / "report.html", title, sections)
