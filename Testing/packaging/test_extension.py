@@ -23,6 +23,8 @@ spec.loader.exec_module(cmake_lists)
 MODULES = cmake_lists.module_folders()
 BROUGHT_BY_THE_APPLICATION = {"numpy", "scipy", "slicer-core"}
 COMMAND_LINE_ONLY = {"typer", "rich"}
+PANELS = {"InfarctSynth": "infarct_synth", "LMAReconstruct": "lma_reconstruct"}
+"""Modules with a panel -> the library's module of their logic."""
 
 
 def module_id(module: Path) -> str:
@@ -66,7 +68,7 @@ def load_module(path):
 
 def test_the_extension_has_its_modules():
     assert {module.name for module in MODULES} == {path.parent.name for path in ROOT.glob("*/CMakeLists.txt")}
-    assert {"CardiacTwinsCore", "InfarctSynth"} <= {module.name for module in MODULES}
+    assert {"CardiacTwinsCore", *PANELS} <= {module.name for module in MODULES}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=module_id)
@@ -129,24 +131,31 @@ def test_a_module_file_imports_only_what_the_application_brings(module):
     assert {name.partition(".")[0] for name in names} <= allowed
 
 
+def requirements_of(module):
+    path = ROOT / module / "Resources" / f"requirements_{module}.txt"
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+
+
 def test_what_a_module_asks_for_is_what_the_package_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.split(r"[<>=]", line)[0]: line for line in project["dependencies"]}
-    path = ROOT / "InfarctSynth" / "Resources" / "requirements_InfarctSynth.txt"
-    asked = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     expected = needed.keys() - BROUGHT_BY_THE_APPLICATION - COMMAND_LINE_ONLY
-    assert sorted(asked) == sorted(needed[name] for name in expected)
+    assert sorted(requirements_of("InfarctSynth")) == sorted(needed[name] for name in expected)
+    allowed = {*project["dependencies"], *project["optional-dependencies"]["torch"]}
+    assert set(requirements_of("LMAReconstruct")) <= allowed
+    assert not any(line.startswith(("torch", "monai")) for line in requirements_of("LMAReconstruct"))
 
 
 def test_loading_the_modules_loads_neither_the_library_nor_numpy(installed_layout):
-    program = """
+    program = f"""
 before = set(sys.modules)
-modules = [load_module(Path(name)) for name in ("CardiacTwinsCore.py", "InfarctSynth.py")]
-loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(sorted(loaded & {"cardiactwins", "numpy", "scipy", "cma"}))
-print(modules[0].parent.hidden, modules[1].parent.dependencies)
+modules = [load_module(Path(name + ".py")) for name in ("CardiacTwinsCore", *{list(PANELS)})]
+loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(sorted(loaded & {{"cardiactwins", "numpy", "scipy", "cma", "torch"}}))
+print(modules[0].parent.hidden, [module.parent.dependencies for module in modules[1:]])
 """
-    assert in_application(program, installed_layout).splitlines() == ["[]", "True ['CardiacTwinsCore']"]
+    lines = in_application(program, installed_layout).splitlines()
+    assert lines == ["[]", "True [['CardiacTwinsCore'], ['CardiacTwinsCore']]"]
 
 
 def test_the_library_is_found_in_the_source_tree():
@@ -158,36 +167,39 @@ print(Path(cardiactwins.__file__).resolve().parent)
     assert Path(in_application(program, ROOT).strip()) == ROOT / "CardiacTwinsCore" / "cardiactwins"
 
 
-def test_the_logic_of_the_module_is_that_of_the_library(installed_layout):
-    program = """
+@pytest.mark.parametrize(("module", "library"), PANELS.items(), ids=PANELS.keys())
+def test_the_logic_of_the_module_is_that_of_the_library(installed_layout, module, library):
+    program = f"""
 import types
 load_module(Path("CardiacTwinsCore.py"))
-load_module(Path("InfarctSynth.py"))
-library = types.ModuleType("cardiactwins.mrml.infarct_synth")
+load_module(Path("{module}.py"))
+library = types.ModuleType("cardiactwins.mrml.{library}")
 sys.modules[library.__name__] = library
 
 class ConsoleLogic:
     def __init__(self):
         self.ready = True
 
-library.InfarctSynthLogic = ConsoleLogic
-from InfarctSynth import InfarctSynthLogic
-import InfarctSynth
-logic = InfarctSynthLogic()
+library.{module}Logic = ConsoleLogic
+from {module} import {module}Logic
+import {module}
+logic = {module}Logic()
 print(isinstance(logic, ConsoleLogic), logic.ready, logic.moduleName)
-print(InfarctSynth.InfarctSynthLogic is InfarctSynthLogic, hasattr(InfarctSynth, "SomethingElse"))
+print({module}.{module}Logic is {module}Logic, hasattr({module}, "SomethingElse"))
 """
-    assert in_application(program, installed_layout).splitlines() == ["True True InfarctSynth", "True False"]
+    assert in_application(program, installed_layout).splitlines() == [f"True True {module}", "True False"]
 
 
 def test_the_self_tests_pass_in_the_installed_layout(installed_layout):
-    program = """
+    program = f"""
 load_module(Path("CardiacTwinsCore.py").resolve())
 application = host.start()
-application.loadModule("InfarctSynth.py")
+panels = {list(PANELS)}
+for name in panels:
+    application.loadModule(name + ".py")
 import cardiactwins, slicer
 print(Path(cardiactwins.__file__).parents[1] == Path.cwd())
-for name in ("CardiacTwinsCore", "InfarctSynth"):
+for name in ("CardiacTwinsCore", *panels):
     slicer.selfTests[name]()
 application.close()
 """

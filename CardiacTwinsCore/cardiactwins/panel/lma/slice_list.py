@@ -45,8 +45,8 @@ class SliceList:
         self._wrapped, self._node = parameterNode, parameterNode.parameterNode
 
     def slices(self, kind: str) -> list[ActivationSlice]:
-        """Those of a kind, in the order in which they were added."""
-        return [slice_ for slice_ in self._all() if slice_.kind == kind]
+        """Those of a kind of which a node is left, in the order in which they were added."""
+        return [slice_ for slice_ in self._all() if slice_.kind == kind and slice_.nodes]
 
     def add(self, kind: str, nodes: Mapping[str, Any], ke: float = 0.0) -> None:
         """Append a slice. nodes: role -> node; None is left out."""
