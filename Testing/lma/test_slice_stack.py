@@ -9,8 +9,10 @@ from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
 from cardiactwins.lma.prepared_heart import prepare_heart
 from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.shape_volume import phantom_volume
 from cardiactwins.lma.slice_shifts import slice_shifts
-from cardiactwins.lma.slice_stack import outlines_in_grid, pose_of_stack, stack_of_labels
+from cardiactwins.lma.slice_stack import SliceStack, outlines_in_grid, pose_of_stack, stack_of_labels
+from cardiactwins.lma.sparse_slices import cut_slices
 
 
 def phantom(seed, slices=8, **options):
@@ -25,6 +27,16 @@ def in_plane(stack):
     """Two unit vectors (2, 3) in the slices."""
     first = stack.plane.direction[:, 0]
     return np.stack([first, np.cross(stack.normal, first)])
+
+
+def bent_stack(seed, slices):
+    """Unshifted slices of a ventricle that disease and chance have deformed more than `phantom` does."""
+    volume = phantom_volume(np.random.default_rng(seed))
+    cut = cut_slices(volume, slices)
+    matrix = np.diag([volume.voxel, volume.voxel, 1.0, 1.0])
+    plane = ImageGeometry((1, 64, 64), matrix)
+    heights = cut.positions * volume.voxel
+    return SliceStack(cut.cavity, cut.myocardium, plane, heights, np.zeros((slices, 3)))
 
 
 def without_tilt(values, heights):
@@ -109,9 +121,11 @@ def test_imposed_shifts_are_recognised_up_to_place_and_tilt(slices):
         imposed.append(without_tilt(shift, stack.heights))
         left.append(without_tilt(shift - found, stack.heights))
         false.append(slice_shifts(stack).lengths)
+        false.append(slice_shifts(bent_stack(seed, slices)).lengths)
     rms = [np.sqrt((np.concatenate(values) ** 2).sum(axis=1).mean()) for values in (imposed, left)]
-    assert rms[1] < 0.4 * rms[0]
-    assert np.concatenate(false).max() < 2.5 and (np.concatenate(false) > 0).mean() < 0.1
+    assert rms[1] < (0.75 if slices == 5 else 0.5) * rms[0]
+    assert (np.concatenate(false) > 0).mean() < 0.04
+    assert np.sqrt((np.concatenate(false) ** 2).mean()) < 0.6
 
 
 def test_correcting_shifts_brings_the_reconstruction_nearer_to_the_truth_and_never_spoils_it():
