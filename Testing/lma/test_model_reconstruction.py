@@ -15,7 +15,7 @@ from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
 from cardiactwins.lma.sparse_slices import cut_slices  # noqa: E402
-from cardiactwins.lma.training import ReconstructionModel, TrainingSettings, _tensor  # noqa: E402
+from cardiactwins.lma.training import ReconstructionModel, TrainingSettings, shape_tensor  # noqa: E402
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
 
@@ -30,7 +30,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    atlas = mean_shape([_tensor(phantom_volume(np.random.default_rng([3, n]))) for n in range(8)])
+    atlas = mean_shape([shape_tensor(phantom_volume(np.random.default_rng([3, n]))) for n in range(8)])
     settings = TrainingSettings(width=8, atlas_width=8, band_size=12)
     like = VelocityPrior.of_metric(settings.band((64, 64, 64)), Metric(alpha=10), torch.zeros(()))
     # As wide as hearts differ, which the metric alone does not know.
@@ -115,3 +115,24 @@ def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path):
     expected = reconstruct(outlines_of(heart), method="network", model=model)
     np.testing.assert_array_equal(again.volume.myocardium, expected.volume.myocardium)
     np.testing.assert_allclose(again.deviation, expected.deviation, rtol=1e-5)
+
+
+def test_finishing_narrows_the_prior_around_the_answers_and_calibrates_once(model, tmp_path):
+    """A network that always answers with the mean leaves as residual what the hearts differ from it by."""
+    from cardiactwins.compute.weights import load_weights
+    from cardiactwins.lma.model_finishing import finish_model
+    from cardiactwins.lma.training import KIND
+
+    hearts = [phantom_volume(np.random.default_rng([3, n])) for n in range(3)]
+    path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0", "seed": 3})
+    finish_model(path, hearts[:2], hearts[2:], hearts=2, calibrated=1)
+    finished = ReconstructionModel.load(path)
+    _, card = load_weights(path, KIND)
+    assert card["licence"] == "Apache-2.0" and card["seed"] == 3
+    assert finished.deviation_factor == card["deviation_factor"] > 0
+    assert (finished.residual.deviation > 0).all()
+    before = path.read_bytes()
+    finish_model(path, hearts[:2], hearts[2:])
+    assert path.read_bytes() == before
+    found = reconstruct(outlines_of(hearts[2]), method="refinement", model=path)
+    assert np.mean([part.dice for part in found.agreement]) > 0.9

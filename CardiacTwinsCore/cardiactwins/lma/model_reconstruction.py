@@ -19,12 +19,13 @@ from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.training import ReconstructionModel
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
+from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["WEIGHTS", "atlas_deformation", "deformed_volume", "load_model", "model_deviation"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "Resources" / "Models" / "lma-reconstruction.safetensors"
 """Weights that come with the library."""
-SIGMA = 0.15
+SIGMA = 0.1
 """Noise of a known share in the refinement: what outlines and grid leave open."""
 ITERATIONS = 40
 SAMPLING_STEPS = 1
@@ -53,9 +54,9 @@ def atlas_deformation(
 ) -> Tensor:
     """Coefficients (3, n, n, n) of the velocity that deforms the atlas to outlined slices.
 
-    The network answers with the mean over `samples` draws. refine: deform on until the slices are met, with
-    the prior of the velocities against what slices do not show. The network sees each slice at the nearest
-    voxel, the refinement at its true place, and further points too.
+    The network answers with the mean over `samples` draws. refine: deform on until the slices are met, under
+    a prior around that answer for what slices do not show. The network sees each slice at the nearest voxel,
+    the refinement at its true place, and further points too.
     """
     device = model.atlas.device
     cavity, myocardium = (
@@ -72,6 +73,10 @@ def atlas_deformation(
         velocity = found.geodesic.initial.mean(dim=0)
     if not refine:
         return velocity
+    prior, start = model.prior, velocity
+    if model.residual is not None:
+        start = velocity + model.residual.mean
+        prior = VelocityPrior(start, model.residual.deviation)
     known = KnownShares(
         outlines.positions.tolist(),
         torch.stack([cavity, myocardium]),
@@ -85,10 +90,10 @@ def atlas_deformation(
         known,
         model.band,
         model.metric,
-        model.prior,
+        prior,
         sigma=SIGMA,
         iterations=iterations,
-        start=velocity,
+        start=start,
         progress=progress,
     )
 
@@ -114,7 +119,7 @@ def model_deviation(
     return surface_deviation(
         surface,
         outlines.positions,
-        model.prior.deviation.cpu().numpy(),
+        (model.residual or model.prior).deviation.cpu().numpy(),
         basis,
         points=None if outlines.points is None else outlines.points,
         factor=model.deviation_factor,

@@ -24,12 +24,13 @@ from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import slice_positions
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["ReconstructionModel", "TrainingSettings", "train_reconstruction"]
+__all__ = ["ReconstructionModel", "TrainingSettings", "shape_tensor", "train_reconstruction"]
 
 KIND = "lma reconstruction"
 STATE = "training.safetensors"
 PREPARED = "atlas.safetensors"
 WEIGHTS = "reconstruction.safetensors"
+RESIDUAL = ("residual.mean", "residual.deviation")
 SLICE_COUNTS = (4, 6, 8, 10)
 VALIDATION_SLICES = 8
 
@@ -71,11 +72,13 @@ class TrainingSettings:
 class ReconstructionModel:
     """Atlas and reconstruction network, built from settings and saved with them.
 
+    residual: prior of what is left between the network's velocities and the true ones, or None.
     deviation_factor: what `surface_deviation` is multiplied by, from the calibration on validation hearts.
     """
 
     def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
         self.settings, self.deviation_factor = settings, 1.0
+        self.residual: VelocityPrior | None = None
         self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
@@ -92,9 +95,12 @@ class ReconstructionModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a reconstruction needs: the atlas and the network's weights."""
-        return {"atlas": self.atlas} | {
+        tensors = {"atlas": self.atlas} | {
             f"diffusion.{name}": tensor for name, tensor in self.diffusion.state_dict().items()
         }
+        if self.residual is not None:
+            tensors |= {RESIDUAL[0]: self.residual.mean, RESIDUAL[1]: self.residual.deviation}
+        return tensors
 
     def save(self, path: str | Path, card: Mapping[str, Any]) -> Path:
         """Write atlas, network and card; see `save_weights`."""
@@ -106,6 +112,8 @@ class ReconstructionModel:
         """Read what `save` wrote; errors as of `load_weights`."""
         tensors, card = load_weights(path, KIND)
         model = cls(tensors.pop("atlas"), TrainingSettings(**card["settings"]))
+        if RESIDUAL[0] in tensors:
+            model.residual = VelocityPrior(*(tensors.pop(name) for name in RESIDUAL))
         prefix = "diffusion."
         model.diffusion.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items()})
         model.diffusion.eval()
@@ -136,11 +144,11 @@ def train_reconstruction(
     if not training or not validation:
         raise ValueError("A training needs volumes to train on and others to validate on.")
     settings, folder = settings or TrainingSettings(), Path(folder)
-    known = [_tensor(volume) for volume in training]
+    known = [shape_tensor(volume) for volume in training]
     run = _Run(known, settings, seed, _prepared(known, settings, folder, progress))
     if (folder / STATE).exists():
         run.restore(*load_state(folder / STATE))
-    held_out = [_tensor(volume) for volume in validation]
+    held_out = [shape_tensor(volume) for volume in validation]
     began, already = time.monotonic(), run.seconds
     while run.step < settings.steps:
         share = run.step / settings.steps
@@ -324,7 +332,7 @@ def _positions(count: int, depth: int) -> np.ndarray:
     return np.round(slice_positions(count) * depth / 64).astype(np.int64)
 
 
-def _tensor(volume: ShapeVolume) -> Tensor:
+def shape_tensor(volume: ShapeVolume) -> Tensor:
     """Shares (2, k, j, i), with the most basal slice repeated up to the border.
 
     The base plane is where outlining ends, and known: deformed atlases are cut there. Learned as a part of
