@@ -22,20 +22,20 @@ from cardiactwins.mrml.offscreen import RenderingUnavailable
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.tables import columns_of_table
 
-__all__ = ["ActivationDemo", "run_activation_demo"]
+__all__ = ["ActivationDemo", "run_activation_demo", "write_inputs"]
 
 NAME = "LBBB phantom"
 PICTURED_SLICE = 2
 NOTE = (
-    "A phantom with left bundle branch block: eight outlined short-axis slices, and phases as of DENSE images "
-    "in four others. The whole left ventricle is rebuilt from the outlines; strain comes from the phases, the "
-    "onset of shortening (TOS) of 18 sectors a slice from the strain; TOS is carried onto the surface, and what "
-    "shortens late is a segment and a point. Blue is early, red late. Research use only."
+    "A phantom with left bundle branch block: eight outlined short-axis slices, and phases as of DENSE "
+    "images in four others. The whole left ventricle is rebuilt from the outlines; strain comes from the "
+    "phases, the onset of shortening (TOS) of 18 sectors a slice from the strain; TOS is carried onto the "
+    "surface, and what shortens late is a segment and a point. Blue is early, red late. Research use only."
 )
 FILES_NOTE = (
     "The folder 'activation' holds the slices, their insertion points and the DENSE images for "
-    "`cardiactwins lma`, the reconstructed heart, TOS, and a report of one page (report.pdf); all nodes are in "
-    "scene.mrb."
+    "`cardiactwins lma`, the reconstructed heart, TOS, and a report of one page (report.pdf); all nodes are "
+    "in scene.mrb."
 )
 
 
@@ -68,7 +68,7 @@ def run_activation_demo(
         progress=progress,
     )
     reference = logic.referenceModel(found.activation, f"{NAME}: reference model")
-    _write_inputs(sample, directory)
+    write_inputs(sample, directory)
     save_node(found.heart.segmentation, directory / "heart.seg.nrrd")
     save_node(found.heart.model, directory / "heart.vtp")
     save_node(logic.showTOS(found.activation.tos_table, f"{NAME}: TOS"), directory / "tos.csv")
@@ -77,8 +77,8 @@ def run_activation_demo(
     return ActivationDemo(results, PageSection(NAME, (NOTE, FILES_NOTE), _rows(results), pictures))
 
 
-def _write_inputs(sample: SampleHeart, directory: Path) -> None:
-    """Files that `cardiactwins lma` takes."""
+def write_inputs(sample: SampleHeart, directory: Path) -> None:
+    """The sample as files that `cardiactwins lma` takes: slices, insertion points, DENSE images."""
     save_node(sample.segmentation, directory / "slices.seg.nrrd")
     save_node(sample.insertion, directory / "slices.mrk.json")
     for number, slice_ in enumerate(sample.dense, start=1):

@@ -1,4 +1,4 @@
-"""What the tests of `cardiactwins infarct` share: small patients, a small population, a small model."""
+"""What the tests of the command line share: patients, a population, a model, a heart with LBBB, all small."""
 
 import csv
 import json
@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.cli import app
+from cardiactwins.demo_activation import write_inputs
 from cardiactwins.infarct.archive import save_population
 from cardiactwins.infarct.elliptical import EllipticalModel
 from cardiactwins.infarct.hearts import heart_of_case
@@ -18,6 +19,8 @@ from cardiactwins.infarct.phantom_cases import phantom_cases
 from cardiactwins.infarct.population import InfarctPopulation
 from cardiactwins.mrml.cohorts import write_cohort
 from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.lma_sample import new_sample_heart
+from cardiactwins.mrml.saving import save_scene
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,40 @@ class Outcome:
         return json.loads(self.stdout.splitlines()[-1])
 
 
-@pytest.fixture(scope="session")
-def infarct():
-    """Runs `cardiactwins infarct ARGUMENTS` in this process."""
+def runner(group):
+    """Runs `cardiactwins GROUP ARGUMENTS` in this process."""
 
     def run(*arguments):
-        result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["infarct", *map(str, arguments)])
+        result = CliRunner(env={"COLUMNS": "300"}).invoke(app, [group, *map(str, arguments)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def infarct():
+    """Runs `cardiactwins infarct ARGUMENTS` in this process."""
+    return runner("infarct")
+
+
+@pytest.fixture(scope="session")
+def lma():
+    """Runs `cardiactwins lma ARGUMENTS` in this process."""
+    return runner("lma")
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory):
+    """A heart with LBBB as files: slices.seg.nrrd, slices.mrk.json, dense-1.npz, ..., and scene.mrb."""
+    folder = tmp_path_factory.mktemp("sample")
+    scene = start().scene
+    scene.Clear(False)
+    write_inputs(new_sample_heart(2), folder)
+    save_scene(folder / "scene.mrb")
+    scene.Clear(False)
+    return folder
 
 
 @pytest.fixture(scope="session")
