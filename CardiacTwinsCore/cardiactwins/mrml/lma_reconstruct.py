@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,12 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
 from cardiactwins.lma.dyssynchrony import tos_spread
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction
-from cardiactwins.lma.long_axis_frame import LongAxisFrame
-from cardiactwins.lma.onset import OnsetEstimate
 from cardiactwins.lma.onset_methods import chosen_onset_method, estimate_onset_by
 from cardiactwins.lma.prepared_heart import PreparedHeart, prepare_heart
 from cardiactwins.lma.reconstruction import reconstruct
 from cardiactwins.lma.sectors import SECTORS
 from cardiactwins.lma.slice_strain import slice_strain
 from cardiactwins.lma.tos_table import TosTable, read_tos_csv, tos_of_columns
-from cardiactwins.mrml.geometry import geometry_of_volume
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_inputs import (
@@ -39,73 +35,35 @@ from cardiactwins.mrml.lma_late import (
     show_late_region,
 )
 from cardiactwins.mrml.lma_map import ActivationNodes, frame_for, new_tos_table, show_activation
-from cardiactwins.mrml.lma_models import (
-    dense_geometry,
-    dense_masks,
-    new_dense_segmentation,
-    new_wall_model,
-    surface_of_model,
+from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_outcomes import (
+    DOUBTFUL_DICE,
+    EstimatedTOS,
+    MapRun,
+    ReconstructedHeart,
+    new_reconstructed_heart,
 )
-from cardiactwins.mrml.lma_report import MapReport, write_map_report
+from cardiactwins.mrml.lma_places import given_points, known_frame, own_heights, slice_heights
+from cardiactwins.mrml.lma_run import plain, run_steps
 from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table
 from cardiactwins.mrml.lma_views import new_reference_model
-from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.result_record import ResultRecord
-from cardiactwins.mrml.tables import columns_of_table, new_table
+from cardiactwins.mrml.tables import columns_of_table
 
-__all__ = ["DELAY_MS", "EstimatedTOS", "LMAReconstructLogic", "MapRun", "ReconstructedHeart"]
+__all__ = [
+    "DELAY_MS",
+    "DOUBTFUL_DICE",
+    "EstimatedTOS",
+    "LMAReconstructLogic",
+    "MapRun",
+    "ReconstructedHeart",
+]
 
 TRIM = 5
 """Noisy last frames that are left out (jayakumar-2023)."""
 DELAY_MS = 65.0
 """A part is late from this delay behind the earliest on: the dyssynchrony of opposing walls that predicts
 response to resynchronisation (Bax et al., J Am Coll Cardiol 44:1834, 2004)."""
-DOUBTFUL_DICE = 0.85
-"""A slice with a lower Dice than this disagrees with the reconstruction."""
-
-
-@dataclass(frozen=True, eq=False)
-class ReconstructedHeart:
-    """A reconstruction in the scene.
-
-    prepared: slices, shifts and pose. reconstruction: on the normalised grid. segmentation, model, table:
-    nodes (dense segmentation, surface model, agreement and shift of each slice). disagreeing: numbers of the
-    slices, from 1 at the base, that the reconstruction does not meet.
-    """
-
-    prepared: PreparedHeart
-    reconstruction: HeartReconstruction
-    segmentation: Any
-    model: Any
-    table: Any
-    disagreeing: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class EstimatedTOS:
-    """table: TOS in ms of slices and sectors. estimates: of each slice. method: used. node: the table's."""
-
-    table: TosTable
-    estimates: tuple[OnsetEstimate, ...]
-    method: str
-    node: Any
-
-
-@dataclass(frozen=True, eq=False)
-class MapRun:
-    """What `run` answers with.
-
-    strain: of each DENSE slice, else empty. tos: estimated, None where it was given. record: versions,
-    parameters, seed, seconds and figures. report: files, None without a directory.
-    """
-
-    heart: ReconstructedHeart
-    strain: tuple[StrainNodes, ...]
-    tos: EstimatedTOS | None
-    activation: ActivationNodes
-    late: LateNodes
-    record: RunReport
-    report: MapReport | None
 
 
 class LMAReconstructLogic:
@@ -177,12 +135,12 @@ class LMAReconstructLogic:
 
         source: a segmentation node (cavity and myocardium, see `guess_roles`), a list of segmentation nodes
         with a slice or more each, or a list of closed-curve nodes ('endo ...', 'epi ...') or of pairs of
-        them, base to apex. insertionPoints: markups or (M, 3) RAS mm
-        of the anterior RV insertion; None: from a right ventricle in the segmentation. slices: use so many
-        of them. longAxis: segmentation node or nodes of long-axis slices. correctShifts: correct recognised
-        shifts between breath-holds. base: distance of the base plane above the first slice in mm. method,
-        samples, seed, model: see `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the
-        dense segmentation; its own grid of 1 mm when None. ValueError as the steps raise it.
+        them, base to apex. insertionPoints: markups or (M, 3) RAS mm of the anterior RV insertion; None: from
+        a right ventricle in the segmentation. slices: use so many of them. longAxis: segmentation node or
+        nodes of long-axis slices. correctShifts: correct recognised shifts between breath-holds. base:
+        distance of the base plane above the first slice in mm. method, samples, seed, model: see
+        `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the dense segmentation; its
+        own grid of 1 mm when None. ValueError as the steps raise it.
         """
         prepared = self.prepare(
             source,
@@ -213,24 +171,7 @@ class LMAReconstructLogic:
         name: str = "Left ventricle",
     ) -> ReconstructedHeart:
         """Nodes of a reconstruction, such as one that a worker has computed from `prepared.outlines`."""
-        pose = prepared.pose
-        grid = dense_geometry(pose) if referenceVolume is None else geometry_of_volume(referenceVolume)
-        masks = dense_masks(reconstruction, pose, grid)
-        segmentation = new_dense_segmentation(f"{name} segmentation", masks, grid)
-        disagreeing = tuple(
-            number
-            for number, slice_ in enumerate(reconstruction.agreement, start=1)
-            if slice_.dice < DOUBTFUL_DICE
-        )
-        table = self._agreementTable(prepared, reconstruction, f"{name}: slices")
-        return ReconstructedHeart(
-            prepared,
-            reconstruction,
-            segmentation,
-            new_wall_model(f"{name} model", reconstruction, pose),
-            table,
-            disagreeing,
-        )
+        return new_reconstructed_heart(prepared, reconstruction, referenceVolume, name)
 
     def computeStrain(
         self,
@@ -259,7 +200,7 @@ class LMAReconstructLogic:
         mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice
         is seen. sectors: of the matrix. trim: number of noisy last frames left out.
         """
-        frame = _known_frame(model)
+        frame = known_frame(model)
         given = dense_slice(
             phaseX,
             phaseY,
@@ -307,9 +248,11 @@ class LMAReconstructLogic:
             progress(number - 1, len(slices), f"Onset of shortening of slice {number}")
             matrix, times = _strain(slice_, sectors)
             estimates.append(estimate_onset_by(matrix, times, method=used, sectors=sectors, weights=weights))
-        heights = _heights(slicePositions, _known_frame(model), _heart(model))
+        heights = slice_heights(
+            slicePositions, known_frame(model), model if isinstance(model, ReconstructedHeart) else None
+        )
         if heights is None:
-            heights = _own_heights(slices, _known_frame(model))
+            heights = own_heights(slices, known_frame(model))
         late = [getattr(estimate, "late", None) for estimate in estimates]
         known = all(values is not None for values in late)
         table = TosTable.of_estimates(estimates, heights, late if known else None)
@@ -350,12 +293,12 @@ class LMAReconstructLogic:
         heart = model if isinstance(model, ReconstructedHeart) else None
         node = heart.model if heart else model
         surface = surface_of_model(node)
-        frame = frame_for(surface, node.GetName(), _points(insertionPoints), _points(axis))
+        frame = frame_for(surface, node.GetName(), given_points(insertionPoints), given_points(axis))
         table = self._tosTable(tos, sectors)
-        heights = _heights(slicePositions, frame, heart)
+        heights = slice_heights(slicePositions, frame, heart)
         unknown = heights is None and table.longitudinal is None and heart is not None
         if unknown and len(table.values) == len(heart.prepared.stack):
-            heights = _heights("slices", frame, heart)
+            heights = slice_heights("slices", frame, heart)
         if heights is not None:
             table = table.at(heights)
         return show_activation(node, table, frame, name)
@@ -391,7 +334,7 @@ class LMAReconstructLogic:
             delay = DELAY_MS
         shares = None
         if scar is not None:
-            frame = frame_for(surface, node.GetName(), _points(insertionPoints), _points(axis))
+            frame = frame_for(surface, node.GetName(), given_points(insertionPoints), given_points(axis))
             shares = scar_transmurality(surface, frame, scar, roles)
         region = find_late_region(
             node, surface, delay=delay, area_share=areaShare, scar=shares, scar_limit=scarLimit
@@ -446,20 +389,21 @@ class LMAReconstructLogic:
                 "delay": DELAY_MS if delay is None and areaShare is None else delay,
                 "areaShare": areaShare,
                 "scarLimit": scarLimit,
-                "slicePositions": _plain(slicePositions),
-                **{key: _plain(value) for key, value in reconstruction.items()},
+                "slicePositions": plain(slicePositions),
+                **{key: plain(value) for key, value in reconstruction.items()},
             },
             inputs={
-                "slices": _plain(source),
-                "insertion points": _plain(insertionPoints),
+                "slices": plain(source),
+                "insertion points": plain(insertionPoints),
                 "activation": "dense" if dense is not None else "strain" if strain is not None else "tos",
-                "scar": _plain(scar),
+                "scar": plain(scar),
             },
             seed=seed,
         )
         made = ResultRecord("LMAReconstruct", start().scene)
         try:
-            return self._run(
+            return run_steps(
+                self,
                 source,
                 insertionPoints,
                 dense=dense,
@@ -482,65 +426,6 @@ class LMAReconstructLogic:
     def referenceModel(self, activation: ActivationNodes, name: str = "Reference model") -> Any:
         """A model node of the standard left ventricle with the same map, along the patient's long axis."""
         return new_reference_model(name, activation.frame, activation.tos_table.sector_values())
-
-    def _run(
-        self,
-        source: Any,
-        insertionPoints: Any,
-        *,
-        dense: Sequence[Mapping[str, Any]] | None,
-        strain: Any,
-        tos: Any,
-        slicePositions: Any,
-        onset: str,
-        late: Mapping[str, Any],
-        directory: str | Path | None,
-        record: RunReport,
-        name: str,
-        progress: Progress,
-        reconstruction: Mapping[str, Any],
-    ) -> MapRun:
-        stages = 3 + (len(dense) if dense is not None else 0)
-        progress(0, stages, "Reconstructing the left ventricle")
-        heart = self.reconstruct(source, insertionPoints, name=name, **{"progress": silent, **reconstruction})
-        curves: list[StrainNodes] = []
-        for number, images in enumerate(dense or (), start=1):
-            progress(number, stages, f"Strain of slice {number}")
-            given = {"insertionPoints": insertionPoints, "model": heart, "name": f"{name}: strain {number}"}
-            curves.append(self.computeStrain(**{**given, **images}))
-        estimated = None
-        if tos is None:
-            progress(stages - 2, stages, "Onset of shortening")
-            estimated = self.estimateTOS(
-                curves or strain,
-                method=onset,
-                slicePositions=slicePositions,
-                model=heart,
-                name=f"{name}: TOS",
-            )
-            tos = estimated.table
-        progress(stages - 1, stages, "Map and late region")
-        activation = self.projectTOS(heart, tos, slicePositions=slicePositions)
-        late_nodes = self.lateRegion(
-            heart,
-            **late,
-            tos=activation.tos_table,
-            strain=[slice_.matrix for slice_ in curves] or None,
-        )
-        record = record.finish(_results(heart, estimated, activation, late_nodes))
-        report = None
-        if directory is not None:
-            report = write_map_report(
-                directory,
-                name,
-                heart=heart,
-                activation=activation,
-                late=late_nodes,
-                tos=activation.tos_table,
-                record=record,
-            )
-        progress(stages, stages, "Done")
-        return MapRun(heart, tuple(curves), estimated, activation, late_nodes, record, report)
 
     def _tosTable(self, tos: Any, sectors: int | None) -> TosTable:
         if isinstance(tos, TosTable):
@@ -569,40 +454,6 @@ class LMAReconstructLogic:
             figures["CURE"] = (float(np.mean([cure(matrix) for matrix in strain])), "")
         return figures
 
-    def _agreementTable(self, prepared: PreparedHeart, reconstruction: HeartReconstruction, name: str) -> Any:
-        frame, stack = prepared.pose.frame, prepared.stack
-        slices = reconstruction.agreement
-        columns = {
-            "slice": np.arange(1, len(slices) + 1),
-            "longitudinal": frame.coordinates(stack.centers())[1],
-            "Dice": np.array([slice_.dice for slice_ in slices]),
-            "boundary distance": np.array([slice_.distance for slice_ in slices]) * prepared.pose.voxel,
-            "shift": prepared.shifts.lengths,
-        }
-        columns |= {
-            f"shift {axis}": values for axis, values in zip("RAS", prepared.shifts.shifts.T, strict=True)
-        }
-        units = {column: "mm" for column in columns if column.startswith(("boundary", "shift"))}
-        return new_table(
-            name,
-            columns,
-            units,
-            {"shift": "by which the slice lay beside its place between breath-holds, as recognised"},
-        )
-
-
-def _heart(model: Any) -> ReconstructedHeart | None:
-    return model if isinstance(model, ReconstructedHeart) else None
-
-
-def _known_frame(model: Any) -> LongAxisFrame | None:
-    """Axis and insertion of a `ReconstructedHeart` or a model node; None without either."""
-    if model is None:
-        return None
-    if isinstance(model, ReconstructedHeart):
-        return surface_of_model(model.model).frame
-    return surface_of_model(model).frame
-
 
 def _strain(slice_: Any, sectors: int | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if isinstance(slice_, StrainNodes):
@@ -613,14 +464,6 @@ def _strain(slice_: Any, sectors: int | None) -> tuple[NDArray[np.float64], NDAr
     return np.asarray(matrix, dtype=float), np.asarray(times, dtype=float)
 
 
-def _own_heights(slices: Sequence[Any], frame: LongAxisFrame | None) -> NDArray[np.float64] | None:
-    """Longitudinal heights of slices that know where they lie, None when one does not."""
-    positions = [getattr(slice_, "position", None) for slice_ in slices]
-    if frame is None or any(position is None for position in positions):
-        return None
-    return frame.coordinates(np.array(positions))[1]
-
-
 def _segmentations(source: Any) -> bool:
     """Whether a source is a list of segmentation nodes."""
     return (
@@ -628,73 +471,3 @@ def _segmentations(source: Any) -> bool:
         and len(source) > 0
         and all(hasattr(node, "IsA") and node.IsA("vtkMRMLSegmentationNode") for node in source)
     )
-
-
-def _plain(value: Any) -> Any:
-    """A value for the record: nodes by their names, arrays as lists."""
-    if hasattr(value, "GetName"):
-        return value.GetName()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return value
-
-
-def _results(
-    heart: ReconstructedHeart, estimated: EstimatedTOS | None, activation: ActivationNodes, late: LateNodes
-) -> dict[str, Any]:
-    rows = columns_of_table(late.table)
-    return {
-        "method": heart.reconstruction.method,
-        "method_says": dict(heart.reconstruction.values),
-        "long_axis_mm": heart.prepared.pose.frame.length,
-        "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
-        "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
-        "disagreeing": list(heart.disagreeing),
-        "tos_method": "given" if estimated is None else estimated.method,
-        "tos_ms": activation.tos_table.values.tolist(),
-        "tos_longitudinal": activation.tos_table.longitudinal.tolist(),
-        "segment_tos_ms": activation.means.tolist(),
-        "late_segments": {str(key): share for key, share in late.region.segments.items()},
-        "target": late.target,
-        "late": {
-            str(name): [str(value), str(unit)]
-            for name, value, unit in zip(rows["quantity"], rows["value"], rows["unit"], strict=True)
-        },
-    }
-
-
-def _points(given: Any) -> NDArray[np.float64] | None:
-    """(M, 3) RAS mm of a markups node or array; None for neither or for an empty node."""
-    if given is None:
-        return None
-    if hasattr(given, "GetNumberOfControlPoints"):
-        points = points_of_markups(given)
-        return points if len(points) else None
-    return np.atleast_2d(np.asarray(given, dtype=float))
-
-
-def _heights(
-    given: Any, frame: LongAxisFrame | None, heart: ReconstructedHeart | None
-) -> NDArray[np.float64] | None:
-    """Longitudinal heights (S,) of TOS slices."""
-    if given is None:
-        return None
-    if isinstance(given, str):
-        if given != "slices" or heart is None:
-            raise ValueError(
-                "Positions of slices are numbers, points, or 'slices' for those of a reconstruction; found "
-                f"{given!r}."
-            )
-        return frame.coordinates(heart.prepared.stack.centers())[1]
-    points = points_of_markups(given) if hasattr(given, "GetNumberOfControlPoints") else np.asarray(given)
-    if points.ndim == 2 and points.shape[1] == 3:
-        if frame is None:
-            raise ValueError("Positions in RAS need a model, which tells where the long axis lies.")
-        return frame.coordinates(points)[1]
-    return np.atleast_1d(points.astype(float))
