@@ -169,7 +169,7 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     assert "The model meets all 8 slices" in ui.agreementLabel.text
     finish(host, lma, ui.activationButton)
     assert (ui.tosTable.rowCount, ui.tosTable.columnCount) == (4, SECTORS + 1)
-    assert "TOS by change point" in ui.activationLabel.text
+    assert "TOS (change point)" in ui.activationLabel.text
     heights = lma.panel.context.tosTable().longitudinal
     np.testing.assert_allclose(heights, (0.2, 0.4, 0.6, 0.8), atol=0.06)
     host.click(ui.mapButton)
@@ -460,6 +460,12 @@ def test_colours_legend_and_views_follow_the_controls(host, mapped):
         np.testing.assert_allclose(camera.GetFocalPoint(), (bounds[::2] + bounds[1::2]) / 2, atol=1e-6)
         assert seen[0] / np.linalg.norm(seen) == pytest.approx(side, abs=1e-6) and seen[1] > 0
     assert ui.laoButton.text == "LAO 40°"
+    assert not ui.lookButton.enabled
+    host.click(ui.lateButton)
+    host.click(ui.lookButton)
+    seen = np.array(camera.GetPosition()) - np.array(camera.GetFocalPoint())
+    centre = mapped.panel.context.late.region.centre - np.array(camera.GetFocalPoint())
+    assert seen @ centre / np.linalg.norm(seen) / np.linalg.norm(centre) == pytest.approx(1.0, abs=1e-6)
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(model)
     assert legend.GetVisibility() and legend.GetTitleText() == TOS
     host.choose(ui.scalarBox, "Distance to the nearest slice (mm)")

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from panel_pictures import save_png
 from PIL import Image
 
-__all__ = ["chart_picture", "heart_picture", "slices_of", "surface_of", "volume_picture"]
+__all__ = ["chart_picture", "heart_picture", "slices_of", "surface_of", "views_picture", "volume_picture"]
 
 DPI = 100
 TILE = (240, 240)
@@ -99,6 +99,21 @@ def heart_picture(columns: Sequence[tuple[str, Any]], path: Path, slices: Sequen
         above.set_title(caption, fontsize=10)
         below.imshow(slices_of([node], slices, len(slices), (190, 190)))
         for frame in (above, below):
+            frame.set_axis_off()
+    return _save(figure, path)
+
+
+def views_picture(shown: Sequence[tuple[Sequence[Any], str, Any]], path: Path) -> Path:
+    """3D views side by side. shown: nodes, caption, and direction in RAS in which the camera stands."""
+    from cardiactwins.mrml.render import picture_3d
+
+    figure = Figure((len(shown) * 3.6, 3.7), DPI, layout="constrained")
+    frames = np.atleast_1d(figure.subplots(1, len(shown)))
+    with tempfile.TemporaryDirectory() as folder:
+        for frame, (nodes, caption, direction) in zip(frames, shown, strict=True):
+            picture = picture_3d(list(nodes), Path(folder) / "view.png", (360, 340), direction)
+            frame.imshow(np.asarray(Image.open(picture).convert("RGB")))
+            frame.set_title(caption, fontsize=10)
             frame.set_axis_off()
     return _save(figure, path)
 

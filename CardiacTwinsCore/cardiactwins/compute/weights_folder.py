@@ -78,12 +78,12 @@ def add_weights(path: str | Path, own: str | Path, kinds: Iterable[str]) -> Weig
         raise ValueError(f"{path.name} holds weights of '{found.kind}'; used here: {', '.join(kinds)}.")
     if path.resolve().parent == own.resolve():
         return found
-    before = [file for file in listed_weights(own, own) if file.kind == found.kind]
+    before = [_described(file, True) for file in sorted(own.glob("*.safetensors"))]
     for source in (path, card_path(path)):
         with atomic_path(own / source.name) as temporary:
             shutil.copyfile(source, temporary)
     for file in before:
-        if file.path.name != path.name:
+        if file.kind == found.kind and file.path.name != path.name:
             delete_weights(file)
     return _described(own / path.name, True)
 

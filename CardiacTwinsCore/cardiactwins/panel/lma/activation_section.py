@@ -257,7 +257,7 @@ class ActivationSection(Section):
         if self.grid.problem:
             lines.append(self.grid.problem)
         elif table is not None and np.isfinite(table.values).any():
-            text = _("TOS by {method}: {earliest:.0f} to {latest:.0f} ms in {slices} slices.")
+            text = _("TOS ({method}): {earliest:.0f} to {latest:.0f} ms in {slices} slices.")
             lines.append(
                 text.format(
                     method=node.GetAttribute(METHOD) or _("table"),

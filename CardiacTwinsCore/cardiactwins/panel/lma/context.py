@@ -26,6 +26,7 @@ __all__ = [
     "AGREEMENT",
     "BULLSEYE",
     "CURVES",
+    "LATE_CENTRE",
     "LATE_TABLE",
     "METHOD",
     "ONSET_WEIGHTS",
@@ -41,6 +42,7 @@ AGREEMENT = "CardiacTwins.Agreement"
 BULLSEYE = "CardiacTwins.Bullseye"
 CURVES = "CardiacTwins.TOSCurves"
 LATE_TABLE = "CardiacTwins.LateRegion"
+LATE_CENTRE = "CardiacTwins.LateCentre"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyNotRefinement"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import slicer.util
 from slicer.i18n import tr as _
 
 from cardiactwins.mrml.lma_map import TOS
 from cardiactwins.mrml.lma_strain import strain_of_table
+from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import Section, fillTable
 from cardiactwins.panel.lma.activation_section import STRAIN
-from cardiactwins.panel.lma.context import LATE_TABLE, SEGMENTATION, LMAContext
+from cardiactwins.panel.lma.context import LATE_CENTRE, LATE_TABLE, SEGMENTATION, LMAContext
 from cardiactwins.panel.lma.model_colors import arraysOf
+from cardiactwins.panel.views import look_from
 
 __all__ = ["LateSection"]
 
@@ -26,6 +29,7 @@ class LateSection(Section):
         self._shown: Any = None
         self._toolTip = self.ui.lateButton.toolTip
         self.ui.lateButton.connect("clicked(bool)", self.find)
+        self.ui.lookButton.connect("clicked(bool)", self.look)
 
     def missing(self) -> list[str]:
         """What has to be there before the late region can be found."""
@@ -56,9 +60,20 @@ class LateSection(Section):
                     strain=strain,
                 )
                 model.SetNodeReferenceID(LATE_TABLE, found.table.GetID())
+                centre = None if found.centre is None else found.centre.GetID()
+                model.SetNodeReferenceID(LATE_CENTRE, centre)
             self.context.late = found
             self.context.panelChanged()
-            self.context.say(self._text(found.target_name, found.region.share))
+            self.context.say(_("The late region is marked on {name}.").format(name=model.GetName()))
+
+    def look(self, _checked: bool = False) -> None:
+        """Turn the first 3D view so that the centre of the late region faces it."""
+        model = self.context.model()
+        bounds = np.zeros(6)
+        model.GetRASBounds(bounds)
+        middle = (bounds[::2] + bounds[1::2]) / 2
+        center = points_of_markups(model.GetNodeReference(LATE_CENTRE))[0]
+        look_from(center - middle, middle)
 
     def update(self) -> None:
         """Show what belongs to the criterion, what is missing, and the chosen model's late region."""
@@ -72,6 +87,8 @@ class LateSection(Section):
         ui.lateButton.toolTip = (
             "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)]) if missing else self._toolTip
         )
+        centre = None if self.context.model() is None else self.context.model().GetNodeReference(LATE_CENTRE)
+        ui.lookButton.enabled = centre is not None and centre.GetNumberOfControlPoints() > 0
         self._list()
 
     def sceneChanged(self) -> None:
@@ -108,7 +125,7 @@ class LateSection(Section):
     @staticmethod
     def _text(target: str, share: float) -> str:
         if share == 0:
-            return _("Nothing is late by this criterion.")
+            return _("Nothing is late by this criterion. Research use only.")
         text = _(
             "{share:.0f} % of the epicardium is late; the latest segment is {target}. Research use only."
         )

@@ -77,7 +77,7 @@ class MapSection(Section):
             self.parameterNode.scalar = type(self.parameterNode.scalar)(TOS)
             self.context.panelChanged()
             show_chart(found.plot)
-            self.context.say(self._text(found.tos_table))
+            self.context.say(_("The map is on {name}.").format(name=model.GetName()))
 
     def showBullseye(self, _checked: bool = False) -> None:
         """The polar map in the slice views."""

@@ -8,12 +8,12 @@ import slicer
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from cardiactwins.mrml.lma_colors import activation_colors, add_legend
-from cardiactwins.mrml.lma_late import SCAR
+from cardiactwins.mrml.lma_late import LATE, SCAR
 from cardiactwins.mrml.lma_map import SEGMENT, TOS
 
 __all__ = ["arraysOf", "colorModel"]
 
-FIXED_RANGES = {SEGMENT: (1.0, 17.0), SCAR: (0.0, 1.0)}
+FIXED_RANGES = {SEGMENT: (1.0, 17.0), SCAR: (0.0, 1.0), LATE: (0.0, 1.0)}
 OTHERS = ("Viridis", "Rainbow")
 """Colour tables for what is no activation time, the first that the scene has."""
 
@@ -47,7 +47,7 @@ def colorModel(model: Any, name: str, limits: tuple[float, float] | None = None)
 
 
 def _colors(name: str) -> Any:
-    if name == TOS:
+    if name in (TOS, LATE):
         return activation_colors()
     found = (slicer.mrmlScene.GetFirstNode(other, "vtkMRMLColorTableNode") for other in OTHERS)
     return next((node for node in found if node is not None), activation_colors())

@@ -131,7 +131,8 @@ class ReconstructionSection(Section):
             self.context.heart, self.record = heart, record
             self.context.activation = self.context.late = None
             self.parameterNode.model = heart.model
-            self.context.say(self.agreement.text())
+            text = _("Reconstructed by {method}; how well it meets the slices stands below the table.")
+            self.context.say(text.format(method=found.method))
 
         self.context.start(
             self.controls,

@@ -44,11 +44,11 @@ class SliceTable:
     def update(self) -> None:
         """Show the slices, when they have changed."""
         slices = self._slices()
-        shown = [(slice_.kind, slice_.name, slice_.ke, slice_.height) for slice_ in slices]
+        dense = self.context.parameterNode.activationSource.value == "dense"
+        shown = (dense, [(slice_.name, slice_.ke, slice_.height) for slice_ in slices])
         if shown == self._shown:
             return
         self._shown = shown
-        dense = bool(slices) and slices[0].kind == "dense"
         row, self._filling = self.widget.currentRow(), True
         try:
             self.widget.setColumnCount(3)
