@@ -101,11 +101,13 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
     axes = dict(zip(("phantoms", "mesa"), figure.subplots(1, 2, sharey=True), strict=True))
     for (data, name), rows in curves.items():
         color = SERIES[["ours-network", *BASELINES].index(name)]
-        axes[data].plot([r["seconds"] for r in rows], [r["dice"] for r in rows], color=color, label=name)
+        seconds, dice = ([row[key] for row in rows] for key in ("seconds", "dice"))
+        axes[data].plot(seconds, dice, "o-", markersize=3, color=color, label=name)
     for data, axis in axes.items():
         quiet_axes(axis)
         axis.set_title(f"trained on {data}", fontsize=10)
         axis.set_xlabel("seconds of training")
+        axis.set_xlim(left=0)
         if axis.lines:
             axis.legend(fontsize=8, frameon=False)
     axes["phantoms"].set_ylabel("Dice of the validation, 8 slices")
