@@ -160,8 +160,17 @@ def activation_map(
 
 
 def _places(path: Path) -> list[tuple[float, ...]] | None:
-    """Positions (R, A, S) of the slices of a TOS table that tells no heights; None where it has none."""
+    """Positions (R, A, S) of the slices of a TOS table that tells no heights; None where it has none.
+
+    ValueError when the table cannot be used.
+    """
+    from cardiactwins.lma.tos_table import read_tos_csv
+
     columns = columns_of_csv(path)
+    try:
+        read_tos_csv(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     if "longitudinal" in columns or not all(axis in columns for axis in ("slice", *"RAS")):
         return None
     rows = zip(columns["slice"], *(columns[axis] for axis in "RAS"), strict=True)
