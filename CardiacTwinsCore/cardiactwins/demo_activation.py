@@ -71,7 +71,7 @@ def run_activation_demo(
     write_inputs(sample, directory)
     save_node(found.heart.segmentation, directory / "heart.seg.nrrd")
     save_node(found.heart.model, directory / "heart.vtp")
-    save_node(logic.showTOS(found.activation.tos_table, f"{NAME}: TOS"), directory / "tos.csv")
+    save_node(found.tos.node, directory / "tos.csv")
     pictures = _pictures(found, reference, plots) | _matrix(found, sample.dense, plots)
     results = _results(found, sample.dense)
     return ActivationDemo(results, PageSection(NAME, (NOTE, FILES_NOTE), _rows(results), pictures))

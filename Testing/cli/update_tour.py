@@ -1,10 +1,12 @@
 """Run the commands of Docs/command-line.md in a new folder and write what they print below them.
 
-Run `python Testing/cli/update_tour.py` after a change of what commands print. Long outputs are shortened.
+Run `python Testing/cli/update_tour.py` after a change of what commands print; `--only lma` runs the demo and
+the commands of one group alone. Long outputs are shortened.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -45,8 +47,16 @@ def run(command: str, folder: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def updated(text: str) -> str:
-    """The document with the outputs of its commands, run in their order."""
+def updated(text: str, only: str | None = None) -> str:
+    """The document with the outputs of its commands, run in their order.
+
+    only: a group of commands ("infarct", "lma"); the blocks of others, but for the demo, stay as they are.
+    """
+
+    def chosen(block: str) -> bool:
+        words = [shlex.split(command)[1] for command in commands(block)]
+        return only is None or any(word in (only, "demo") for word in words)
+
     with tempfile.TemporaryDirectory() as folder:
         return BLOCK.sub(
             lambda block: (
@@ -55,10 +65,16 @@ def updated(text: str) -> str:
                     f"{PROMPT}{command}\n{run(command, Path(folder))}" for command in commands(block[0])
                 )
                 + "```"
+                if chosen(block[0])
+                else block[0]
             ),
             text,
         )
 
 
 if __name__ == "__main__":
-    TOUR.write_text(updated(TOUR.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    parser = argparse.ArgumentParser(description="Write what the commands of the tour print.")
+    parser.add_argument("--only", choices=("infarct", "lma"), help="run the commands of one group alone")
+    TOUR.write_text(
+        updated(TOUR.read_text(encoding="utf-8"), parser.parse_args().only), encoding="utf-8", newline="\n"
+    )

@@ -2,12 +2,14 @@
 
 import json
 import zipfile
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
 from cardiactwins.demo import run_demo
 from cardiactwins.infarct.archive import load_model, load_population
+from cardiactwins.lma.tos_table import read_tos_csv
 from cardiactwins.mrml.cohorts import read_manifest
 from cardiactwins.mrml.image_files import segmentation_from_file
 from cardiactwins.mrml.segmentations import segment_array
@@ -52,6 +54,23 @@ def test_painted_infarcts_lie_in_the_wall(demo):
         with segmentation_from_file(demo.directory / "segmentations" / case["file"]) as node:
             infarct, wall = segment_array(node, "Infarct"), segment_array(node, "LV myocardium")
         assert infarct.any() and not (infarct & ~wall).any()
+
+
+def test_another_heart_is_mapped_from_slices_and_dense_to_its_late_region(demo):
+    folder, found = demo.directory / "activation", demo.results["activation"]
+    assert found["mean_slice_dice"] > 0.9 and found["tos_mean_error_ms"] < 12
+    # Left bundle branch block: the lateral wall shortens last.
+    assert found["target"] in (5, 6, 11, 12, 16)
+    assert read_tos_csv(folder / "tos.csv").values.shape == (4, 18)
+    with np.load(folder / "dense-1.npz") as dense:
+        assert dense["phase"].shape[0] == 2 and dense["phase"].shape[1:] == dense["mask"].shape
+    with segmentation_from_file(folder / "heart.seg.nrrd") as node:
+        assert segment_array(node, "Late activation").any()
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    page = (demo.directory / "report.html").read_text(encoding="utf-8")
+    assert "late share of the epicardium" in page and "Strain and onset of shortening" in page
+    with zipfile.ZipFile(demo.directory / "scene.mrb") as scene:
+        assert any("LBBB phantom model.v" in unquote(name) for name in scene.namelist())
 
 
 def test_progress_runs_to_its_end(demo, steps):
