@@ -81,8 +81,8 @@ class Story:
         pictures.take("lma-activation-ready", "activationSection")
         self.finish(ui.activationButton)
         pictures.take("lma-activation-result", "activationSection", foot=True)
-        name = ui.slicesTable.item(1, 1).text()
-        chart = self.slicer.mrmlScene.GetFirstNodeByName(f"{name}: strain curves")
+        ui.slicesTable.cellClicked.emit(1, 0)
+        chart = self.slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[-1]
         chart.SetLegendVisibility(False)
         chart_picture(chart, self.folder / "lma-view-strain.png")
 

@@ -295,30 +295,6 @@ def test_slices_that_disagree_are_named_and_uncertainty_is_told(host, ready, mon
     assert parameters(ready).model.GetDisplayNode().GetActiveScalarName() == "Uncertainty (mm)"
 
 
-def test_a_preview_is_shown_while_the_network_works_and_leaves_nothing(host, ready, monkeypatch):
-    from types import SimpleNamespace
-
-    section = ready.panel.reconstruction
-    before = nodes(host.scene)
-    prepared = ready.logic.prepare(parameters(ready).slicesSegmentation, parameters(ready).insertionPoints)
-    found = ready.logic.reconstruct(*slices_of(ready), method="interpolation").reconstruction
-    own = nodes(host.scene)
-    section._folder = ready.panel.context.ownWeights()
-    from cardiactwins.panel.lma import reconstruction_section
-
-    monkeypatch.setattr(reconstruction_section, "load_reconstruction", lambda _path: found)
-    section._onProgress(SimpleNamespace(values={"preview": "preview.npz"}), prepared)
-    assert section.preview is not None and nodes(host.scene) > own > before
-    offered = [node.GetName() for node in ready.ui.modelSelector.nodes()]
-    assert "Preview" not in offered
-    section._removePreview()
-    assert nodes(host.scene) == own
-
-
-def slices_of(lma):
-    return parameters(lma).slicesSegmentation, parameters(lma).insertionPoints
-
-
 def test_closed_curves_in_a_folder_are_slices_too(host, ready, phantom):
     import slicer
 
@@ -423,6 +399,8 @@ def test_strain_tables_give_tos_when_their_heights_are_typed_in(host, heart):
     np.testing.assert_allclose(heart.panel.context.tosTable().longitudinal, (0.2, 0.5, 0.8))
     ui.slicesTable.setCurrentCell(1, 0)
     ui.slicesTable.cellClicked.emit(1, 0)
+    chart = host.scene.GetFirstNodeByName("Strain 2: curves")
+    assert chart.GetNumberOfPlotSeriesNodes() == SECTORS
     host.click(ui.removeSliceButton)
     assert [ui.slicesTable.item(row, 1).text() for row in range(2)] == ["Strain 1", "Strain 3"]
     assert ui.slicesTable.item(1, 2).text() == "0.8"
@@ -609,6 +587,33 @@ def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_mod
     host.wait(lambda: not controls(ready).occupied, 60)
     assert parameters(ready).model is not None and host.dialogs.texts("error") == []
     assert "choose the segmentation" in ready.ui.reconstructButton.toolTip
+
+
+def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, ready, tmp_path):
+    torch = pytest.importorskip("torch")
+    from cardiactwins.lma.shape_volume import phantom_volume
+    from cardiactwins.lma.training import ReconstructionModel, TrainingSettings
+
+    shape = phantom_volume(np.random.default_rng(0))
+    atlas = torch.from_numpy(np.stack([shape.cavity, shape.myocardium]))
+    untrained = ReconstructionModel(atlas, TrainingSettings(width=8, atlas_width=8, band_size=8))
+    path = untrained.save(tmp_path / "own.safetensors", {"licence": "CC0", "data": "none"})
+    host.dialogs.answer("path", path)
+    host.click(ready.ui.addWeightsButton)
+    host.choose(ready.ui.methodBox, "Automatic")
+    assert ready.ui.methodLabel.text == "Automatic means refinement here."
+    before, section = nodes(host.scene), ready.panel.reconstruction
+    host.click(ready.ui.reconstructButton)
+    host.wait(lambda: section.preview is not None, 60)
+    assert section.preview.node not in ready.ui.modelSelector.nodes()
+    host.click(ready.ui.reconstructButton)
+    host.wait(lambda: not controls(ready).occupied, 60)
+    assert nodes(host.scene) == before
+    finish(host, ready, ready.ui.reconstructButton)
+    assert host.dialogs.texts("error") == []
+    assert ready.ui.agreementLabel.text.startswith("Method: refinement.")
+    assert "Uncertainty of the surface (SD)" in ready.ui.agreementLabel.text
+    assert parameters(ready).model is not None and section.preview is None
 
 
 def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):

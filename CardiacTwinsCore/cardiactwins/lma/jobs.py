@@ -44,7 +44,7 @@ def reconstruct_job(
     if preview and method != "interpolation":
         quick = reconstruct(given, method="interpolation", voxel=voxel)
         save_reconstruction(quick, folder / "preview.npz")
-        progress(0, 1, "Deforming the atlas", {"preview": "preview.npz"})
+        progress(0, 1, "Loading the network", {"preview": "preview.npz"})
     found = reconstruct(
         given, method=method, voxel=voxel, samples=samples, seed=seed, model=model, progress=progress
     )

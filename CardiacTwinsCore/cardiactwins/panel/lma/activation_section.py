@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,9 @@ from slicer.i18n import tr as _
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_models import surface_of_model
-from cardiactwins.mrml.lma_strain import TIME, new_strain_table, strain_of_table
+from cardiactwins.mrml.lma_strain import new_strain_table, strain_of_table
 from cardiactwins.mrml.plots import new_plot
+from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
@@ -272,10 +274,21 @@ class ActivationSection(Section):
 
     def _onRow(self, slice_: ActivationSlice) -> None:
         """Show the strain curves of a slice, once they are computed."""
-        chart = slicer.mrmlScene.GetFirstNodeByName(_chartName(slice_.name))
+        self._enableAdding()
+        table = slice_.nodes.get("strain") or slicer.mrmlScene.GetFirstNodeByName(_tableName(slice_.name))
+        if table is None or not table.IsA("vtkMRMLTableNode"):
+            return
+        name = _("{name}: curves").format(name=table.GetName())
+        chart = slicer.mrmlScene.GetFirstNodeByName(name)
+        if chart is None:
+            columns = list(columns_of_table(table))
+            curves = [column for column in columns if re.search(r"\d$", column)]
+            with slicer.util.tryWithErrorDisplay(_("The curves cannot be shown.")):
+                time = next(column for column in columns if column not in curves)
+                with self.context.results.recording(name):
+                    chart = new_plot(name, table, time, curves, y_title=_("circumferential strain"))
         if chart is not None:
             show_chart(chart)
-        self._enableAdding()
 
 
 def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
@@ -289,14 +302,10 @@ def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, A
 
 
 def _shown(name: str, path: Path) -> Any:
-    """A table of a slice's strain, and its curves."""
+    """A table of a slice's strain."""
     with np.load(path, allow_pickle=False) as found:
-        table = new_strain_table(_("{name}: strain").format(name=name), found["matrix"], found["times"])
-        sectors = len(found["matrix"])
-    curves = [f"sector {sector}" for sector in range(1, sectors + 1)]
-    new_plot(_chartName(name), table, TIME, curves, y_title=_("circumferential strain"))
-    return table
+        return new_strain_table(_tableName(name), found["matrix"], found["times"])
 
 
-def _chartName(name: str) -> str:
-    return _("{name}: strain curves").format(name=name)
+def _tableName(name: str) -> str:
+    return _("{name}: strain").format(name=name)
