@@ -14,6 +14,7 @@ from cardiactwins.lma.shape_diffusion import (  # noqa: E402
     _noised,
     _posterior,
     condition,
+    filled_condition,
     kept_signal,
     soft_dice,
 )
@@ -116,6 +117,21 @@ def test_slices_stand_where_they_were_cut_and_nowhere_else():
         known[positions[case]] = True
         torch.testing.assert_close(given[case, :2, known], volumes[case][:, known])
         assert (given[case, 2, known] == 1).all() and not given[case, :, ~known].any()
+
+
+def test_a_filled_condition_is_that_of_the_slices_and_linear_between_them():
+    volumes = cups(2)
+    positions = torch.tensor([[3, 6, 9], [4, 7, 10]])
+    index = torch.arange(2)[:, None]
+    slices = (volumes[index, 0, positions], volumes[index, 1, positions])
+    filled = filled_condition(*slices, positions, SIDE)
+    sparse = condition(*slices, positions, SIDE)
+    known = sparse[:, 2:] == 1
+    torch.testing.assert_close(filled[:, :2] * known, sparse[:, :2])
+    assert (filled[:, 2:][known] == 1).all() and (filled[:, 2:][~known] < 1).all()
+    torch.testing.assert_close(filled[0, :2, 4], (2 * volumes[0, :, 3] + volumes[0, :, 6]) / 3)
+    torch.testing.assert_close(filled[1, :2, 15], volumes[1, :, 10])
+    torch.testing.assert_close(filled[1, :2, 0], volumes[1, :, 4])
 
 
 def test_soft_dice_of_binary_masks_is_dice():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
-from cardiactwins.lma.shape_diffusion import condition
+from cardiactwins.lma.shape_diffusion import filled_condition
 from cardiactwins.lma.shape_volume import BASE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
@@ -64,7 +64,7 @@ def atlas_deformation(
         for share in (outlines.cavity, outlines.myocardium)
     )
     planes = np.clip(np.round(outlines.positions), 0, model.atlas.shape[-3] - 1).astype(np.int64)
-    given = condition(
+    given = filled_condition(
         cavity[None], myocardium[None], torch.from_numpy(planes)[None].to(device), model.atlas.shape[-3]
     )[0]
     generator = torch.Generator().manual_seed(seed)

@@ -14,8 +14,12 @@ from cardiactwins.lma.shooting import Geodesic, shoot, warp
 from cardiactwins.lma.velocity_network import VelocityNetwork
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["Reconstruction", "ShapeDiffusion", "condition", "kept_signal", "soft_dice"]
+__all__ = ["Reconstruction", "ShapeDiffusion", "condition", "filled_condition", "kept_signal", "soft_dice"]
 
+REACH = 4.0
+"""Voxels from a slice over which the condition's third channel falls to 0."""
+PURE_NOISE = 0.4
+"""Share of the training at the end of the diffusion, where sampling begins and the slices say all."""
 LEAST_RATE, LARGEST_RATE = 0.1, 20.0
 """Linear variance schedule over unit time; exp(-10.05) of the signal is left at its end, next to none."""
 
@@ -51,7 +55,7 @@ class ShapeDiffusion(nn.Module):
     def forward(self, atlas: Tensor, given: Tensor, state: Tensor, level: Tensor) -> Reconstruction:
         """The shape behind a noised state.
 
-        atlas: (2, k, j, i). given: (B, 3, k, j, i) of `condition`. state: (B, 2, k, j, i) noised volume.
+        atlas: (2, k, j, i). given: (B, 3, k, j, i) of `filled_condition`. state: (B, 2, k, j, i), noised.
         level: (B,) time of the diffusion in [0, 1].
         """
         atlas = atlas.expand(len(state), *atlas.shape)
@@ -69,11 +73,13 @@ class ShapeDiffusion(nn.Module):
         dice_weight: float = 0.03,
         energy_weight: float = 0.0,
     ) -> tuple[Tensor, Reconstruction]:
-        """Eq. 10 at random noise levels: mean squared error plus dice_weight (1 - Dice); and the answers.
+        """Eq. 10: mean squared error plus dice_weight (1 - Dice) at random noise levels; and the answers.
 
+        Two of five levels are pure noise, where sampling begins.
         dice_weight: lambda; 0.03 in the published code. energy_weight: of (L v, v) a voxel, not in the paper.
         """
         level = torch.rand(len(volumes), generator=generator).to(volumes)
+        level = (level / (1 - PURE_NOISE)).clamp(max=1)
         noise = torch.randn(volumes.shape, generator=generator).to(volumes)
         found = self(atlas, given, _noised(volumes, level, noise), level)
         squares = (found.volumes - volumes).square().mean()
@@ -120,6 +126,27 @@ def condition(cavity: Tensor, myocardium: Tensor, positions: Tensor, depth: int)
     given[index, 1, positions] = myocardium
     given[index, 2, positions] = 1.0
     return given
+
+
+def filled_condition(cavity: Tensor, myocardium: Tensor, positions: Tensor, depth: int) -> Tensor:
+    """As `condition`, with something to say at every place, which a network learns from sooner.
+
+    cavity, myocardium: (B, S, j, i); positions: (B, S) slices k, rising. Between slices the shares are
+    interpolated along k, beyond the outermost they stay; the third channel is 1 in the slices and falls to 0
+    within 4 voxels.
+    """
+    heights = torch.arange(depth, device=cavity.device, dtype=cavity.dtype)
+    places = positions.to(cavity)
+    within = heights.expand(len(places), -1).clamp(places[:, :1], places[:, -1:]).contiguous()
+    after = torch.searchsorted(places.contiguous(), within).clamp(1, positions.shape[1] - 1)
+    low, high = (places.gather(1, index) for index in (after - 1, after))
+    share = ((within - low) / (high - low))[:, None, :, None, None]
+    slices = torch.stack([cavity, myocardium], dim=1)
+    index = after[:, None, :, None, None].expand(-1, 2, -1, *cavity.shape[-2:])
+    volumes = (1 - share) * slices.gather(2, index - 1) + share * slices.gather(2, index)
+    gap = (heights[:, None] - places[:, None]).abs().amin(dim=-1)
+    known = (1 - gap / REACH).clamp(min=0)[:, None, :, None, None].expand(-1, 1, -1, *cavity.shape[-2:])
+    return torch.cat([volumes, known], dim=1)
 
 
 def soft_dice(found: Tensor, true: Tensor) -> Tensor:

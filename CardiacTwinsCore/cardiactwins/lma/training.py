@@ -19,7 +19,7 @@ from cardiactwins.lma.atlas_building import AtlasBuilder
 from cardiactwins.lma.atlas_estimation import estimate_atlas
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
-from cardiactwins.lma.shape_diffusion import ShapeDiffusion, condition, soft_dice
+from cardiactwins.lma.shape_diffusion import ShapeDiffusion, filled_condition, soft_dice
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import slice_positions
 from cardiactwins.lma.velocity_prior import VelocityPrior
@@ -49,7 +49,7 @@ class TrainingSettings:
     as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
     """
 
-    steps: int = 1200
+    steps: int = 1000
     batch: int = 2
     rate: float = 1e-3
     width: int = 32
@@ -58,8 +58,8 @@ class TrainingSettings:
     margin: int = 4
     dice_weight: float = 0.03
     reconstruction_weight: float = 1.0
-    averaging: float = 0.995
-    validate_every: int = 300
+    averaging: float = 0.99
+    validate_every: int = 200
     jitter: int = 2
     prior_shapes: int = 64
     atlas_every: int = 4
@@ -228,7 +228,7 @@ class _Run:
         found = []
         for number, volume in enumerate(volumes):
             positions = torch.tensor(_positions(VALIDATION_SLICES, volume.shape[-3]))
-            given = condition(
+            given = filled_condition(
                 volume[None, 0, positions], volume[None, 1, positions], positions[None], volume.shape[-3]
             )
             generator = torch.Generator().manual_seed(number)
@@ -304,7 +304,7 @@ class _Run:
         shift = torch.randint(low, high, (len(batch), count), generator=self.generator)
         positions = (spread + shift).clamp(0, depth - 1)
         index = torch.arange(len(batch))[:, None]
-        return condition(batch[index, 0, positions], batch[index, 1, positions], positions, depth)
+        return filled_condition(batch[index, 0, positions], batch[index, 1, positions], positions, depth)
 
 
 def _prepared(
