@@ -23,8 +23,8 @@ def heart_morphology(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) ->
 
     Volume (ml), major and minor axis length (mm) of LV, RV, LA and RA. The axes are the longest and the
     shortest full axis of the solid ellipsoid with the chamber's second moments, as scikit-image's regionprops
-    gives them. labels: (k, j, i), values of Tissue. spacing: voxel size along i, j, k in mm. A chamber that is
-    missing has 0 volume and NaN axes.
+    gives them. labels: (k, j, i), values of Tissue. spacing: voxel size along i, j, k in mm. A chamber that
+    is missing has 0 volume and NaN axes.
     """
     array, sizes = tissue_labels(labels), _voxel_size(spacing)
     boxes = ndimage.find_objects(array, max_label=max(Tissue))
@@ -45,14 +45,16 @@ def wall_thickness_mm(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) -
     The outer surface are the voxels beside the myocardium (6-neighbours) that belong neither to it nor to the
     LV, below the top of the myocardium by 15 % of its extent along the LV-LA axis or, where there is no LA,
     all of them: the rim of the base is no wall. Each distance runs between voxel centers and is shortened by
-    the voxel size, since half a voxel at either end lies outside the wall. Empty where LV or Myo is missing.
+    half a voxel, by which the outer one lies outside the wall on average; the nearest voxel of the cavity
+    lies close to the wall. Empty where LV or Myo is missing.
     """
     array, sizes = tissue_labels(labels), _voxel_size(spacing)
     wall, cavity = array == Tissue.MYO, array == Tissue.LV
     if not wall.any() or not cavity.any():
         return np.empty(0)
     box = tuple(
-        slice(max(s.start - 1, 0), s.stop + 1) for s in ndimage.find_objects((wall | cavity).astype(np.uint8))[0]
+        slice(max(s.start - 1, 0), s.stop + 1)
+        for s in ndimage.find_objects((wall | cavity).astype(np.uint8))[0]
     )
     wall, cavity = wall[box], cavity[box]
     outer = ndimage.binary_dilation(wall) & ~wall & ~cavity
@@ -64,7 +66,7 @@ def wall_thickness_mm(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) -
         heights = (np.argwhere(wall) + start) * sizes @ axis
         top = heights.max() - 0.15 * np.ptp(heights)
         surface = surface[(surface + start) * sizes @ axis < top]
-    return distance[tuple(surface.T)] - sizes.mean()
+    return distance[tuple(surface.T)] - sizes.mean() / 2
 
 
 def _voxel_size(spacing: ArrayLike) -> NDArray[np.float64]:

@@ -54,14 +54,15 @@ class Tube:
 
 @dataclass(frozen=True, eq=False)
 class HeartShape:
-    """A heart in a frame at the middle of its base: x to the right ventricle, y to the anterior wall, z from the
-    apex to the base; lengths in mm.
+    """A heart in a frame at the middle of its base: x to the RV, y to the anterior wall, z from the apex to
+    the base; lengths in mm.
 
     lv: the cavity, cut at the mitral ring. wall: thickness at the equator; at the apex `apex_wall` of that.
-    mitral, tricuspid: rings whose normals point into the atria. aortic: ring whose normal points into the aorta.
-    outflow: from the LV to the aortic ring. root, arch: aorta to the end of the ascending part, and on.
-    rv, infundibulum: body and outflow of the right ventricle. la, ra: bodies. la_extras, ra_extras: appendages;
-    la_veins, ra_veins: stubs of the veins. septum: distance between both atria.
+    mitral, tricuspid: rings whose normals point into the atria. aortic: its normal points into the aorta.
+    outflow: from the LV to the aortic ring. root, arch: aorta to the sinotubular junction, and on to the
+    begin of the descending part. rv, infundibulum: body and outflow of the right ventricle. la, ra: bodies
+    of the atria; la_appendage, ra_appendage, la_veins, ra_veins: their appendages and stubs of their veins. septum:
+    distance between both atria.
     """
 
     measures: HeartMeasures
@@ -103,13 +104,13 @@ class HeartSurfaces:
 
 
 def draw_heart_shape(rng: np.random.Generator, measures: HeartMeasures) -> HeartShape:
-    """A heart around measures: sizes follow the volumes, places and directions vary by a few mm and degrees."""
+    """A heart of given sizes; places and directions vary by a few mm and degrees."""
     near = _Scatter(rng)
     left, right = np.cbrt(measures.lv / 147.5), np.cbrt(measures.rv / 169)
     la_size, ra_size = np.cbrt(measures.la / 72.5), np.cbrt(measures.ra / 81)
     wall = measures.wall
 
-    length = np.clip(92 * left * near.factor(0.05), 62, 108)
+    length = np.clip(90 * left * near.factor(0.05), 62, 108)
     equator = 0.26 * length
     below = length - equator
     section = 2 / 3 * below + equator - equator**3 / (3 * below**2)
@@ -119,32 +120,32 @@ def draw_heart_shape(rng: np.random.Generator, measures: HeartMeasures) -> Heart
     across = (radius + wall) / 34
 
     mitral = Ring(
-        near.point(np.array([-5.5, -8.0, 0.0]) * across, 1.0),
+        near.point(np.array([-5.5, -8.0, 0.0]) * across, 0.8),
         near.direction((0.0, -0.06, 1.0), 3),
-        15.5 * np.sqrt(left * la_size) * near.factor(0.04),
+        17.0 * np.sqrt(left * la_size) * near.factor(0.04),
     )
     sinus = measures.sinus / 2
     aortic = Ring(
-        near.point(np.array([10.5, 11.0, 3.5]) * [across, across, 1.0], 1.0),
+        near.point(np.array([13.0, 14.0, 2.5]) * [across, across, 1.0], 0.8),
         near.direction((0.30, 0.70, 0.62), 4),
         0.78 * sinus,
     )
     toward = aortic.center + aortic.normal * 4
     outflow = Tube(
-        np.array([[2.0, 2.0, -24.0], aortic.center - aortic.normal * 10, toward]),
+        np.array([[6.0, 6.0, -24.0], aortic.center - aortic.normal * 10, toward]),
         np.array([1.05, 1.0, 1.0]) * aortic.radius,
     )
     root, arch = _aorta(near, aortic, sinus, across)
 
     tricuspid = Ring(
-        near.point(np.array([36.0 * across + 1.0, -9.0 * right, -7.0]), 1.0),
+        near.point(np.array([36.0 * across + 3.0, -9.0 * right, -7.0]), 1.0),
         near.direction((0.28, -0.14, 0.93), 4),
-        17.5 * np.sqrt(right * ra_size) * near.factor(0.04),
+        17.0 * np.sqrt(right * ra_size) * near.factor(0.04),
     )
-    rv_depth = 0.84 * length
+    rv_depth = 0.80 * length
     rv = Blob(
         np.array([27.0 * across, 1.0 * right, -0.34 * rv_depth - 2]) + near.point(np.zeros(3), 1.0),
-        np.array([31.0 * right, 39.0 * right, 0.68 * rv_depth]) * near.factors(0.03),
+        np.array([35.0 * right, 42.0 * right, 0.70 * rv_depth]) * near.factors(0.03),
         near.axes(4),
     )
     pulmonary = near.point(np.array([7.0 * across, 46.0 * across, 4.0]), 1.5)
@@ -161,7 +162,7 @@ def draw_heart_shape(rng: np.random.Generator, measures: HeartMeasures) -> Heart
 
     la_center = mitral.center + near.point(np.array([0.0, -1.0, 20.0]) * la_size, 1.0)
     la = Blob(la_center, np.array([27.0, 25.0, 19.0]) * la_size * near.factors(0.04), near.axes(5))
-    ra_center = tricuspid.center + near.point(np.array([9.0, -5.0, 22.0]) * ra_size, 1.0)
+    ra_center = tricuspid.center + near.point(np.array([4.0, -5.0, 21.0]) * ra_size, 1.0)
     ra = Blob(ra_center, np.array([23.0, 27.0, 24.0]) * ra_size * near.factors(0.04), near.axes(5))
     la_appendage = Blob(
         la_center + near.point(np.array([-23.0, 19.0, -8.0]) * la_size, 1.5),
@@ -205,8 +206,8 @@ def draw_heart_shape(rng: np.random.Generator, measures: HeartMeasures) -> Heart
 def heart_surfaces(shape: HeartShape, points: Points, spacing: float) -> HeartSurfaces:
     """The six tissues at points, each chamber grown or shrunk to its volume in `shape.measures`.
 
-    points: x, y, z in the frame of the shape, on a cubic grid of `spacing` mm. Each chamber keeps clear of those
-    made before it: LV, Ao, LA, RA, RV, and the wall takes what is left around the LV.
+    points: x, y, z in the frame of the shape, on a cubic grid of `spacing` mm. Each chamber keeps clear of
+    those made before it: LV, Ao, LA, RA, RV, and the wall takes what is left around the LV.
     """
     measures = shape.measures
     above_mitral = plane(points, shape.mitral.center, shape.mitral.normal)
@@ -216,26 +217,31 @@ def heart_surfaces(shape: HeartShape, points: Points, spacing: float) -> HeartSu
     in_tricuspid = cylinder(points, shape.tricuspid.center, shape.tricuspid.normal, shape.tricuspid.radius)
 
     endocardium = _blob(points, shape.lv)
-    outflow = np.maximum(_tube(points, shape.outflow), above_aortic)
+    outflow_tube = _tube(points, shape.outflow)
+    outflow = np.maximum(outflow_tube, above_aortic)
     inlet = np.maximum(np.maximum(in_mitral, above_mitral), -14 - above_mitral)
 
     def left_ventricle(offset: float) -> Field:
         body = np.maximum(endocardium - np.float32(offset), above_mitral + 4)
-        cavity = np.maximum(smooth_union(body, inlet, 4), above_mitral)
+        within = np.maximum(inlet, endocardium - np.float32(offset))
+        cavity = np.maximum(smooth_union(body, within, 4), above_mitral)
         return np.maximum(smooth_union(cavity, outflow, 3), above_aortic)
 
     offset = level_for_volume(left_ventricle, measures.lv, spacing)
     lv = left_ventricle(offset)
     endocardium = endocardium - np.float32(offset)
     epicardium = endocardium - _wall(shape, points)
-    myo = np.maximum(np.maximum(epicardium, above_mitral), -lv)
+    collar = np.maximum(outflow_tube - 3, above_aortic)
+    myo = np.maximum(np.minimum(np.maximum(epicardium, above_mitral - 3), collar), -lv)
 
     root = np.maximum(_tube(points, shape.root), -above_aortic)
     ao = np.minimum(root, _tube(points, shape.arch))
-    around_aorta = np.float32(2.0) - np.minimum(ao, outflow)
+    around_aorta = np.float32(1.6) - np.minimum(ao, outflow)
 
-    la_rest = _joined([_blob(points, shape.la_appendage), *(_tube(points, vein) for vein in shape.la_veins)], 4)
-    la_inlet = np.maximum(in_mitral, above_mitral - 12)
+    la_rest = _joined(
+        [_blob(points, shape.la_appendage), *(_tube(points, vein) for vein in shape.la_veins)], 4
+    )
+    la_inlet = np.maximum(in_mitral - 1.5, above_mitral - 12)
     la_bound = np.maximum(-above_mitral, around_aorta)
     la_body = _blob(points, shape.la)
 
@@ -247,8 +253,10 @@ def heart_surfaces(shape: HeartShape, points: Points, spacing: float) -> HeartSu
     la = left_atrium(level_for_volume(left_atrium, measures.la, spacing))
 
     infundibulum = _tube(points, shape.infundibulum)
-    ra_rest = _joined([_blob(points, shape.ra_appendage), *(_tube(points, vein) for vein in shape.ra_veins)], 5)
-    ra_inlet = np.maximum(in_tricuspid, above_tricuspid - 12)
+    ra_rest = _joined(
+        [_blob(points, shape.ra_appendage), *(_tube(points, vein) for vein in shape.ra_veins)], 5
+    )
+    ra_inlet = np.maximum(in_tricuspid - 1.5, above_tricuspid - 12)
     ra_bound = np.maximum(-above_tricuspid, around_aorta)
     for neighbour, gap in ((la, shape.septum), (epicardium, 1.0), (infundibulum, 2.0), (lv, 2.5)):
         ra_bound = np.maximum(ra_bound, np.float32(gap) - neighbour)
@@ -297,7 +305,7 @@ def _joined(fields: list[Field], width: float) -> Field:
 
 
 def _aorta(near: _Scatter, aortic: Ring, sinus: float, across: float) -> tuple[Tube, Tube]:
-    """Root and ascending aorta from the ring on; arch and the begin of the descending aorta behind the LA.
+    """Root with its sinuses; ascending aorta, arch and the begin of the descending aorta behind the LA.
 
     Radii follow the sinuses: junction 0.88, ascending 0.94, arch 0.82, descending 0.72.
     """

@@ -33,9 +33,9 @@ class TopologyCheck:
 
     name: such as "LV in one piece", "LV touches Ao", "LV apart from RV". tissues: one or two. holds: whether
     the heart passes. components: number of pieces, for the checks of one piece, else None. voxels: (N, 3)
-    indices k, j, i where it fails: all pieces but the largest; the ends and the middle of the shortest gap
-    between two tissues that should touch; the critical voxels of both tissues that should not. Empty where the
-    check holds or a tissue is missing.
+    indices k, j, i where it fails: all pieces but the largest; the shortest gap between two tissues that
+    should touch, with its ends; the critical voxels of both tissues that should not. Empty where the check
+    holds or a tissue is missing.
     """
 
     name: str
@@ -53,7 +53,7 @@ def topology_checks(
     Two tissues A and C touch where dilate(C) & A or dilate(A) & C is not empty, the critical voxels of Gupta
     et al. 2022. labels: (k, j, i), values of Tissue. connectivity: neighbours of a voxel, for pieces and
     contacts alike. smallest_piece: smaller pieces are not counted as pieces (1 counts each voxel). A missing
-    tissue fails each check that names it but the forbidden contacts. ValueError for a map that holds other values.
+    tissue fails each check that names it but the forbidden contacts. ValueError for a map of other values.
     """
     if connectivity not in (6, 18, 26):
         raise ValueError(f"Voxels have 6, 18 or 26 neighbours; found {connectivity}.")
@@ -84,7 +84,9 @@ def _one_piece(
     return TopologyCheck(name, (tissue,), components == 1, voxels, components=components)
 
 
-def _required(labels: NDArray[np.uint8], boxes: list, pair: tuple[Tissue, Tissue], around: Mask) -> TopologyCheck:
+def _required(
+    labels: NDArray[np.uint8], boxes: list, pair: tuple[Tissue, Tissue], around: Mask
+) -> TopologyCheck:
     name = f"{TISSUE_NAMES[pair[0]]} touches {TISSUE_NAMES[pair[1]]}"
     if any(boxes[tissue - 1] is None for tissue in pair):
         return TopologyCheck(name, pair, False, _nowhere())
@@ -93,7 +95,9 @@ def _required(labels: NDArray[np.uint8], boxes: list, pair: tuple[Tissue, Tissue
     return TopologyCheck(name, pair, False, _shortest_gap(labels == pair[0], labels == pair[1]))
 
 
-def _forbidden(labels: NDArray[np.uint8], boxes: list, pair: tuple[Tissue, Tissue], around: Mask) -> TopologyCheck:
+def _forbidden(
+    labels: NDArray[np.uint8], boxes: list, pair: tuple[Tissue, Tissue], around: Mask
+) -> TopologyCheck:
     voxels = _critical_voxels(labels, boxes, pair, around)
     name = f"{TISSUE_NAMES[pair[0]]} apart from {TISSUE_NAMES[pair[1]]}"
     return TopologyCheck(name, pair, not len(voxels), voxels)
@@ -107,7 +111,8 @@ def _critical_voxels(
     if first is None or second is None:
         return _nowhere()
     common = tuple(
-        slice(max(a.start, b.start, 1) - 1, min(a.stop, b.stop) + 1) for a, b in zip(first, second, strict=True)
+        slice(max(a.start, b.start, 1) - 1, min(a.stop, b.stop) + 1)
+        for a, b in zip(first, second, strict=True)
     )
     if any(s.stop <= s.start for s in common):
         return _nowhere()

@@ -26,7 +26,9 @@ Points = tuple[Field, Field, Field]
 """Coordinates x, y, z of the grid's points in mm, each of the grid's shape."""
 
 
-def ellipsoid(points: Points, center: ArrayLike, radii: ArrayLike, rotation: ArrayLike | None = None) -> Field:
+def ellipsoid(
+    points: Points, center: ArrayLike, radii: ArrayLike, rotation: ArrayLike | None = None
+) -> Field:
     """Distance to an ellipsoid to first order: |p/r| (|p/r| - 1) / |p/r^2|.
 
     rotation: (3, 3), its columns are the directions of the three radii.

@@ -64,9 +64,9 @@ def whole_heart_phantom(
     """A random whole heart, 128^3 voxels of 1.4 mm, the axis from LV to LA along +z (Kadry et al. 2023, 3.1).
 
     kind: the kind of heart, else one drawn with the shares of HEART_KINDS. deformation: scales the smooth
-    random deformation; 0 leaves the plain surfaces. The cavities have the volumes of `measures` to about 2 %.
-    All 12 checks of topology_checks hold: every tissue is one piece of face neighbours, the tissues that should
-    touch share faces, and LV, RV, LA, RA and Ao lie a voxel apart save at the three valves.
+    random deformation; 0 leaves the plain surfaces. The cavities have the volumes of `measures` to about 3 %.
+    All 12 checks of topology_checks hold: every tissue is one piece of face neighbours, the tissues that
+    should touch share faces, and LV, RV, LA, RA and Ao lie a voxel apart save at the three valves.
     """
     kind = draw_heart_kind(rng) if kind is None else kind
     measures = draw_heart_measures(rng, kind)
@@ -140,7 +140,9 @@ def _extent(
     surfaces: HeartSurfaces, turn: NDArray[np.float64], spacing: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lowest and highest coordinates of chambers and wall after a turn about the middle of the grid."""
-    inside = (surfaces.myo < 0) | (surfaces.rv < 0) | (surfaces.la < 0) | (surfaces.ra < 0) | (surfaces.lv < 0)
+    inside = (
+        (surfaces.myo < 0) | (surfaces.rv < 0) | (surfaces.la < 0) | (surfaces.ra < 0) | (surfaces.lv < 0)
+    )
     positions = (np.argwhere(inside)[:, ::-1] - (len(inside) - 1) / 2) * spacing @ turn.T
     return positions.min(axis=0), positions.max(axis=0)
 
