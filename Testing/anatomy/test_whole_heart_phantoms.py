@@ -82,7 +82,7 @@ def test_rasterised_hearts_have_the_volumes_that_were_drawn(hearts):
 def test_wall_is_even_and_as_thick_as_drawn(hearts):
     for heart in hearts:
         thickness = wall_thickness_mm(heart.labels)
-        assert np.mean(thickness) == pytest.approx(heart.measures.wall, abs=0.8)
+        assert np.mean(thickness) == pytest.approx(heart.measures.wall, rel=0.1)
         assert np.percentile(thickness, 1) > 0.55 * heart.measures.wall
         assert np.percentile(thickness, 99) < 1.35 * heart.measures.wall
 
@@ -102,6 +102,14 @@ def test_blood_meets_only_through_the_valves(hearts):
         for first, second in apart:
             grown = ndimage.binary_dilation(heart.labels == first, np.ones((3, 3, 3)))
             assert not (grown & (heart.labels == second)).any(), (heart.kind, first, second)
+
+
+def test_left_ventricle_is_closed_but_for_its_valves(hearts):
+    for heart in hearts:
+        lv = heart.labels == Tissue.LV
+        surface = lv & ndimage.binary_dilation(~lv)
+        bare = lv & ndimage.binary_dilation(heart.labels == 0)
+        assert bare.sum() < 0.01 * surface.sum()
 
 
 def test_left_atrium_lies_straight_above_the_left_ventricle(hearts):
@@ -133,7 +141,7 @@ def test_valves_are_flat_and_of_adult_size(hearts):
             ring = contact(heart.labels, ventricle, atrium)
             spread = np.sqrt(np.linalg.eigvalsh(np.cov(ring.T)))
             assert spread[0] < 1.8
-            assert 20 < 4 * spread[1] <= 4 * spread[2] < 52
+            assert 17 < 4 * spread[1] <= 4 * spread[2] < 52
 
 
 def test_right_ventricle_wraps_the_septum(hearts):
@@ -211,5 +219,5 @@ def test_200_rasterised_hearts_are_sound_and_have_published_measures():
         assert np.corrcoef(pair[ordinary].T)[0, 1] == pytest.approx(published, abs=0.15)
         assert np.corrcoef(pair.T)[0, 1] == pytest.approx(published, abs=0.15)
     lv_minor, atria_major = axes[ordinary, 0, 1], axes[ordinary, 2:, 0]
-    assert (38 - 4 <= lv_minor).all() and (lv_minor <= 58 + 4).all()
-    assert 50 < atria_major.min() and atria_major.max() < 100
+    assert (lv_minor >= 38 - 4).all() and (lv_minor <= 58 + 4).all()
+    assert atria_major.min() > 50 and atria_major.max() < 100

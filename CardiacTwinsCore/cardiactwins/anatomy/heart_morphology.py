@@ -43,7 +43,7 @@ def wall_thickness_mm(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) -
     surface.
 
     The outer surface are the voxels beside the myocardium (6-neighbours) that belong neither to it nor to the
-    LV, below the top of the myocardium by 15 % of its extent along the LV-LA axis or, where there is no LA,
+    LV, below the top of the myocardium by 25 % of its extent along the LV-LA axis or, where there is no LA,
     all of them: the rim of the base is no wall. Each distance runs between voxel centers and is shortened by
     half a voxel, by which the outer one lies outside the wall on average; the nearest voxel of the cavity
     lies close to the wall. Empty where LV or Myo is missing.
@@ -64,7 +64,7 @@ def wall_thickness_mm(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) -
         start = [s.start for s in box]
         axis = _center(array == Tissue.LA, sizes) - _center(array == Tissue.LV, sizes)
         heights = (np.argwhere(wall) + start) * sizes @ axis
-        top = heights.max() - 0.15 * np.ptp(heights)
+        top = heights.max() - 0.25 * np.ptp(heights)
         surface = surface[(surface + start) * sizes @ axis < top]
     return distance[tuple(surface.T)] - sizes.mean() / 2
 

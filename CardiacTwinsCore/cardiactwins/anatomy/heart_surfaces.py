@@ -61,8 +61,8 @@ class HeartShape:
     mitral, tricuspid: rings whose normals point into the atria. aortic: its normal points into the aorta.
     outflow: from the LV to the aortic ring. root, arch: aorta to the sinotubular junction, and on to the
     begin of the descending part. rv, infundibulum: body and outflow of the right ventricle. la, ra: bodies
-    of the atria; la_appendage, ra_appendage, la_veins, ra_veins: their appendages and stubs of their veins. septum:
-    distance between both atria.
+    of the atria; la_appendage, ra_appendage, la_veins, ra_veins: their appendages and stubs of their veins.
+    septum: distance between both atria.
     """
 
     measures: HeartMeasures

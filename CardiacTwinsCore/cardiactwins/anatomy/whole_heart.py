@@ -148,7 +148,11 @@ def _extent(
 
 
 def _labels(surfaces: HeartSurfaces) -> Labels:
-    """The label map of the refined surfaces, neighbours that may not touch set apart, specks removed."""
+    """The label map of the refined surfaces.
+
+    Neighbours that may not touch are set apart, specks are removed, and the wall covers the LV around its
+    valves.
+    """
     inside = {
         Tissue.LV: refined(surfaces.lv) < 0,
         Tissue.AO: refined(surfaces.ao) < 0,
@@ -159,6 +163,8 @@ def _labels(surfaces: HeartSurfaces) -> Labels:
     }
     labels = np.zeros((GRID_SIZE,) * 3, dtype=np.uint8)
     for tissue, mask in inside.items():
+        if tissue is Tissue.MYO:
+            mask = mask | _beside(labels == Tissue.LV)
         free = mask & (labels == 0)
         for other in _APART.get(tissue, ()):
             free &= ~_beside(labels == other)
