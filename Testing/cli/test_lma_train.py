@@ -37,7 +37,22 @@ def heart_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def training(lma):
+def finished(monkeypatch):
+    """Calls of `finish_model`, which takes as long as everything else together and is tested by itself."""
+    pytest.importorskip("torch")
+    from cardiactwins.lma import model_finishing
+
+    calls = []
+
+    def finish(path, training, validation, progress):
+        calls.append((path, len(training), len(validation)))
+
+    monkeypatch.setattr(model_finishing, "finish_model", finish)
+    return calls
+
+
+@pytest.fixture
+def training(lma, finished):
     """Runs a tiny training on three phantoms."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")
@@ -51,7 +66,7 @@ def training(lma):
     torch.set_num_threads(threads)
 
 
-def test_a_training_leaves_weights_with_the_command_that_makes_them_again(training, tmp_path):
+def test_a_training_leaves_weights_with_the_command_that_makes_them_again(training, finished, tmp_path):
     outcome = training("--out", tmp_path / "t", "--seed", 3, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     card = json.loads((tmp_path / "t" / "reconstruction.json").read_text())
@@ -60,6 +75,7 @@ def test_a_training_leaves_weights_with_the_command_that_makes_them_again(traini
     assert card["command"] == (
         f"cardiactwins lma train --phantoms 3 --validation 1 --steps 3 --seed 3 --set {TINY} --out DIR"
     )
+    assert finished == [(tmp_path / "t" / "reconstruction.safetensors", 3, 1)]
     assert json.loads((tmp_path / "t" / "report.json").read_text())["job"] == "lma train"
     again = training("--out", tmp_path / "t", "--seed", 3, "--json")
     assert (again.exit_code, again.summary["sha256"]) == (0, card["sha256"])
@@ -151,6 +167,15 @@ def test_more_slices_rebuild_hearts_better_and_a_bad_one_is_left_out(lma, heart_
     assert np.mean(dice) == pytest.approx(few["dice"])
     tolerated = lma("evaluate", folder, *given, "--allow-left-out", "--force")
     assert tolerated.exit_code == 0 and "4 of 5 hearts used." in tolerated.stdout
+
+
+@pytest.mark.long
+def test_the_weights_of_the_command_tell_how_far_they_miss(lma, tmp_path):
+    pytest.importorskip("torch")
+    given = ("--phantoms", 3, "--validation", 1, "--steps", 2, "--threads", 1, "--set", TINY)
+    assert lma("train", *given, "--out", tmp_path / "t").exit_code == 0
+    card = json.loads((tmp_path / "t" / "reconstruction.json").read_text())
+    assert card["deviation_factor"] > 0
 
 
 def test_without_torch_a_training_tells_how_to_get_it(lma, tmp_path, monkeypatch):

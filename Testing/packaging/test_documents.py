@@ -18,8 +18,8 @@ INSTALL_AND_RUN = "python -m pip install . && cardiactwins demo"
 INSTALL_AND_TEST = "python -m pip install '.[test]' && pytest"
 
 
-def code_blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def code_blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_ci_runs_the_two_commands_of_the_readme():
@@ -49,6 +49,17 @@ def test_the_python_of_the_readme_runs(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert re.search(r"loss \d\.\d{4} \+- \d\.\d{4}", result.stdout)
+
+
+def test_the_python_of_lma_reconstruct_runs(tmp_path):
+    text = (ROOT / "Docs" / "lma-reconstruct.md").read_text(encoding="utf-8")
+    (program,) = code_blocks("python", text)
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"Late: \d+ % of the epicardium, latest segment .*lateral", result.stdout)
+    assert (tmp_path / "late-activation" / "report.pdf").is_file()
 
 
 def links():

@@ -55,7 +55,8 @@ def available_methods(model: str | Path | None = None) -> tuple[list[str], str]:
 
     path = Path(model or WEIGHTS)
     if not path.is_file():
-        return ["interpolation"], f"there are no weights at {path}"
+        where = "the weights are not installed" if model is None else f"there are no weights at {path}"
+        return ["interpolation"], where
     return ["interpolation", "network", "refinement"], ""
 
 
