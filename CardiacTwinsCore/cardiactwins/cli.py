@@ -101,7 +101,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")] = 2024,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON summary last.")] = False,
 ) -> None:
-    """Run the main job on phantoms, without data or network: patients, population, model, new infarcts."""
+    """Run the main jobs on phantoms, without data or network: new infarcts, and a late-activation map."""
     from cardiactwins.cli_progress import progress_bar
     from cardiactwins.compute.files import json_text
     from cardiactwins.demo import run_demo

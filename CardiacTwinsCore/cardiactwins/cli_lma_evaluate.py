@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardiactwins.cli_inputs import existing
-from cardiactwins.cli_lma_inputs import Labels, Roles, Weights
+from cardiactwins.cli_lma_inputs import WITH_TORCH, Labels, Roles, Weights, need_torch
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
 from cardiactwins.cli_values import labels_from, numbers_from, roles_from
 
@@ -65,6 +65,9 @@ def evaluate(
 
     usable, reason = available_methods(weights)
     chosen = usable if methods is None else [method.strip() for method in methods.split(",")]
+    for method in chosen:
+        if method in WITH_TORCH:
+            need_torch(f"The method '{method}'")
     with run.progress("Evaluate") as progress, new_folder(out) as folder:
         hearts, left_out = _hearts(sources, reading, progress)
         rows = evaluate_methods(hearts, counts, chosen, model=weights, seed=seed, progress=progress)

@@ -15,6 +15,7 @@ from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_values import numbers_from
 
 __all__ = [
+    "WITH_TORCH",
     "CorrectShifts",
     "Insertion",
     "Labels",
@@ -29,10 +30,14 @@ __all__ = [
     "in_words_of_options",
     "insertion_from",
     "is_scene",
+    "need_torch",
     "only_node",
     "opened_heart",
     "table_of_csv",
 ]
+
+WITH_TORCH = ("refinement", "network")
+"""Methods of reconstruction that need PyTorch."""
 
 Source = Annotated[
     Path,
@@ -199,6 +204,18 @@ def in_words_of_options() -> Iterator[None]:
         if text == str(error):
             raise
         raise ValueError(text) from error
+
+
+def need_torch(what: str) -> None:
+    """ImportError that tells how to get PyTorch, where it or its file format is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{what} needs {' and '.join(missing)}, which cannot be imported. Install them with "
+            "`python -m pip install 'cardiactwins[torch]'`."
+        )
 
 
 def _numbers(texts: Sequence[str]) -> list[Any]:

@@ -10,6 +10,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_lma_inputs import (
+    WITH_TORCH,
     CorrectShifts,
     Insertion,
     Labels,
@@ -23,6 +24,7 @@ from cardiactwins.cli_lma_inputs import (
     columns_of_csv,
     in_words_of_options,
     is_scene,
+    need_torch,
     opened_heart,
     table_of_csv,
 )
@@ -111,6 +113,8 @@ def activation_map(
     tables, places = strain_files(strain) if strain else (None, None)
     if tos is not None:
         places = _places(tos)
+    if method in WITH_TORCH:
+        need_torch(f"The method '{method}'")
     claim_folder(out, run.report.job, force)
 
     import numpy as np

@@ -11,6 +11,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_lma_inputs import (
+    WITH_TORCH,
     CorrectShifts,
     Insertion,
     Labels,
@@ -22,6 +23,7 @@ from cardiactwins.cli_lma_inputs import (
     Source,
     Weights,
     in_words_of_options,
+    need_torch,
     opened_heart,
 )
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
@@ -73,6 +75,8 @@ def reconstruct(
     reading = labels_from(labels or []), roles_from(roles or [])
     for path in (source, *(long_axis or ()), *([weights] if weights else ())):
         existing(path)
+    if method in WITH_TORCH:
+        need_torch(f"The method '{method}'")
     claim_folder(out, run.report.job, force)
 
     from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic

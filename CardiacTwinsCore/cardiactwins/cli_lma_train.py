@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 import typer
 
 from cardiactwins.cli_inputs import existing
+from cardiactwins.cli_lma_inputs import need_torch
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
 from cardiactwins.cli_values import labels_from, pairs_from, roles_from
 
@@ -70,7 +71,7 @@ def train(
     reading = {"labels": labels_from(labels or []), "roles": roles_from(roles or [])}
     if data is not None and not existing(data).is_dir():
         raise ValueError(f"--data is the folder of the hearts; found the file {data}.")
-    _need_torch()
+    need_torch("A training")
 
     import torch
 
@@ -151,17 +152,6 @@ class _Phantoms(Sequence):
         if not 0 <= index < self.count:
             raise IndexError(index)
         return phantom_volume(np.random.default_rng([self.stream, index]))
-
-
-def _need_torch() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"A training needs {' and '.join(missing)}, which cannot be imported. Install them with "
-            "`python -m pip install 'cardiactwins[torch]'`."
-        )
 
 
 def _settings(steps: int, changes: Sequence[str]) -> TrainingSettings:

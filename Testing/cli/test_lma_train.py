@@ -178,17 +178,26 @@ def test_the_weights_of_the_command_tell_how_far_they_miss(lma, tmp_path):
     assert card["deviation_factor"] > 0
 
 
-def test_without_torch_a_training_tells_how_to_get_it(lma, tmp_path, monkeypatch):
+def test_what_needs_torch_tells_how_to_get_it(lma, heart_folder, tmp_path, monkeypatch):
     import importlib.util
 
+    tos = tmp_path / "tos.csv"
+    tos.write_text("slice,longitudinal,1,2,3,4\n1,0.5,30,40,60,50\n")
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
     )
-    outcome = lma("train", "--out", tmp_path / "t")
-    assert outcome.exit_code == 1
-    assert "A training needs torch" in outcome.stderr and "cardiactwins[torch]" in outcome.stderr
-    assert not (tmp_path / "t").exists()
+    heart = heart_folder / "heart-0.nii.gz"
+    for command, what in (
+        (("train",), "A training"),
+        (("reconstruct", heart, "--method", "refinement"), "The method 'refinement'"),
+        (("map", heart, "--tos", tos, "--method", "network"), "The method 'network'"),
+        (("evaluate", heart, "--methods", "interpolation,network"), "The method 'network'"),
+    ):
+        outcome = lma(*command, "--out", tmp_path / "t")
+        assert outcome.exit_code == 1
+        assert f"{what} needs torch" in outcome.stderr and "cardiactwins[torch]" in outcome.stderr
+        assert not (tmp_path / "t").exists()
 
 
 @pytest.mark.parametrize(
