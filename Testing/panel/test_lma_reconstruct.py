@@ -330,7 +330,7 @@ def test_wrong_inputs_are_refused_with_what_to_do(host, ready):
     host.type(ready.ui.slicesBox, 0)
     host.choose(ready.ui.insertionSelector, "None: from the right ventricle's segment")
     before = nodes(host.scene)
-    host.click(ready.ui.reconstructButton)
+    finish(host, ready, ready.ui.reconstructButton)
     assert "There is no RV insertion point" in host.dialogs.texts("error")[0]
     assert nodes(host.scene) == before and not controls(ready).occupied
 
@@ -542,14 +542,17 @@ def test_weights_that_are_damaged_foreign_or_without_a_card_are_refused(host, lm
     assert not lma.panel.context.ownWeights().exists()
 
 
-def test_a_cancelled_run_leaves_the_scene_as_it_was(host, ready, tmp_path):
-    before = nodes(host.scene)
-    ready.ui.reconstructButton.click()
-    assert ready.ui.reconstructButton.text == "Cancel"
-    ready.ui.reconstructButton.click()
-    host.wait(lambda: not controls(ready).occupied, 60)
-    assert nodes(host.scene) == before and parameters(ready).model is None
-    assert ready.ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
+def test_a_run_that_is_cancelled_while_it_reads_or_computes_leaves_the_scene_as_it_was(host, ready, tmp_path):
+    before, button = nodes(host.scene), ready.ui.reconstructButton
+    for computing in (False, True):
+        button.click()
+        assert button.text == "Cancel"
+        if computing:
+            host.wait(lambda: ready.panel.worker.busy, 30)
+        button.click()
+        host.wait(lambda: not controls(ready).occupied, 60)
+        assert nodes(host.scene) == before and parameters(ready).model is None
+        assert ready.ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
     assert list((tmp_path / "jobs").iterdir()) == []
 
 

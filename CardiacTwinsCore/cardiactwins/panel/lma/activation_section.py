@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,6 @@ class ActivationSection(Section):
     def compute(self) -> None:
         """Strain of all slices and their onset in the worker; they become tables, and TOS is chosen."""
         node, slices = self.parameterNode, self.slices()
-        names = [slice_.name for slice_ in slices]
         weights = self.context.weightsOf(ONSET_WEIGHTS)
         arguments = {
             "method": node.onset.value,
@@ -110,7 +109,19 @@ class ActivationSection(Section):
             "trim": node.trim,
             "weights": str(weights.path) if weights is not None and weights.own else None,
         }
-        inputs, heights = self._inputs(slices)
+        given: list[dict[str, Any]] = []
+        heights: list[float | None] = []
+        steps = self._read(slices, given, heights)
+        self.controls.runSteps(steps, lambda: self._start(slices, given, heights, arguments))
+
+    def _start(
+        self,
+        slices: list[ActivationSlice],
+        inputs: list[dict[str, Any]],
+        heights: list[float | None],
+        arguments: dict[str, Any],
+    ) -> None:
+        names = [slice_.name for slice_ in slices]
 
         def prepare(folder: Path) -> dict[str, Any]:
             return {**arguments, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
@@ -124,7 +135,7 @@ class ActivationSection(Section):
             table = TosTable(
                 arrays["tos"],
                 np.arange(1, len(slices) + 1),
-                heights,
+                None if None in heights else np.array(heights),
                 arrays["lower"],
                 arrays["upper"],
                 arrays.get("late"),
@@ -220,32 +231,33 @@ class ActivationSection(Section):
             return _("the weights of the onset network are not on this computer")
         return ""
 
-    def _inputs(self, slices: list[ActivationSlice]) -> tuple[list[dict[str, Any]], np.ndarray | None]:
-        """What the job takes of each slice, and their heights. ValueError names the slice."""
-        if self.kind() == "strain":
-            matrices = [strain_of_table(slice_.nodes["strain"]) for slice_ in slices]
-            heights = [slice_.height for slice_ in slices]
-            given = [{"strain": matrix.tolist(), "times": times.tolist()} for matrix, times in matrices]
-            return given, None if heights[0] is None else np.array(heights)
-        frame = surface_of_model(self.context.model()).frame
-        given, heights = [], []
+    def _read(
+        self, slices: list[ActivationSlice], given: list[dict[str, Any]], heights: list[float | None]
+    ) -> Iterator[tuple[int, int, str]]:
+        """Read a slice a step: what the job takes of it, and its height. ValueError names the slice."""
+        insertion, model = self.parameterNode.insertionPoints, self.context.model()
+        frame = None if model is None else surface_of_model(model).frame
         for number, slice_ in enumerate(slices, start=1):
+            yield number - 1, len(slices), _("Reading slice {number}").format(number=number)
             try:
+                if slice_.kind == "strain":
+                    matrix, times = strain_of_table(slice_.nodes["strain"])
+                    given.append({"strain": matrix.tolist(), "times": times.tolist()})
+                    heights.append(slice_.height)
+                    continue
                 dense = dense_slice(
                     slice_.nodes["phaseX"],
                     slice_.nodes["phaseY"],
                     slice_.nodes["mask"],
                     ke=slice_.ke,
-                    insertion=self.parameterNode.insertionPoints or frame.insertion,
+                    insertion=frame.insertion if insertion is None else insertion,
                     phase_z=slice_.nodes.get("phaseZ"),
                     toward_apex=frame.direction,
                 )
             except ValueError as error:
-                raise ValueError(_("slice {number}: {error}").format(number=number, error=error)) from error
+                raise ValueError(_("Slice {number}: {error}").format(number=number, error=error)) from error
             given.append({"dense": dense})
-            height = slice_.height
-            heights.append(frame.coordinates(dense.position[None])[1][0] if height is None else height)
-        return given, np.array(heights)
+            heights.append(float(frame.coordinates(dense.position[None])[1][0]))
 
     def _describe(self, table: TosTable | None) -> None:
         node, lines = self.parameterNode.tos, []

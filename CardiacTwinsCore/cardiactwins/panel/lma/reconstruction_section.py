@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,14 @@ class ReconstructionSection(Section):
     def reconstruct(self) -> None:
         """Read the slices and start the job; its heart becomes nodes, and its model is chosen."""
         node, source = self.parameterNode, self.source()
-        prepared = self.context.logic.prepare(
-            source,
-            node.insertionPoints,
-            roles=self.segments.roles() or None,
-            slices=node.slices or None,
-            longAxis=node.longAxis,
-            correctShifts=node.correctShifts,
-        )
         name = source.GetName() if node.source.name == "SEGMENTATION" else node.curvesItemName
         weights = self.context.weightsOf(RECONSTRUCTION_WEIGHTS)
+        reading = {
+            "roles": self.segments.roles() or None,
+            "slices": node.slices or None,
+            "longAxis": node.longAxis,
+            "correctShifts": node.correctShifts,
+        }
         arguments = {
             "method": node.method.value,
             "samples": node.samples,
@@ -111,8 +109,19 @@ class ReconstructionSection(Section):
         inputs["long axis"] = _nameOf(node.longAxis)
         said = {**arguments, "slices": node.slices, "correctShifts": node.correctShifts}
         record = RunReport.begin("LMAReconstruct panel", parameters=said, inputs=inputs, seed=node.seed)
-        reference = node.referenceVolume
+        insertion, reference = node.insertionPoints, node.referenceVolume
+        read: list[PreparedHeart] = []
 
+        def steps() -> Iterator[tuple[int, int, str]]:
+            yield 0, 1, _("Reading the slices")
+            read.append(self.context.logic.prepare(source, insertion, **reading))
+            yield 1, 1, _("Reading the slices")
+
+        self.controls.runSteps(steps(), lambda: self._start(name, read[0], arguments, record, reference))
+
+    def _start(
+        self, name: str, prepared: PreparedHeart, arguments: dict[str, Any], record: RunReport, reference: Any
+    ) -> None:
         def prepare(folder: Path) -> dict[str, Any]:
             save_outlines(prepared.outlines, prepared.pose.voxel, folder / "outlines.npz")
             self._folder = folder
