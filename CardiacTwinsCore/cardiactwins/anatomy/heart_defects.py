@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -52,7 +52,8 @@ def with_defects(
     defects = []
     for _ in range(number):
         kind = kinds[rng.integers(len(kinds))]
-        present = [tissue for tissue in Tissue if np.count_nonzero(changed == tissue) >= 200]
+        sizes = np.bincount(changed.ravel(), minlength=max(Tissue) + 1)
+        present = [tissue for tissue in Tissue if sizes[tissue] >= 200]
         if not present:
             break
         tissue = present[rng.integers(len(present))]
@@ -74,27 +75,58 @@ def _missing_piece(
 def _fragment(
     labels: NDArray[np.uint8], tissue: Tissue, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], int]:
-    """A cluster of the tissue in others, at least 4 voxels from its own."""
-    away = ndimage.distance_transform_edt(labels != tissue)
-    outside = ndimage.distance_transform_edt(labels != 0)
-    free = (away >= 4) & (labels != 0) & (outside <= 4)
-    if not free.any():
-        free = away >= 4
-    return _cluster(free, int(rng.integers(5, 81)), rng), int(tissue)
+    """A cluster of the tissue in the outer layers of others, 3 voxels and more from its own.
+
+    Where the tissue is near everywhere, the cluster lies in the background.
+    """
+    size = int(rng.integers(5, 81))
+    for place in (
+        _inside(labels, rng, (labels != 0) & (labels != tissue)),
+        _inside(labels, rng, labels == 0),
+    ):
+        for seed in place:
+            start, near = _around(labels, seed)
+            free = (
+                ndimage.distance_transform_edt(near != tissue) >= 3 if (near == tissue).any() else near >= 0
+            )
+            free &= (near != 0) == (labels[tuple(seed)] != 0)
+            outer = (near == 0).any()
+            if outer and free[tuple(seed - start)] and np.count_nonzero(free) >= size:
+                return _cluster(free, start, seed, size, rng), int(tissue)
+    raise ValueError(f"There is no room for a fragment of {tissue.name} apart from it.")
 
 
 def _hole(
     labels: NDArray[np.uint8], tissue: Tissue, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], int]:
-    inside = labels == tissue
-    return _cluster(inside, int(rng.integers(10, 151)), rng), 0
+    seed = next(_inside(labels, rng, labels == tissue))
+    start, near = _around(labels, seed)
+    return _cluster(near == tissue, start, seed, int(rng.integers(10, 151)), rng), 0
 
 
-def _cluster(free: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The `size` free voxels nearest to a random one, nearer along some axes than along others, (N, 3)."""
-    candidates = np.argwhere(free)
-    seed = candidates[rng.integers(len(candidates))]
-    reach = int(np.ceil(size ** (1 / 3))) + 4
-    beside = candidates[np.abs(candidates - seed).max(axis=1) <= reach]
-    distance = np.linalg.norm((beside - seed) * rng.uniform(0.6, 1.6, 3), axis=1)
-    return beside[np.argsort(distance, kind="stable")[:size]]
+def _inside(
+    labels: NDArray[np.uint8], rng: np.random.Generator, mask: NDArray[np.bool_]
+) -> Iterator[NDArray[np.intp]]:
+    """200 random voxels of a mask; none where it is empty."""
+    places = np.flatnonzero(mask)
+    for place in places[rng.integers(len(places), size=200)] if len(places) else ():
+        yield np.array(np.unravel_index(place, labels.shape))
+
+
+def _around(labels: NDArray[np.uint8], seed: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """First index and labels of the box of 10 voxels around a seed."""
+    start = np.maximum(seed - 10, 0)
+    return start, labels[tuple(slice(a, b) for a, b in zip(start, seed + 11, strict=True))]
+
+
+def _cluster(
+    free: NDArray[np.bool_],
+    start: NDArray[np.intp],
+    seed: NDArray[np.intp],
+    size: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """The `size` free voxels nearest to the seed, nearer along some axes than along others, (N, 3)."""
+    candidates = np.argwhere(free) + start
+    distance = np.linalg.norm((candidates - seed) * rng.uniform(0.6, 1.6, 3), axis=1)
+    return candidates[np.argsort(distance, kind="stable")[:size]]

@@ -102,10 +102,10 @@ def draw_heart_measures(rng: np.random.Generator, kind: HeartKind = "ordinary") 
 
     Ordinary hearts follow the normal distribution with the moments of PUBLISHED and the correlations of
     PUBLISHED_CORRELATIONS, and of moderate strength between the others, drawn again while a size lies more
-    than 2 SD from its mean. The other kinds change such a heart: the LV of dilated ones is 30 to 60 % larger,
+    than 2 SD from its mean. The other kinds change such a heart: the LV of dilated ones is 30 to 50 % larger,
     the other chambers less, and the wall no thicker; hypertrophic ones have 4 to 7 mm more wall and smaller
-    ventricles; small ones have 60 to 75 % of all volumes; right-dilated ones 30 to 50 % more in the RV and 30
-    to 70 % more in the RA. ValueError for an unknown kind.
+    ventricles; small ones have 60 to 75 % of all volumes; right-dilated ones 25 to 40 % more in the RV and 30
+    to 60 % more in the RA. ValueError for an unknown kind.
     """
     if kind not in HEART_KINDS:
         raise ValueError(f"There is no kind of heart '{kind}'. Use one of {', '.join(HEART_KINDS)}.")
@@ -129,13 +129,13 @@ def draw_heart_measures(rng: np.random.Generator, kind: HeartKind = "ordinary") 
 _FACTORS: Mapping[HeartKind, Mapping[str, tuple[float, float]]] = {
     "ordinary": {},
     "dilated": {
-        "lv": (1.3, 1.6),
-        "rv": (1.05, 1.3),
+        "lv": (1.3, 1.5),
+        "rv": (1.1, 1.3),
         "la": (1.15, 1.5),
         "ra": (1.1, 1.4),
         "wall": (0.8, 1.0),
     },
     "hypertrophic": {"lv": (0.8, 0.95), "rv": (0.85, 1.0), "la": (1.1, 1.3), "ra": (1.0, 1.2)},
     "small": dict.fromkeys(("lv", "rv", "la", "ra"), (0.6, 0.75)) | {"sinus": (0.85, 0.95)},
-    "right-dilated": {"rv": (1.3, 1.5), "ra": (1.3, 1.7)},
+    "right-dilated": {"rv": (1.25, 1.4), "ra": (1.3, 1.6)},
 }

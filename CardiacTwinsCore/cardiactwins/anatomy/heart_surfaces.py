@@ -196,8 +196,8 @@ def draw_heart_shape(rng: np.random.Generator, measures: HeartMeasures) -> Heart
             for toward in ((0.62, 0.18, 0.72), (0.62, -0.52, 0.55), (-0.9, 0.26, 0.3), (-0.84, -0.42, 0.2))
         ),
         ra_veins=(
-            _stub(near, ra_center, np.array([-0.15, 0.8, 0.6]), 35 * ra_size, 9.5 * ra_size),
-            _stub(near, ra_center, np.array([0.05, -0.85, -0.2]), 35 * ra_size, 11.0 * ra_size),
+            _stub(near, ra_center, np.array([-0.15, 0.8, 0.6]), 32 * ra_size, 9.5 * ra_size),
+            _stub(near, ra_center, np.array([0.05, -0.85, -0.2]), 32 * ra_size, 11.0 * ra_size),
         ),
         septum=float(rng.uniform(2.8, 3.6)),
     )
