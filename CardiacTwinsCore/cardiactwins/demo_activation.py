@@ -74,7 +74,9 @@ def run_activation_demo(
     save_node(found.tos.node, directory / "tos.csv")
     pictures = _pictures(found, reference, plots) | _matrix(found, sample.dense, plots)
     results = _results(found, sample.dense)
-    return ActivationDemo(results, PageSection(NAME, (NOTE, FILES_NOTE), _rows(results), pictures))
+    return ActivationDemo(
+        results, PageSection("Late activation of another heart", (NOTE, FILES_NOTE), _rows(results), pictures)
+    )
 
 
 def write_inputs(sample: SampleHeart, directory: Path) -> None:

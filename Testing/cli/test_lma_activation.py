@@ -10,7 +10,9 @@ from cardiactwins.lma.tos_table import read_tos_csv
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import segmentation_from_file
 from cardiactwins.mrml.lma_sample import new_sample_heart
-from cardiactwins.mrml.segmentations import segment_array, segment_names
+from cardiactwins.mrml.saving import save_node
+from cardiactwins.mrml.segmentations import geometry_of_segmentation, segment_array, segment_names
+from cardiactwins.mrml.volumes import new_label_volume
 
 QUICK = ("--method", "interpolation")
 
@@ -156,6 +158,30 @@ def test_a_map_from_strain_and_by_share_of_area(lma, strained, sample_folder, tm
     assert "TOS by the change point." in outcome.stdout and "Research use only" in outcome.stdout
     (share,) = (line for line in outcome.stdout.splitlines() if line.startswith("late share"))
     assert float(share.split()[-2]) == pytest.approx(20, abs=1)
+
+
+def test_scar_is_late_but_left_out(lma, timed, sample_folder, tmp_path):
+    with segmentation_from_file(sample_folder / "slices.seg.nrrd") as node:
+        geometry = geometry_of_segmentation(node)
+        cavity, wall = (segment_array(node, role) for role in ("cavity", "myocardium"))
+    far = np.indices(wall.shape)[2] > np.argwhere(cavity)[:, 2].mean()
+    labels = cavity + 2 * (wall & ~far) + 3 * (wall & far)
+    save_node(new_label_volume("slices", labels.astype(np.int16), geometry), tmp_path / "slices.nii.gz")
+    shutil.copy(sample_folder / "slices.mrk.json", tmp_path)
+    slices = tmp_path / "slices.nii.gz"
+
+    def summary(*options):
+        outcome = lma("map", slices, "--tos", timed[1], *QUICK, *options, "--json")
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.summary["late"]
+
+    whole = summary("--out", tmp_path / "whole")
+    viable = summary("--out", tmp_path / "viable", "--scar", slices)
+    (excluded,) = (float(value) for name, (value, _) in viable.items() if "over 50 % scar" in name)
+    assert not any("scar" in name for name in whole) and 0 < excluded <= 100
+    areas = [float(late["late area of the epicardium"][0]) for late in (whole, viable)]
+    assert areas[1] == pytest.approx(areas[0] * (1 - excluded / 100), rel=0.02)
+    assert "latest viable segment" in viable
 
 
 def dense_without(path, *names, **changes):
