@@ -488,7 +488,7 @@ def test_scar_is_left_out_of_the_late_region(host, mapped, phantom):
     host.click(ui.lateButton)
     assert host.dialogs.texts("error") == [] and ui.lateLabel.text != before
     quantities = [ui.lateTable.item(row, 0).text() for row in range(ui.lateTable.rowCount)]
-    assert "latest viable segment" in quantities
+    assert "latest viable segment" in quantities and "the latest viable segment is" in ui.lateLabel.text
     host.choose(ui.scalarBox, "Late region")
     assert parameters(mapped).model.GetDisplayNode().GetActiveScalarName() == "Late activation"
     host.click(ui.undoButton)

@@ -118,15 +118,13 @@ class LateSection(Section):
         rows = list(zip(*(map(str, columns[name]) for name in ("quantity", "value", "unit")), strict=True))
         fillTable(self.ui.lateTable, [_("quantity"), _("value"), _("unit")], rows)
         named = {quantity: value for quantity, value, _unit in rows}
-        target = named.get("latest viable segment", named.get("latest segment", "-"))
+        kind = next(name for name in named if name.startswith("latest") and name.endswith("segment"))
         share = float(named["late share of the epicardium"]) / 100
-        self.ui.lateLabel.text = self._text(target, share)
+        self.ui.lateLabel.text = self._text(kind, named[kind], share)
 
     @staticmethod
-    def _text(target: str, share: float) -> str:
+    def _text(kind: str, target: str, share: float) -> str:
         if share == 0:
             return _("Nothing is late by this criterion. Research use only.")
-        text = _(
-            "{share:.0f} % of the epicardium is late; the latest segment is {target}. Research use only."
-        )
-        return text.format(share=100 * share, target=target)
+        text = _("{share:.0f} % of the epicardium is late; the {kind} is {target}. Research use only.")
+        return text.format(share=100 * share, kind=kind, target=target)
