@@ -4,7 +4,10 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -617,6 +620,35 @@ def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, read
     assert ready.ui.agreementLabel.text.startswith("Method: refinement.")
     assert "Uncertainty of the surface (SD)" in ready.ui.agreementLabel.text
     assert parameters(ready).model is not None and section.preview is None
+
+
+WITHOUT_TORCH = """
+import sys
+sys.path.append({folder!r})
+from host import start
+host = start()
+host.loadModule({module!r})
+panel = host.widgetOf("LMAReconstruct")
+ui, controls = panel.ui, panel.panel.reconstruction.controls
+host.click(ui.sampleButton)
+for button in (ui.reconstructButton, ui.activationButton):
+    host.click(button)
+    host.wait(lambda: not controls.occupied, 120)
+for button in (ui.mapButton, ui.lateButton):
+    host.click(button)
+print(host.dialogs.texts("error"), "torch" in sys.modules, ui.activationLabel.text.splitlines()[-1])
+host.close()
+"""
+
+
+def test_pytorch_is_loaded_by_the_worker_and_never_by_the_application(started_host):
+    pytest.importorskip("torch")
+    folder = Path(__file__).parent
+    module = folder.parents[1] / "LMAReconstruct" / "LMAReconstruct.py"
+    program = WITHOUT_TORCH.format(folder=str(folder), module=str(module))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.splitlines()[-1].startswith("[] False TOS (network)"), done.stderr
 
 
 def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):
