@@ -80,7 +80,7 @@ def draw(hearts: list[WholeHeartPhantom], path: Path) -> Path:
     figure.legend(
         handles=[_patch(tissue) for tissue in Tissue], loc="outside lower center", ncols=6, fontsize=7
     )
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=115)
     return path
 
 

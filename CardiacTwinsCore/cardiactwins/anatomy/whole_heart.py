@@ -16,7 +16,8 @@ from cardiactwins.anatomy.heart_measures import (
     draw_heart_kind,
     draw_heart_measures,
 )
-from cardiactwins.anatomy.heart_surfaces import HeartShape, HeartSurfaces, draw_heart_shape, heart_surfaces
+from cardiactwins.anatomy.heart_shape import HeartShape, draw_heart_shape
+from cardiactwins.anatomy.heart_surfaces import HeartSurfaces, heart_surfaces
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.implicit import refined, smooth_noise
 
@@ -52,9 +53,7 @@ class WholeHeartPhantom:
     def patient_geometry(self) -> ImageGeometry:
         """The same grid, turned as hearts usually lie in a patient (RAS)."""
         turned = np.eye(4)
-        turned[:3, :3] = np.linalg.qr(HEART_TO_PATIENT)[0] * np.sign(
-            np.diag(np.linalg.qr(HEART_TO_PATIENT)[1])
-        )
+        turned[:3, :3] = Rotation.from_matrix(HEART_TO_PATIENT).as_matrix()
         return ImageGeometry(self.geometry.shape, turned @ self.geometry.ijk_to_ras)
 
 
