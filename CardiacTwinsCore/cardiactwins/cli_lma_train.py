@@ -43,7 +43,7 @@ def train(
             "seven is held out to choose weights by."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 1000,
     seed: Seed = 0,
     changes: Annotated[
         list[str] | None,
