@@ -109,7 +109,7 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
         axis.set_xlabel("seconds of training")
         axis.set_xlim(left=0)
         if axis.lines:
-            axis.legend(fontsize=8, frameon=False)
+            axis.legend(fontsize=8, frameon=False, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     axes["phantoms"].set_ylabel("Dice of the validation, 8 slices")
     return save_figure(figure, path)
 
