@@ -105,7 +105,9 @@ def cases(repeats: int) -> dict:
     from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
     from cardiactwins.mrml.lma_sample import new_sample_heart
 
-    slicer = start()
+    start()
+    import slicer
+
     logic = LMAReconstructLogic()
     sample = new_sample_heart(seed=0)
     tos = sector_values(np.random.default_rng(0))
