@@ -1,0 +1,1 @@
+"""Digital siblings of a heart: generative model, edits and cohorts (TwinEditor)."""
