@@ -1,0 +1,63 @@
+"""Where two cohorts occupy space differently (Kadry et al. 2023, section 3.5 and figures 5, 7 and 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cardiactwins.anatomy.heart_tissues import tissue_labels
+from cardiactwins.twin.cohort import Cohort
+
+__all__ = ["HeatMaps", "heat_maps", "occupancy_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMaps:
+    """Share of the hearts that occupy each voxel, (k, j, i) float32.
+
+    real, synthetic: the inverse of the background channel, NaN where nobody is. difference: synthetic less
+    real, positive where the synthetic hearts are more often; NaN where either is 0, as the paper masks it.
+    """
+
+    real: NDArray[np.float32]
+    synthetic: NDArray[np.float32]
+    difference: NDArray[np.float32]
+
+    def spread(self) -> float:
+        """Root mean square of the difference over the voxels that it has; 0 where it has none."""
+        held = self.difference[np.isfinite(self.difference)]
+        return float(np.sqrt(np.mean(held.astype(float) ** 2))) if held.size else 0.0
+
+
+def heat_maps(real: Cohort | ArrayLike, synthetic: Cohort | ArrayLike, tissue: int = 0) -> HeatMaps:
+    """Heat maps of two cohorts measured with `heat_map=True`, or of one heart's labels (k, j, i).
+
+    tissue: 0 for all tissues together, else a value of Tissue. ValueError for a cohort without occupancy and
+    for different grids.
+    """
+    first, second = (_share(cohort, tissue) for cohort in (real, synthetic))
+    if first.shape != second.shape:
+        raise ValueError(f"Heat maps need one grid; found {first.shape} and {second.shape}.")
+    nobody = (first == 0) | (second == 0)
+    return HeatMaps(
+        np.where(first == 0, np.float32(np.nan), first),
+        np.where(second == 0, np.float32(np.nan), second),
+        np.where(nobody, np.float32(np.nan), second - first),
+    )
+
+
+def occupancy_of(cohort: Cohort | ArrayLike) -> NDArray[np.float32]:
+    """Occupancy (7, k, j, i) of a cohort, or of one heart. ValueError when the cohort has none."""
+    if not isinstance(cohort, Cohort):
+        labels = tissue_labels(cohort)
+        return (labels == np.arange(7)[:, None, None, None]).astype(np.float32)
+    if cohort.occupancy is None:
+        raise ValueError("This cohort has no heat map. Measure it with heat_map=True.")
+    return cohort.occupancy
+
+
+def _share(cohort: Cohort | ArrayLike, tissue: int) -> NDArray[np.float32]:
+    occupancy = occupancy_of(cohort)
+    return 1 - occupancy[0] if tissue == 0 else occupancy[tissue]
