@@ -1,10 +1,10 @@
 """A stand-in for trained weights whose every answer is known: hearts with normally distributed latents.
 
-The latents of a heart are the signed distances to its seven labels on a coarser grid, standardised; the decoder
-interpolates them and takes a softmax. The latents follow a normal distribution fitted to some hearts (its
-principal components, and the same small variance in all other directions), so that the best denoiser is a
-formula. Samples look like blends of the hearts. Edits, guidance, cohorts and the benchmark's protocol are tried
-on it without any training.
+The latents of a heart are the signed distances to its seven labels on a coarser grid, standardised; the
+decoder interpolates them and takes a softmax. The latents follow a normal distribution fitted to some hearts
+(its principal components, and the same small variance in all other directions), so that the best denoiser is
+a formula. Samples look like blends of the hearts. Edits, guidance, cohorts and the benchmark's protocol are
+tried on it without any training.
 """
 
 from __future__ import annotations

@@ -3,7 +3,19 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 for folder in (HERE, HERE.parent / "Benchmarks"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    """Ellipsoid hearts of 40^3 voxels of 4 mm with normally distributed latents, instead of trained weights."""
+    import torch
+    from gaussian_hearts import small_hearts
+
+    torch.set_num_threads(1)
+    return small_hearts(16)

@@ -1,9 +1,11 @@
 """Unconditional, perturbational and localized siblings, on hearts whose latents are normally distributed."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
-from gaussian_hearts import ellipsoid_heart, small_hearts
+from gaussian_hearts import ellipsoid_heart
 
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Cancelled
@@ -15,9 +17,8 @@ SPACING = (4.0, 4.0, 4.0)
 
 
 @pytest.fixture(scope="module")
-def model():
-    torch.set_num_threads(1)
-    return small_hearts(16)
+def model(small_model):
+    return small_model
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_siblings_move_away_with_psi(model, latent, twin):
     for psi in (0.35, 0.5, 0.65, 0.8, 1.0):
         siblings = model.labels(perturbational(model, latent, range(6), psi=psi))
         away.append(np.mean([1 - heart_dice(own, sibling) for sibling in siblings]))
-    assert all(b > a for a, b in zip(away, away[1:], strict=False)) and away[0] < 0.7 * away[-1]
+    assert all(b > a for a, b in itertools.pairwise(away)) and away[0] < 0.7 * away[-1]
 
 
 def test_localized_edits_keep_what_is_kept(model, latent, twin):
@@ -124,7 +125,7 @@ def test_kept_latents_are_renoised_afresh_before_every_denoising(model, latent, 
     assert len(seen) == 9
     for noise in seen:
         assert abs(float(noise.std()) - 1) < 0.1 and abs(float(noise.mean())) < 0.1
-    for a, b in zip(seen, seen[1:], strict=False):
+    for a, b in itertools.pairwise(seen):
         assert abs(float((a * b).mean())) < 0.1
 
 

@@ -96,7 +96,8 @@ def perturbational(
     """Siblings of a twin at a chosen scale: its latent noised, then denoised (section 3.3).
 
     latent: (C, d, h, w) or (1, C, d, h, w), the mean that the encoder gives. psi: the share of the steps that
-    is recomputed (`start_step`); small psi changes details, 1 nearly all. Returns (B, C, d, h, w), one a seed.
+    is recomputed (`start_step`); small psi changes details, 1 nearly all. Returns (B, C, d, h, w), one for
+    each seed.
     """
     sigmas = noise_schedule(steps)
     start = start_step(psi, steps, counting)
