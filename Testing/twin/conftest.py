@@ -13,7 +13,7 @@ for folder in (HERE, HERE.parent / "Benchmarks"):
 
 @pytest.fixture(scope="session")
 def small_model():
-    """Ellipsoid hearts of 40^3 voxels of 4 mm with normally distributed latents, instead of trained weights."""
+    """Ellipsoid hearts of 40^3 voxels of 4 mm with normal latents, instead of trained weights."""
     import torch
     from gaussian_hearts import small_hearts
 
