@@ -1,0 +1,168 @@
+"""The network that tells clean latents from noisy ones, in both presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from monai.networks.blocks import SpatialAttentionBlock
+from monai.networks.nets import DiffusionModelUNet
+from monai.networks.nets.diffusion_model_unet import DiffusionUNetResnetBlock
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cardiactwins.twin.latent_modes import LatentModes
+
+__all__ = ["DenoiserSettings", "PaperDenoiser", "SwiftDenoiser", "build_denoiser"]
+
+GROUPS = 8
+NOISE_FEATURES = 16
+NOISE_TIME = 250.0
+"""From c_noise, -1.6 to 1.1, to the range of time steps for which MONAI's embedding is made."""
+
+
+@dataclass(frozen=True)
+class DenoiserSettings:
+    """What builds a denoiser.
+
+    preset: "swift" or "paper". channels: features at the resolution of the latent, at a half and at a
+    quarter of it; multiples of 8. blocks: residual blocks of "swift" at each level on the way down, and as
+    many on the way up. heads: features of an attention head, at the two coarser levels of "swift" and the
+    coarsest of "paper". places: learned features of "swift" of each place in the grid, 0 for none. modes:
+    linear modes that "swift" is shown the estimate of, 0 for none.
+    """
+
+    preset: Literal["swift", "paper"] = "swift"
+    channels: tuple[int, ...] = (64, 96, 128)
+    blocks: tuple[int, ...] = (1, 2, 1)
+    heads: int = 32
+    places: int = 8
+    modes: int = 48
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> DenoiserSettings:
+        """Settings from the plain values of a card."""
+        return cls(**{**values, "channels": tuple(values["channels"]), "blocks": tuple(values["blocks"])})
+
+
+class SwiftDenoiser(nn.Module):
+    """A U-net that adds what it skips, is told where in the heart it looks, and is given a linear estimate.
+
+    Hearts on the grid are aligned, so that each place has learned features of its own. With the noisy
+    latent goes the estimate of a linear denoiser, the exact one if latents were normal with the modes of the
+    training hearts (`LatentModes`): what all parts of a heart have in common is in it from the first step on,
+    and need not be passed on through layers of convolutions. Attention runs at the two coarser levels.
+
+    shape: (C, d, h, w) of a latent, sizes multiples of 4. modes: of the training latents; without, zeros
+    are kept for them, to be loaded.
+    """
+
+    def __init__(
+        self, settings: DenoiserSettings, shape: tuple[int, int, int, int], modes: LatentModes | None = None
+    ) -> None:
+        super().__init__()
+        self.settings, features = settings, settings.channels
+        latent, *grid = shape
+        self.modes = modes or LatentModes.empty(settings.modes, shape)
+        self.places = nn.Parameter(torch.randn(settings.places, *grid) * 0.5)
+        self.noise = nn.Sequential(
+            nn.Linear(2 * NOISE_FEATURES, 4 * features[0]),
+            nn.SiLU(),
+            nn.Linear(4 * features[0], 4 * features[0]),
+        )
+        self.register_buffer("frequencies", torch.logspace(-0.5, 1.5, NOISE_FEATURES))
+        into = latent * (2 if settings.modes else 1) + settings.places
+        self.first = nn.Conv3d(into, features[0], 3, padding=1)
+        levels = list(zip(features, settings.blocks, strict=True))
+        self.down = nn.ModuleList(_Level(f, n, settings, level > 0) for level, (f, n) in enumerate(levels))
+        self.up = nn.ModuleList(_Level(f, n, settings, level > 0) for level, (f, n) in enumerate(levels))
+        pairs = list(pairwise(features))
+        self.halve = nn.ModuleList(nn.Conv3d(a, b, 3, stride=2, padding=1) for a, b in pairs)
+        self.widen = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairs)
+        self.last = nn.Sequential(
+            nn.GroupNorm(GROUPS, features[0]), nn.SiLU(), nn.Conv3d(features[0], latent, 3, padding=1)
+        )
+        nn.init.zeros_(self.last[-1].weight)
+        nn.init.zeros_(self.last[-1].bias)
+
+    def forward(self, scaled: Tensor, noise: Tensor) -> Tensor:
+        """F of Eq. 2. scaled: c_in z, (B, C, d, h, w). noise: c_noise, (B,)."""
+        given = [scaled, self.places.expand(len(scaled), *self.places.shape)]
+        if self.settings.modes:
+            given.append(self.modes.estimate(scaled, noise))
+        angles = 4 * noise[:, None] * self.frequencies
+        embedded = self.noise(torch.cat([angles.sin(), angles.cos()], dim=1))
+        values = self.first(torch.cat(given, dim=1))
+        kept = []
+        for level, blocks in enumerate(self.down):
+            values = blocks(values, embedded)
+            if level < len(self.halve):
+                kept.append(values)
+                values = self.halve[level](values)
+        for level, blocks in reversed(list(enumerate(self.up))):
+            values = blocks(values, embedded)
+            if level:
+                values = functional.interpolate(
+                    self.widen[level - 1](values), scale_factor=2.0, mode="nearest"
+                )
+                values = values + kept.pop()
+        return self.last(values)
+
+
+class PaperDenoiser(nn.Module):
+    """MONAI's DiffusionModelUNet with the paper's channels (Kadry et al. 2023, appendix A)."""
+
+    def __init__(self, settings: DenoiserSettings, shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.settings = settings
+        levels = len(settings.channels)
+        self.network = DiffusionModelUNet(
+            spatial_dims=3,
+            in_channels=shape[0],
+            out_channels=shape[0],
+            channels=settings.channels,
+            attention_levels=(*(False,) * (levels - 1), True),
+            num_res_blocks=settings.blocks,
+            norm_num_groups=GROUPS,
+            num_head_channels=settings.heads,
+        )
+
+    def forward(self, scaled: Tensor, noise: Tensor) -> Tensor:
+        """F of Eq. 2. scaled: c_in z, (B, C, d, h, w). noise: c_noise, (B,)."""
+        return self.network(scaled, NOISE_TIME * noise)
+
+
+def build_denoiser(
+    settings: DenoiserSettings, shape: tuple[int, int, int, int], modes: LatentModes | None = None
+) -> SwiftDenoiser | PaperDenoiser:
+    """The denoiser of a preset for latents of a shape. ValueError when there is no such preset."""
+    if settings.preset == "paper":
+        return PaperDenoiser(settings, shape)
+    if settings.preset != "swift":
+        raise ValueError(f"Presets are swift, paper; found '{settings.preset}'.")
+    return SwiftDenoiser(settings, shape, modes)
+
+
+class _Level(nn.Module):
+    """Residual blocks told of the noise level, the last followed by attention where asked for."""
+
+    def __init__(self, features: int, blocks: int, settings: DenoiserSettings, attentive: bool) -> None:
+        super().__init__()
+        embedding = 4 * settings.channels[0]
+        self.blocks = nn.ModuleList(
+            DiffusionUNetResnetBlock(3, features, embedding, features, norm_num_groups=GROUPS)
+            for _ in range(blocks)
+        )
+        self.attention = (
+            SpatialAttentionBlock(3, features, settings.heads, GROUPS, use_flash_attention=True)
+            if attentive
+            else None
+        )
+
+    def forward(self, values: Tensor, embedded: Tensor) -> Tensor:
+        for block in self.blocks:
+            values = block(values, embedded)
+        return values if self.attention is None else self.attention(values)
