@@ -38,8 +38,8 @@ class Torn:
     def decode(self, latents):
         p = self.model.decode(latents).clone()
         if self.torn[self.asked]:
-            p[:, :, 2:12, 2:5, 36:39] = 0
-            p[:, Tissue.RA, 2:12, 2:5, 36:39] = 1
+            p[:, :, 2:6, 2:5, 36:39] = 0
+            p[:, Tissue.RA, 2:6, 2:5, 36:39] = 1
         self.asked += 1
         return p
 
@@ -100,7 +100,7 @@ def test_the_guard_repairs_and_both_figures_are_kept(small_model):
     (found,) = make_siblings(model, [Recipe("unconditional", seed=0)], spacing=SPACING)
     assert [check.name for check in found.raw_checks if not check.holds] == ["RA in one piece"]
     assert all(check.holds for check in found.checks) and found.accepted
-    assert found.guarded.changed == 90 and (found.raw != found.labels).sum() == 90
+    assert found.guarded.changed == 36 and (found.raw != found.labels).sum() == 36
 
 
 def test_hearts_that_cannot_be_repaired_are_made_again_with_another_seed(small_model):
