@@ -9,6 +9,8 @@ tried on it without any training.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -87,6 +89,17 @@ class GaussianHearts:
     def labels(self, latents: Tensor) -> np.ndarray:
         return self.decode(latents).argmax(dim=1).to(torch.uint8).numpy()
 
+    def save(self, path: str | Path) -> Path:
+        """Write the model as .npz, for processes that load it as they would load weights."""
+        values = {
+            name: one.numpy() if isinstance(one, Tensor) else one
+            for name, one in vars(self).items()
+            if name != "device"
+        }
+        with Path(path).open("wb") as file:
+            np.savez(file, **values)
+        return Path(path)
+
     def _fields(self, labels: np.ndarray) -> Tensor:
         """Signed distances (7, d, h, w) in mm, averaged to the latent grid."""
         sizes = (self.voxel_mm,) * 3
@@ -102,6 +115,19 @@ class GaussianHearts:
         return torch.nn.functional.adaptive_avg_pool3d(
             torch.from_numpy(np.stack(fields)), self.latent_shape[1:]
         )
+
+
+def load(path: str | Path) -> GaussianHearts:
+    """The model that was saved."""
+    model = GaussianHearts.__new__(GaussianHearts)
+    model.device = torch.device("cpu")
+    with np.load(path) as archive:
+        for name in archive.files:
+            value = archive[name]
+            tensor = value.dtype == np.float32
+            setattr(model, name, torch.from_numpy(value) if tensor else value.tolist())
+    model.grid, model.latent_shape = tuple(model.grid), tuple(model.latent_shape)
+    return model
 
 
 def small_hearts(number: int = 24, seed: int = 0, latent_size: int = 20) -> GaussianHearts:
