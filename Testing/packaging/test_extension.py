@@ -21,7 +21,7 @@ cmake_lists = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(cmake_lists)
 
 MODULES = cmake_lists.module_folders()
-BROUGHT_BY_THE_APPLICATION = {"numpy", "scipy", "slicer-core"}
+BROUGHT_BY_THE_APPLICATION = {"numpy", "scipy", "slicer-core", "SimpleITK"}
 COMMAND_LINE_ONLY = {"typer", "rich"}
 PANELS = {"InfarctSynth": "infarct_synth", "LMAReconstruct": "lma_reconstruct"}
 """Modules with a panel -> the library's module of their logic."""

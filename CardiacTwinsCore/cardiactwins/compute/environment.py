@@ -34,6 +34,7 @@ PACKAGES = {
     "scikit-image": "skimage",
     "matplotlib": "matplotlib",
     "slicer-core": "slicer",
+    "simpleitk": "SimpleITK",
     "vtk": "vtkmodules",
     "typer": "typer",
     "rich": "rich",
