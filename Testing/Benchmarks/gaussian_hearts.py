@@ -57,7 +57,7 @@ class GaussianHearts:
     ) -> None:
         """hearts: label maps of one cubic shape. latent_size: edge of the latent grid. rest: deviation along
         all directions that the hearts do not span."""
-        self.grid, self.voxel_mm = hearts[0].shape, voxel_mm
+        self.size, self.voxel_mm = hearts[0].shape, voxel_mm
         self.latent_shape = (LABELS, *(latent_size,) * 3)
         self.device = torch.device("cpu")
         self.rest = rest
@@ -75,9 +75,20 @@ class GaussianHearts:
 
     def decode(self, latents: Tensor) -> Tensor:
         fields = torch.nn.functional.interpolate(
-            latents * self.scale + self.center, size=self.grid, mode="trilinear", align_corners=False
+            latents * self.scale + self.center, size=self.size, mode="trilinear", align_corners=False
         )
         return torch.softmax(-fields / (0.35 * self.voxel_mm), dim=1)
+
+    def coarse(self, latents: Tensor) -> Tensor:
+        return self.decode(latents)
+
+    def decode_labels(self, latents: Tensor) -> Tensor:
+        return self.decode(latents).argmax(dim=1).to(torch.uint8)
+
+    def widened(self, noise: Tensor, sigma: float) -> Tensor:
+        along = noise.flatten(1) @ self.axes.T
+        more = along * (torch.sqrt(1 + self.variances / sigma**2) - 1)
+        return noise + (more @ self.axes).reshape(noise.shape)
 
     def denoise(self, noisy: Tensor, sigma: float) -> Tensor:
         flat = noisy.flatten(1)
@@ -87,7 +98,7 @@ class GaussianHearts:
         return found.reshape(noisy.shape)
 
     def labels(self, latents: Tensor) -> np.ndarray:
-        return self.decode(latents).argmax(dim=1).to(torch.uint8).numpy()
+        return self.decode_labels(latents).numpy()
 
     def save(self, path: str | Path) -> Path:
         """Write the model as .npz, for processes that load it as they would load weights."""
@@ -126,7 +137,7 @@ def load(path: str | Path) -> GaussianHearts:
             value = archive[name]
             tensor = value.dtype == np.float32
             setattr(model, name, torch.from_numpy(value) if tensor else value.tolist())
-    model.grid, model.latent_shape = tuple(model.grid), tuple(model.latent_shape)
+    model.size, model.latent_shape = tuple(model.size), tuple(model.latent_shape)
     return model
 
 

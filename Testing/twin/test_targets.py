@@ -123,7 +123,7 @@ def test_a_report_says_whether_a_target_was_met():
 class LinearHearts:
     """Normal latents of two numbers, of which a volume is a linear function."""
 
-    latent_shape, device = (2, 1, 1, 1), torch.device("cpu")
+    size, latent_shape, device = (1, 1, 1), (2, 1, 1, 1), torch.device("cpu")
     mean = torch.tensor([1.0, -2.0])
     covariance = torch.tensor([[2.0, 0.8], [0.8, 1.0]])
     slope = torch.tensor([3.0, 1.0])
@@ -132,7 +132,10 @@ class LinearHearts:
         gain = self.covariance @ torch.linalg.inv(self.covariance + sigma**2 * torch.eye(2))
         return (self.mean + (noisy.flatten(1) - self.mean) @ gain.T).reshape(noisy.shape)
 
-    def decode(self, latents):
+    def widened(self, noise, sigma):
+        return noise
+
+    def coarse(self, latents):
         rv = 10 + latents.flatten(1) @ self.slope
         channels = [rv if tissue == Tissue.RV else torch.zeros_like(rv) for tissue in range(7)]
         return torch.stack(channels, dim=1).reshape(-1, 7, 1, 1, 1)

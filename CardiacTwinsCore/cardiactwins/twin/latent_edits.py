@@ -22,8 +22,11 @@ PsiCounting = Literal["paper", "successor"]
 class HeartModel(Protocol):
     """A trained model, as `model.TwinModel` is one.
 
-    latent_shape: (C, d, h, w). device: where its tensors are.
+    size: (k, j, i) of the label maps. latent_shape: (C, d, h, w). device: where its tensors are.
     """
+
+    @property
+    def size(self) -> tuple[int, int, int]: ...
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]: ...
@@ -34,11 +37,18 @@ class HeartModel(Protocol):
     def encode(self, labels: Tensor) -> Tensor:
         """Label maps (B, k, j, i) uint8 -> means of their latents, standardised, (B, C, d, h, w)."""
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents -> probabilities of background and the six tissues (B, 7, k, j, i)."""
+    def coarse(self, latents: Tensor) -> Tensor:
+        """Latents -> probabilities of background and the six tissues (B, 7, ...) on a grid of the same extent
+        as the label maps, or coarser."""
+
+    def decode_labels(self, latents: Tensor) -> Tensor:
+        """Latents -> the most likely label maps (B, k, j, i) uint8."""
 
     def denoise(self, noisy: Tensor, sigma: float) -> Tensor:
         """Noisy latents -> the clean latents expected."""
+
+    def widened(self, noise: Tensor, sigma: float) -> Tensor:
+        """Noise of deviation sigma, with the variance of the data added where that is not negligible."""
 
 
 def start_step(psi: float, steps: int = 20, counting: PsiCounting = "paper") -> int:
@@ -77,7 +87,7 @@ def unconditional(
     model's, such as a guided one. after_step: as of `heun`.
     """
     sigmas = noise_schedule(steps)
-    state = sigmas[0] * _Noise(model, seeds)()
+    state = model.widened(sigmas[0] * _Noise(model, seeds)(), float(sigmas[0]))
     return heun(denoise or model.denoise, state, sigmas, after_step=after_step, progress=progress)
 
 
@@ -132,7 +142,8 @@ def localized(
     sigmas = noise_schedule(steps)
     start = start_step(psi, steps, counting)
     noise = _Noise(model, seeds)
-    state = sigmas[start] * noise() + (latent if psi < 1 else 0)
+    state = sigmas[start] * noise()
+    state = state + latent if psi < 1 else model.widened(state, float(sigmas[start]))
     inner = denoise or model.denoise
 
     def fused(noisy: Tensor, sigma: float) -> Tensor:

@@ -131,9 +131,7 @@ def decoded_labels(model: HeartModel, latents: Tensor) -> NDArray[np.uint8]:
     import torch
 
     with torch.no_grad():
-        return np.stack(
-            [model.decode(one[None])[0].argmax(dim=0).to(torch.uint8).cpu().numpy() for one in latents]
-        )
+        return np.stack([model.decode_labels(one[None])[0].to(torch.uint8).cpu().numpy() for one in latents])
 
 
 class ViolationWatch:

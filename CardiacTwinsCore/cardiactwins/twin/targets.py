@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.twin.soft_measures import MEASURES, hard_measures, measure_named, soft_measure
 
@@ -167,7 +167,8 @@ class GuidedDenoiser:
         self.goals = {**wanted, **(held or {})}
         if not self.goals:
             raise ValueError("Guidance needs at least one target.")
-        self.spacing, self.largest_change, self.exact_below = spacing, largest_change, exact_below
+        self.spacing = np.asarray(spacing, dtype=float)
+        self.largest_change, self.exact_below = largest_change, exact_below
 
     def __call__(self, noisy: Tensor, sigma: float) -> Tensor:
         import torch
@@ -175,33 +176,38 @@ class GuidedDenoiser:
         with torch.enable_grad():
             noisy = noisy.detach().requires_grad_(True)
             clean = self.model.denoise(noisy, sigma)
-            decoded = self.model.decode(clean)
-            soft = [soft_measure(name, decoded, self.spacing) for name in self.goals]
+            coarse = self.model.coarse(clean)
+            finer = np.array(self.model.size[::-1]) / coarse.shape[:1:-1]
+            soft = [soft_measure(name, coarse, self.spacing * finer) for name in self.goals]
             at_clean, at_noisy = [], []
             for index, measure in enumerate(soft):
                 last = index == len(soft) - 1
                 pair = torch.autograd.grad(measure.sum(), (clean, noisy), retain_graph=not last)
                 at_clean.append(pair[0])
                 at_noisy.append(pair[1])
-        missing = self._missing(torch.stack(soft, dim=1).detach(), decoded.detach(), sigma)
+        missing = self._missing(torch.stack(soft, dim=1).detach(), clean.detach(), sigma)
         slopes = torch.stack(at_clean, dim=1).flatten(2).double()
         spread = sigma**2 * torch.stack(at_noisy, dim=1).flatten(2).double()
         weights = _solved(slopes @ spread.transpose(1, 2), missing.double())
         change = (weights[:, :, None] * spread).sum(dim=1).to(clean.dtype)
         return clean.detach() + change.reshape(clean.shape)
 
-    def _missing(self, soft: Tensor, decoded: Tensor, sigma: float) -> Tensor:
+    def _missing(self, soft: Tensor, clean: Tensor, sigma: float) -> Tensor:
         """What the measures lack, (B, goals), cut to what one step may change."""
         import torch
 
         wanted = torch.tensor(list(self.goals.values()), dtype=soft.dtype, device=soft.device)
         present = soft
         if sigma <= self.exact_below:
-            labels = decoded.argmax(dim=1).to(torch.uint8).cpu().numpy()
-            rows = [[hard_measures(one, self.spacing)[name] for name in self.goals] for one in labels]
+            hearts = [hard_measures(labels, self.spacing) for labels in _labels(self.model, clean)]
+            rows = [[heart[name] for name in self.goals] for heart in hearts]
             present = torch.tensor(rows, dtype=soft.dtype, device=soft.device)
         most = self.largest_change * torch.maximum(present, wanted / 2)
         return torch.minimum(torch.maximum(wanted - present, -most), most)
+
+
+def _labels(model: HeartModel, clean: Tensor) -> NDArray[np.uint8]:
+    return np.stack([model.decode_labels(one[None])[0].cpu().numpy() for one in clean])
 
 
 def _solved(covariance: Tensor, missing: Tensor) -> Tensor:
