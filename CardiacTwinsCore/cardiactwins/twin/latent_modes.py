@@ -28,20 +28,22 @@ class LatentModes(nn.Module):
 
     @classmethod
     def of(cls, latents: Tensor, count: int) -> LatentModes:
-        """The modes of latents (N, C, d, h, w) of mean 0; at most N - 1.
-
-        Deviations are taken from the latents' products with each other (N x N), which is exact.
-        """
+        """The modes of latents (N, C, d, h, w) of mean 0; zeros where there are fewer than `count`."""
         flat = latents.flatten(1).double()
-        values, vectors = torch.linalg.eigh(flat @ flat.T)
-        kept = values.argsort(descending=True)[: min(count, len(latents) - 1)]
-        directions = (vectors[:, kept].T @ flat) / values[kept].clamp_min(1e-12).sqrt()[:, None]
-        deviations = (values[kept].clamp_min(0) / (len(latents) - 1)).sqrt()
-        missing = count - len(kept)
-        if missing:
-            directions = torch.cat([directions, directions.new_zeros(missing, flat.shape[1])])
-            deviations = torch.cat([deviations, deviations.new_zeros(missing)])
-        return cls(directions.float(), deviations.float(), tuple(latents.shape[1:]))
+        number, size = flat.shape
+        kept = min(count, number - 1, size)
+        # The smaller of both products; either has the squares of the singular values.
+        if size <= number:
+            squares, vectors = torch.linalg.eigh(flat.T @ flat)
+            directions = vectors.T.flip(0)[:kept]
+        else:
+            squares, vectors = torch.linalg.eigh(flat @ flat.T)
+            directions = vectors.T.flip(0)[:kept] @ flat
+            directions = directions / directions.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        deviations = (squares.flip(0)[:kept].clamp_min(0) / (number - 1)).sqrt()
+        modes = cls.empty(count, tuple(latents.shape[1:]))
+        modes.directions[:kept], modes.deviations[:kept] = directions.float(), deviations.float()
+        return modes
 
     def estimate(self, scaled: Tensor, noise: Tensor) -> Tensor:
         """The clean latents expected of noisy ones if both were normal, along the modes: (B, C, d, h, w).

@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from cardiactwins.twin.denoiser import DenoiserSettings, build_denoiser
+from cardiactwins.twin.diffusion import denoise, preconditioning
+from cardiactwins.twin.latent_modes import LatentModes
+from cardiactwins.twin.sampler import heun, noise_schedule
+
+SHAPE = (2, 4, 4, 4)
+WIDE = (2, 8, 8, 8)
+SWIFT = DenoiserSettings(channels=(8, 8, 16), blocks=(1, 1, 1), heads=8, places=2, modes=3)
+PAPER = DenoiserSettings(preset="paper", channels=(8, 8, 16), blocks=(1, 1, 1), heads=8, places=0, modes=0)
+
+
+def normal_latents(count, deviations=(9.0, 4.0, 1.5), seed=0):
+    """Latents of three known orthonormal modes alone, with those modes."""
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.Size(SHAPE).numel()
+    basis = torch.linalg.qr(torch.randn(size, len(deviations), generator=generator))[0].T
+    coordinates = torch.randn(count, len(deviations), generator=generator) * torch.tensor(deviations)
+    return (coordinates @ basis).reshape(count, *SHAPE), basis
+
+
+def test_modes_are_those_of_a_singular_value_decomposition():
+    latents = torch.randn(12, *SHAPE, generator=torch.Generator().manual_seed(1))
+    modes = LatentModes.of(latents, 5)
+    _, values, directions = torch.linalg.svd(latents.flatten(1), full_matrices=False)
+    torch.testing.assert_close(modes.deviations, values[:5] / 11**0.5, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        (modes.directions @ directions[:5].T).abs(), torch.eye(5), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_modes_that_few_latents_do_not_have_are_zero():
+    latents = torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(2))
+    modes = LatentModes.of(latents - latents.mean(dim=0), 6)
+    assert modes.directions.shape == (6, 128) and (modes.deviations > 0).tolist() == [True] * 3 + [False] * 3
+    noisy = torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(3))
+    assert torch.isfinite(modes.estimate(noisy, torch.zeros(1))).all()
+
+
+def test_the_linear_estimate_is_the_posterior_mean_of_normal_latents():
+    latents, basis = normal_latents(4000)
+    modes = LatentModes.of(latents, 3)
+    sigma = torch.tensor([0.1, 2.0, 50.0])
+    noisy = latents[:3] + sigma.reshape(-1, 1, 1, 1, 1) * torch.randn(3, *SHAPE)
+    scales = preconditioning(sigma)
+    found = modes.estimate(scales.into.reshape(-1, 1, 1, 1, 1) * noisy, scales.noise)
+    # cov (cov + sigma^2)^-1 of the full covariance, as a matrix.
+    covariance = basis.T @ torch.diag(torch.tensor([81.0, 16.0, 2.25])) @ basis
+    for k, s in enumerate(sigma):
+        exact = covariance @ torch.linalg.solve(covariance + s**2 * torch.eye(128), noisy[k].flatten())
+        torch.testing.assert_close(found[k].flatten(), exact, rtol=0.1, atol=0.25)
+
+
+def test_widened_noise_has_the_covariance_of_noisy_latents():
+    latents, basis = normal_latents(4000)
+    modes = LatentModes.of(latents, 3)
+    noise = 6.0 * torch.randn(20_000, *SHAPE, generator=torch.Generator().manual_seed(4))
+    found = (modes.widened(noise, 6.0).flatten(1) @ basis.T).std(dim=0)
+    expected = (36 + torch.tensor([81.0, 16.0, 2.25])).sqrt()
+    torch.testing.assert_close(found, expected, rtol=0.04, atol=0)
+
+
+def test_samples_from_widened_noise_have_the_deviation_of_the_data_along_wide_modes():
+    # A mode half as wide as the largest noise: from plain noise, samples have 0.89 of its deviation.
+    latents, basis = normal_latents(2000, deviations=(40.0,))
+    modes = LatentModes.of(latents, 1)
+
+    def exact(state, sigma):
+        scales = preconditioning(torch.full((len(state),), float(sigma)))
+        return modes.estimate(scales.into.reshape(-1, 1, 1, 1, 1) * state, scales.noise)
+
+    sigmas = noise_schedule(40)
+    noise = float(sigmas[0]) * torch.randn(4000, *SHAPE, generator=torch.Generator().manual_seed(5))
+    plain, wide = (
+        float((heun(exact, start, sigmas).flatten(1) @ basis.T).std())
+        for start in (noise, modes.widened(noise, 80.0))
+    )
+    assert plain == pytest.approx(40 * 80 / (80**2 + 40**2) ** 0.5, rel=0.04)
+    assert wide == pytest.approx(40, rel=0.04)
+
+
+@pytest.mark.parametrize("settings", [SWIFT, PAPER], ids=["swift", "paper"])
+def test_an_untrained_denoiser_answers_nothing_so_that_training_starts_at_a_loss_of_one(settings):
+    torch.manual_seed(0)
+    network = build_denoiser(settings, WIDE)
+    noisy = torch.randn(3, *WIDE)
+    sigma = torch.tensor([0.01, 1.0, 80.0])
+    assert not network(noisy, sigma.log() / 4).any()
+    scales = preconditioning(sigma)
+    torch.testing.assert_close(denoise(network, noisy, sigma), scales.skip.reshape(-1, 1, 1, 1, 1) * noisy)
+
+
+@torch.no_grad()
+def active(settings, modes=None):
+    """A denoiser whose last layers, which begin at zero, say something."""
+    torch.manual_seed(1)
+    network = build_denoiser(settings, WIDE, modes).eval()
+    for value in network.parameters():
+        if not value.any() and value.dim() > 1:
+            value.normal_(0, 0.1)
+    return network
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("settings", [SWIFT, PAPER], ids=["swift", "paper"])
+def test_a_denoiser_looks_at_the_noise_level_and_treats_each_latent_for_itself(settings):
+    network = active(settings)
+    noisy = torch.randn(3, *WIDE)
+    level = torch.tensor([-1.0, 0.0, 1.0])
+    together = network(noisy, level)
+    torch.testing.assert_close(
+        together,
+        torch.cat([network(noisy[k : k + 1], level[k : k + 1]) for k in range(3)]),
+        atol=1e-5,
+        rtol=1e-4,
+    )
+    assert (together - network(noisy, level + 0.3)).abs().amax(dim=(1, 2, 3, 4)).min() > 1e-4
+
+
+@torch.no_grad()
+def test_the_swift_denoiser_knows_places_and_the_linear_estimate():
+    noisy, level = torch.randn(1, *WIDE), torch.zeros(1)
+    network = active(SWIFT)
+    before = network(noisy, level)
+    network.places[:, 5, 2, 3] += 1
+    assert (network(noisy, level) - before).abs().max() > 1e-3
+    network = active(SWIFT, LatentModes.of(torch.randn(9, *WIDE), 3))
+    assert (network(noisy, level) - before).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_what_happens_in_one_corner_is_heard_of_in_the_other():
+    network = active(SWIFT)
+    noisy, level = torch.zeros(1, *WIDE), torch.zeros(1)
+    changed = noisy.clone()
+    changed[0, 0, 0, 0, 0] = 1
+    assert (network(changed, level) - network(noisy, level))[0, :, 7, 7, 7].abs().max() > 1e-5
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="swift, paper"):
+        build_denoiser(DenoiserSettings(preset="large"), WIDE)
