@@ -17,11 +17,11 @@ from cardiactwins.cli_values import labels_from, pairs_from, roles_from
 
 if TYPE_CHECKING:
     from cardiactwins.lma.shape_volume import ShapeVolume
-    from cardiactwins.lma.training import TrainingSettings
+    from cardiactwins.lma.reconstruction_model import TrainingSettings
 
 __all__ = ["train"]
 
-TRAINING_STREAM, VALIDATION_STREAM = 1, 2
+TRAINING_STREAM, VALIDATION_STREAM = 1, 3
 """Phantom number n is drawn with the seed (stream, n)."""
 DATA = "data.json"
 """What a training in a folder was begun with."""
@@ -43,7 +43,7 @@ def train(
             "seven is held out to choose weights by."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 500,
     seed: Seed = 0,
     changes: Annotated[
         list[str] | None,
@@ -156,7 +156,7 @@ class _Phantoms(Sequence):
 
 def _settings(steps: int, changes: Sequence[str]) -> TrainingSettings:
     """Settings with changes 'name=value'. ValueError for unknown names and values of another kind."""
-    from cardiactwins.lma.training import TrainingSettings
+    from cardiactwins.lma.reconstruction_model import TrainingSettings
 
     settings = TrainingSettings(steps=steps)
     kinds = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}

@@ -132,7 +132,7 @@ def cases(repeats: int) -> dict:
 def refinement_floor() -> float:
     """Seconds of the operations of the refinement: of each shooting and of its gradient, twice as much."""
     from cardiactwins.lma.model_reconstruction import ITERATIONS
-    from cardiactwins.lma.training import TrainingSettings
+    from cardiactwins.lma.reconstruction_model import TrainingSettings
     from cardiactwins.lma.velocity_fit import EVALUATIONS
 
     band = TrainingSettings().band((64, 64, 64))

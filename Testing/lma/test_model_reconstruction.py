@@ -13,9 +13,10 @@ from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
+from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
 from cardiactwins.lma.sparse_slices import cut_slices  # noqa: E402
-from cardiactwins.lma.training import ReconstructionModel, TrainingSettings, shape_tensor  # noqa: E402
+from cardiactwins.lma.training import shape_tensor  # noqa: E402
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
 
@@ -34,7 +35,7 @@ def model():
     settings = TrainingSettings(width=8, atlas_width=8, band_size=12)
     like = VelocityPrior.of_metric(settings.band((64, 64, 64)), Metric(alpha=10), torch.zeros(()))
     # As wide as hearts differ, which the metric alone does not know.
-    made = ReconstructionModel(atlas, settings, VelocityPrior(like.mean, 20 * like.deviation))
+    made = ReconstructionModel(atlas, settings, VelocityPrior.of_field(like.mean, 20 * like.deviation))
     made.diffusion.eval()
     return made
 
@@ -121,7 +122,7 @@ def test_finishing_narrows_the_prior_around_the_answers_and_calibrates_once(mode
     """A network that always answers with the mean leaves as residual what the hearts differ from it by."""
     from cardiactwins.compute.weights import load_weights
     from cardiactwins.lma.model_finishing import finish_model
-    from cardiactwins.lma.training import KIND
+    from cardiactwins.lma.reconstruction_model import KIND
 
     hearts = [phantom_volume(np.random.default_rng([3, n])) for n in range(3)]
     path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0", "seed": 3})

@@ -10,16 +10,17 @@ pytest.importorskip("safetensors")
 
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.compute.weights import card_path, load_state, load_weights, save_weights  # noqa: E402
-from cardiactwins.lma.shape_volume import ShapeVolume  # noqa: E402
-from cardiactwins.lma.training import (  # noqa: E402
+from cardiactwins.lma.reconstruction_model import (  # noqa: E402
     KIND,
-    STATE,
     ReconstructionModel,
     TrainingSettings,
-    train_reconstruction,
 )
+from cardiactwins.lma.shape_volume import ShapeVolume  # noqa: E402
+from cardiactwins.lma.training import STATE, train_reconstruction  # noqa: E402
 
 TINY = TrainingSettings(
+    pretraining=0,
+    batch=2,
     steps=24,
     width=8,
     atlas_width=8,

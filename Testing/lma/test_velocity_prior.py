@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 torch = pytest.importorskip("torch")
 
@@ -56,6 +57,62 @@ def test_the_prior_of_a_population_has_its_mean_and_its_spread():
     assert 0.97 < ratio.median() < 1.03
     # A tenth of each variance is that of a shell of frequencies, over which the metric's own varies.
     assert ((ratio > 0.8) & (ratio < 1.3)).float().mean() > 0.98
+
+
+SMALL = Band((16, 16, 16), 6, 4)
+
+
+def prior_with_modes(seed=0, count=3, spread=30.0):
+    """A field as of the metric and some modes of random directions that are much wider."""
+    generator = torch.Generator().manual_seed(seed)
+    field = VelocityPrior.of_metric(SMALL, METRIC, torch.zeros((), dtype=torch.float64))
+    drawn = torch.randn(count, field.mean.numel(), generator=generator, dtype=torch.float64)
+    directions = torch.linalg.qr(drawn.T)[0].T.reshape(count, *field.mean.shape)
+    gains = torch.linspace(spread, spread / 2, count, dtype=torch.float64)
+    return VelocityPrior(field.mean + 0.1, field.deviation, directions.contiguous(), gains)
+
+
+def test_the_density_is_that_of_the_normal_with_field_and_modes():
+    prior = prior_with_modes()
+    deviation, flat = prior.deviation.flatten().numpy(), prior.directions.flatten(1).numpy()
+    inner = np.eye(len(deviation)) + flat.T @ np.diag(prior.gains.numpy() ** 2 - 1) @ flat
+    covariance = deviation[:, None] * inner * deviation
+    normal = stats.multivariate_normal(prior.mean.flatten().numpy(), covariance)
+    generator = torch.Generator().manual_seed(1)
+    white = torch.randn(4, *prior.mean.shape, generator=generator, dtype=torch.float64)
+    velocities = prior.coefficients(white)
+    torch.testing.assert_close(prior.white(velocities), white)
+    constant = 0.5 * prior.mean.numel() * np.log(2 * np.pi)
+    np.testing.assert_allclose(
+        prior.log_density(velocities).numpy() - constant, normal.logpdf(velocities.flatten(1).numpy())
+    )
+    np.testing.assert_allclose(prior.marginal.flatten().numpy(), np.sqrt(np.diag(covariance)))
+
+
+def test_modes_of_a_population_are_found_and_make_unseen_members_more_probable():
+    true = prior_with_modes()
+    generator = torch.Generator().manual_seed(2)
+    drawn, unseen = (
+        true.coefficients(torch.randn(n, *true.mean.shape, generator=generator, dtype=torch.float64))
+        for n in (60, 40)
+    )
+    found = VelocityPrior.of_velocities(drawn)
+    field = VelocityPrior.of_velocities(drawn, modes=0)
+    assert 3 <= len(found.gains) <= 8 and len(field.gains) == 0
+    gained = (found.log_density(unseen) - field.log_density(unseen)).mean()
+    possible = (true.log_density(unseen) - field.log_density(unseen)).mean()
+    assert 0.6 * possible < gained <= possible
+    # The three widest directions are those that were put in.
+    widest = (found.directions[:3] * found.deviation).flatten(1)
+    put_in = (true.directions * true.deviation).flatten(1)
+    cosine = torch.linalg.svdvals(torch.linalg.qr(widest.T)[0].T @ torch.linalg.qr(put_in.T)[0])
+    assert cosine.min() > 0.95
+
+
+def test_a_population_without_modes_gets_none():
+    prior = VelocityPrior.of_metric(SMALL, METRIC, torch.zeros(()))
+    torch.manual_seed(3)
+    assert len(VelocityPrior.of_velocities(prior.coefficients(torch.randn(60, *prior.mean.shape))).gains) == 0
 
 
 def test_one_velocity_makes_no_prior():
@@ -141,16 +198,20 @@ def test_normals_point_outwards():
     assert (np.einsum("pc,pc->p", surface_normals(surface), away) > 0).all()
 
 
-def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slices():
+@pytest.mark.parametrize("modes", [0, 2])
+def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slices(modes):
     surface = tube()
-    prior = VelocityPrior.of_metric(BAND, Metric(alpha=1.0), torch.zeros(()))
-    deviation = 300 * prior.deviation.numpy()
+    metric = VelocityPrior.of_metric(BAND, Metric(alpha=1.0), torch.zeros(()))
+    torch.manual_seed(5)
+    coarse = torch.randn(modes, *metric.mean.shape) * metric.deviation**2
+    directions = coarse / coarse.flatten(1).norm(dim=1)[:, None, None, None, None]
+    prior = VelocityPrior(metric.mean, 300 * metric.deviation, directions, torch.full((modes,), 3.0))
 
     def basis(points):
         return tuple(values.numpy() for values in BAND.basis(torch.from_numpy(points)))
 
     slices = np.array([7.0, 11.0, 15.0])
-    found = surface_deviation(surface, slices, deviation, basis)
+    found = surface_deviation(surface, slices, prior, basis)
     side = np.abs(surface.points[:, 0] - 11.5) < 6.5
     gap = np.abs(surface.points[:, 0, None] - slices).min(axis=1)
     assert found[side & (gap < 0.3)].mean() < 0.6 * found[side & (gap > 1.8)].mean()
@@ -160,10 +221,11 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
     rng = np.random.default_rng(0)
     normals = surface_normals(surface)
     k, j, i = basis(surface.points)
+    white = rng.normal(size=(4000, *prior.mean.shape)).astype(np.float32)
+    drawn = prior.coefficients(torch.from_numpy(white)).numpy()
     field = np.zeros((4000, len(surface.points)))
     for axis in range(3):
-        white = rng.normal(size=(4000, *deviation.shape[1:])) * deviation[axis]
-        field += np.einsum("nabc,pa,pb,pc->np", white, k, j, i, optimize=True) * normals[:, axis]
+        field += np.einsum("nabc,pa,pb,pc->np", drawn[:, axis], k, j, i, optimize=True) * normals[:, axis]
     seen = _seen(surface, slices, None, np.random.default_rng(5))
     noisy = field[:, seen] + rng.normal(size=(4000, len(seen))) * SEEN_NOISE
     weights = np.linalg.lstsq(noisy, field, rcond=None)[0]

@@ -598,7 +598,7 @@ def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_mod
 def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, ready, tmp_path):
     torch = pytest.importorskip("torch")
     from cardiactwins.lma.shape_volume import phantom_volume
-    from cardiactwins.lma.training import ReconstructionModel, TrainingSettings
+    from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings
 
     shape = phantom_volume(np.random.default_rng(0))
     atlas = torch.from_numpy(np.stack([shape.cavity, shape.myocardium]))

@@ -11,10 +11,10 @@ from scipy.spatial import cKDTree
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
 from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import cut_slices
 from cardiactwins.lma.surface_deviation import surface_normals
-from cardiactwins.lma.training import ReconstructionModel
 from cardiactwins.lma.wall_surface import wall_surface
 
 __all__ = ["deviation_factor", "surface_errors"]

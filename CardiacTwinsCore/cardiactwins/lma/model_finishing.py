@@ -15,9 +15,10 @@ from cardiactwins.lma.atlas_estimation import NOISE
 from cardiactwins.lma.calibration import deviation_factor
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.model_reconstruction import atlas_deformation
+from cardiactwins.lma.reconstruction_model import KIND, ReconstructionModel
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import cut_slices
-from cardiactwins.lma.training import KIND, ReconstructionModel, shape_tensor
+from cardiactwins.lma.training import shape_tensor
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
 from cardiactwins.lma.velocity_prior import VelocityPrior
 

@@ -13,15 +13,21 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
+from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_diffusion import filled_condition
 from cardiactwins.lma.shape_volume import BASE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
-from cardiactwins.lma.training import ReconstructionModel
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
-from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["WEIGHTS", "atlas_deformation", "deformed_volume", "load_model", "model_deviation"]
+__all__ = [
+    "WEIGHTS",
+    "atlas_deformation",
+    "deformed_slices",
+    "deformed_volume",
+    "load_model",
+    "model_deviation",
+]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "Resources" / "Models" / "lma-reconstruction.safetensors"
 """Weights that come with the library."""
@@ -76,7 +82,7 @@ def atlas_deformation(
     prior, start = model.prior, velocity
     if model.residual is not None:
         start = velocity + model.residual.mean
-        prior = VelocityPrior(start, model.residual.deviation)
+        prior = model.residual.around(start)
     known = KnownShares(
         outlines.positions.tolist(),
         torch.stack([cavity, myocardium]),
@@ -108,6 +114,16 @@ def deformed_volume(model: ReconstructionModel, velocity: Tensor, voxel: float =
     return ShapeVolume(cavity, myocardium, voxel)
 
 
+@torch.no_grad()
+def deformed_slices(
+    model: ReconstructionModel, velocity: Tensor, positions: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Shares (2, S, j, i) of the deformed atlas in planes k, also between voxels."""
+    geodesic = shoot(model.band.samples(velocity)[None], model.band, model.metric)
+    planes = positions.tolist()
+    return warp(model.atlas[None], geodesic.displacement(planes), planes=planes)[0].cpu().numpy()
+
+
 def model_deviation(
     model: ReconstructionModel, surface: WallSurface, outlines: SliceOutlines
 ) -> NDArray[np.float64]:
@@ -119,7 +135,7 @@ def model_deviation(
     return surface_deviation(
         surface,
         outlines.positions,
-        (model.residual or model.prior).deviation.cpu().numpy(),
+        model.residual or model.prior,
         basis,
         points=None if outlines.points is None else outlines.points,
         factor=model.deviation_factor,

@@ -12,10 +12,11 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceAgreement, SliceOutlines
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
+from cardiactwins.lma.slice_correction import meet_slices
 from cardiactwins.lma.wall_surface import wall_surface
 
 if TYPE_CHECKING:
-    from cardiactwins.lma.training import ReconstructionModel
+    from cardiactwins.lma.reconstruction_model import ReconstructionModel
 
 __all__ = ["METHODS", "interpolated_volume", "reconstruct", "slice_agreement"]
 
@@ -36,10 +37,11 @@ def reconstruct(
 
     method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023); "refinement" - and
     goes on until the atlas meets the slices, under a prior of deformations that is learned from registered
-    hearts; "interpolation" - cubic signed-distance interpolation between the slices, no model of the heart,
-    no torch; "auto" - refinement where torch and weights are there, else interpolation, which `values` then
-    explain. voxel: edge of the grid's voxels in the patient, mm. samples: draws of the network whose mean
-    velocity is taken. model: a trained model or its file; None: the one that comes with the library.
+    hearts, and what is then left of the difference is taken over too (`meet_slices`); "interpolation" - cubic
+    signed-distance interpolation between the slices, no model of the heart, no torch; "auto" - refinement
+    where torch and weights are there, else interpolation, which `values` then explain. voxel: edge of the
+    grid's voxels in the patient, mm. samples: draws of the network whose mean velocity is taken. model: a
+    trained model or its file; None: the one that comes with the library.
 
     ValueError for an unknown method; for "network" and "refinement" FileNotFoundError or ValueError when the
     weights are missing or damaged, ImportError without torch.
@@ -59,6 +61,7 @@ def reconstruct(
 
     from cardiactwins.lma.model_reconstruction import (
         atlas_deformation,
+        deformed_slices,
         deformed_volume,
         load_model,
         model_deviation,
@@ -74,6 +77,9 @@ def reconstruct(
         progress=progress,
     )
     volume = deformed_volume(loaded, velocity, voxel)
+    if method == "refinement":
+        at_slices = deformed_slices(loaded, velocity, outlines.positions)
+        volume, values["meets the slices"] = meet_slices(volume, at_slices, outlines)
     surface = wall_surface(volume)
     deviation = model_deviation(loaded, surface, outlines)
     return HeartReconstruction(volume, surface, deviation, slice_agreement(volume, outlines), method, values)

@@ -78,14 +78,22 @@ class ShapeDiffusion(nn.Module):
         Two of five levels are pure noise, where sampling begins.
         dice_weight: lambda; 0.03 in the published code. energy_weight: of (L v, v) a voxel, not in the paper.
         """
-        level = torch.rand(len(volumes), generator=generator).to(volumes)
-        level = (level / (1 - PURE_NOISE)).clamp(max=1)
-        noise = torch.randn(volumes.shape, generator=generator).to(volumes)
-        found = self(atlas, given, _noised(volumes, level, noise), level)
+        level, state = _random_state(volumes, generator)
+        found = self(atlas, given, state, level)
         squares = (found.volumes - volumes).square().mean()
         overlap = soft_dice(found.volumes[:, 1], volumes[:, 1]).mean()
         energy = found.energy.mean() / volumes[0].numel()
         return squares + dice_weight * (1 - overlap) + energy_weight * energy, found
+
+    def velocity_loss(
+        self, atlas: Tensor, given: Tensor, volumes: Tensor, velocity: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Mean squared error of the velocity in voxels, where it is known: coefficients (B, 3, n, n, n)."""
+        level, state = _random_state(volumes, generator)
+        atlas = atlas.expand(len(state), *atlas.shape)
+        samples, _ = self.network(torch.cat([atlas, given, state], dim=1), level)
+        missed = self.network.band.coefficients(samples) - velocity
+        return missed.square().flatten(1).sum(dim=1).mean()
 
     @torch.no_grad()
     def sample(
@@ -158,6 +166,14 @@ def soft_dice(found: Tensor, true: Tensor) -> Tensor:
 def kept_signal(level: Tensor) -> Tensor:
     """Product of the schedule up to a time in [0, 1]: squared share of the signal that is left (Eq. 6)."""
     return torch.exp(-(LEAST_RATE * level + 0.5 * (LARGEST_RATE - LEAST_RATE) * level**2))
+
+
+def _random_state(volumes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Noise levels (B,), two of five pure noise, and volumes noised by them."""
+    level = torch.rand(len(volumes), generator=generator).to(volumes)
+    level = (level / (1 - PURE_NOISE)).clamp(max=1)
+    noise = torch.randn(volumes.shape, generator=generator).to(volumes)
+    return level, _noised(volumes, level, noise)
 
 
 def _noised(volumes: Tensor, level: Tensor, noise: Tensor) -> Tensor:

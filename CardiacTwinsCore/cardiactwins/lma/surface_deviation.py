@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 
 from cardiactwins.lma.heart_reconstruction import WallSurface
+
+if TYPE_CHECKING:
+    from cardiactwins.lma.velocity_prior import VelocityPrior
 
 Basis = Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]
 
@@ -27,7 +31,7 @@ KEPT_VARIANCE = 0.995
 def surface_deviation(
     surface: WallSurface,
     positions: NDArray[np.float64],
-    deviation: NDArray[np.float32],
+    prior: VelocityPrior,
     basis: Basis,
     *,
     points: NDArray[np.float64] | None = None,
@@ -39,16 +43,16 @@ def surface_deviation(
     field is conditioned on the outlines, where its component along the normal is known up to 0.2 voxels:
     kriging in closed form, instead of the spread of samples.
 
-    positions: (S,) places of the short-axis slices along k. deviation: (3, n, n, n) of the velocity's
-    coefficients. basis: (m, 3) places in voxels to (m, n), (m, n), (m, n) values of the basis functions along
-    each axis. points: (m, 3) further seen places of the surface, or None. factor: from calibration.
+    positions: (S,) places of the short-axis slices along k. prior: of the velocity's coefficients. basis:
+    (m, 3) places in voxels to (m, n), (m, n), (m, n) values of the basis functions along each axis. points:
+    (m, 3) further seen places of the surface, or None. factor: from calibration.
     """
     rng = np.random.default_rng(0)
     normals = surface_normals(surface)
     nodes = _spread(surface.points, NODES, rng)
     seen = _seen(surface, positions, points, rng)
     places = np.concatenate([nodes, seen])
-    features = _features(surface.points[places], normals[places], deviation, basis)
+    features = _features(surface.points[places], normals[places], prior, basis)
     covariance = features @ features.T
     count = len(nodes)
     prior = np.diag(covariance)[:count].astype(float)
@@ -105,11 +109,14 @@ def _seen(
 def _features(
     places: NDArray[np.float64],
     normals: NDArray[np.float64],
-    deviation: NDArray[np.float32],
+    prior: VelocityPrior,
     basis: Basis,
 ) -> NDArray[np.float32]:
-    """Rows whose products are covariances of the normal displacements, (m, coefficients that matter)."""
-    variance = deviation.astype(float).max(axis=0) ** 2
+    """Rows whose products are covariances of the normal displacements, (m, coefficients + modes)."""
+    deviation, directions, gains = (
+        tensor.cpu().numpy() for tensor in (prior.deviation, prior.directions, prior.gains)
+    )
+    variance = prior.marginal.cpu().numpy().astype(float).max(axis=0) ** 2
     order = np.argsort(variance.ravel())[::-1]
     kept = order[: np.searchsorted(np.cumsum(variance.ravel()[order]), KEPT_VARIANCE * variance.sum()) + 1]
     a, b, c = np.unravel_index(kept, variance.shape)
@@ -119,4 +126,6 @@ def _features(
         product * deviation[axis].ravel()[kept].astype(np.float32) * normals[:, axis, None].astype(np.float32)
         for axis in range(3)
     ]
-    return np.concatenate(parts, axis=1)
+    field = np.concatenate(parts, axis=1)
+    along = directions.reshape(len(gains), 3, variance.size)[:, :, kept].reshape(len(gains), 3 * kept.size)
+    return np.concatenate([field, field @ along.T * np.sqrt(gains**2 - 1)], axis=1).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,111 +14,23 @@ import torch
 from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.compute.weights import load_state, load_weights, save_state, save_weights
-from cardiactwins.lma.atlas_building import AtlasBuilder
+from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.lma.atlas_estimation import estimate_atlas
-from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
-from cardiactwins.lma.shape_diffusion import ShapeDiffusion, filled_condition, soft_dice
+from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings
+from cardiactwins.lma.shape_diffusion import filled_condition, soft_dice
 from cardiactwins.lma.shape_volume import ShapeVolume
+from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.sparse_slices import slice_positions
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["ReconstructionModel", "TrainingSettings", "shape_tensor", "train_reconstruction"]
+__all__ = ["shape_tensor", "train_reconstruction"]
 
-KIND = "lma reconstruction"
 STATE = "training.safetensors"
 PREPARED = "atlas.safetensors"
 WEIGHTS = "reconstruction.safetensors"
-RESIDUAL = ("residual.mean", "residual.deviation")
 SLICE_COUNTS = (4, 6, 8, 10)
 VALIDATION_SLICES = 8
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How the networks are trained.
-
-    steps: of the reconstruction's optimizer, in turn with those of the atlas. batch: volumes a step. rate:
-    learning rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of both
-    networks.
-    band_size, margin: of the velocity's band. dice_weight: lambda of Eq. 10. reconstruction_weight: alpha of
-    Eq. 12. averaging: decay of the running mean of the reconstruction's weights, which is what is validated
-    and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels. prior_shapes:
-    volumes to which the atlas is registered beforehand, for the prior of the velocities; 0: the atlas starts
-    as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
-    """
-
-    steps: int = 1000
-    batch: int = 2
-    rate: float = 1e-3
-    width: int = 32
-    atlas_width: int = 24
-    band_size: int = 18
-    margin: int = 4
-    dice_weight: float = 0.03
-    reconstruction_weight: float = 1.0
-    averaging: float = 0.99
-    validate_every: int = 200
-    jitter: int = 2
-    prior_shapes: int = 64
-    atlas_every: int = 4
-
-    def band(self, shape: tuple[int, int, int]) -> Band:
-        """The velocity's band on volumes of a shape (k, j, i)."""
-        return Band(shape, self.band_size, self.margin)
-
-
-class ReconstructionModel:
-    """Atlas and reconstruction network, built from settings and saved with them.
-
-    residual: prior of what is left between the network's velocities and the true ones, or None.
-    deviation_factor: what `surface_deviation` is multiplied by, from the calibration on validation hearts.
-    """
-
-    def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
-        self.settings, self.deviation_factor = settings, 1.0
-        self.residual: VelocityPrior | None = None
-        self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
-        self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
-        self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
-
-    @property
-    def prior(self) -> VelocityPrior:
-        """The prior of the velocities that deform the atlas."""
-        return self.diffusion.network.prior
-
-    @property
-    def atlas(self) -> Tensor:
-        """The mean shape, (2, k, j, i)."""
-        return self.builder.atlas.detach()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """What a reconstruction needs: the atlas and the network's weights."""
-        tensors = {"atlas": self.atlas} | {
-            f"diffusion.{name}": tensor for name, tensor in self.diffusion.state_dict().items()
-        }
-        if self.residual is not None:
-            tensors |= {RESIDUAL[0]: self.residual.mean, RESIDUAL[1]: self.residual.deviation}
-        return tensors
-
-    def save(self, path: str | Path, card: Mapping[str, Any]) -> Path:
-        """Write atlas, network and card; see `save_weights`."""
-        card = {"settings": asdict(self.settings), **card}
-        return save_weights(self.tensors(), path, kind=KIND, card=card)
-
-    @classmethod
-    def load(cls, path: str | Path) -> ReconstructionModel:
-        """Read what `save` wrote; errors as of `load_weights`."""
-        tensors, card = load_weights(path, KIND)
-        model = cls(tensors.pop("atlas"), TrainingSettings(**card["settings"]))
-        if RESIDUAL[0] in tensors:
-            model.residual = VelocityPrior(*(tensors.pop(name) for name in RESIDUAL))
-        prefix = "diffusion."
-        model.diffusion.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items()})
-        model.diffusion.eval()
-        model.deviation_factor = float(card.get("deviation_factor", 1.0))
-        return model
 
 
 def train_reconstruction(
@@ -132,7 +44,11 @@ def train_reconstruction(
     seconds: float | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Train both networks in turn; the weights with the best validation are kept, with a card.
+    """Train both networks; the weights with the best validation are kept, with a card.
+
+    First the reconstruction alone learns from hearts that are drawn from the prior of the velocities: their
+    number is unlimited, and the velocity behind each is known. Then both networks learn in turn from the
+    volumes (jayakumar-2023, Algorithm 1).
 
     A run that was stopped goes on from its state in `folder` and ends with the same weights. card: data and
     licence, to which seed, steps, metrics and settings are added. seconds: stop after so long; the cosine of
@@ -150,8 +66,9 @@ def train_reconstruction(
         run.restore(*load_state(folder / STATE))
     held_out = [shape_tensor(volume) for volume in validation]
     began, already = time.monotonic(), run.seconds
-    while run.step < settings.steps:
-        share = run.step / settings.steps
+    total = settings.pretraining + settings.steps
+    while run.step < total:
+        share = run.step / total
         if seconds is not None:
             share = (already + time.monotonic() - began) / seconds
             if share >= 1:
@@ -159,12 +76,12 @@ def train_reconstruction(
         losses = run.advance(known, share)
         run.seconds = already + time.monotonic() - began
         values = dict(zip(("loss", "atlas_loss"), losses, strict=True))
-        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+        if run.step % settings.validate_every == 0 or run.step == total:
             values["dice"] = run.validate(held_out)
             if values["dice"] >= max(run.history):
                 run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
             save_state(run.tensors(), folder / STATE, run.values())
-        progress(run.step, settings.steps, f"Step {run.step}, loss {losses[0]:.4f}", values)
+        progress(run.step, total, f"Step {run.step}, loss {losses[0]:.4f}", values)
     if not (folder / WEIGHTS).exists():
         run.validate(held_out)
         run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
@@ -196,11 +113,34 @@ class _Run:
         self.history: list[float] = []
 
     def advance(self, volumes: Sequence[Tensor], share: float) -> tuple[float, float]:
-        """One step of both networks; their losses. share: of the training that is done, for the rate."""
+        """One step; the losses of both networks. share: of the training that is done, for the rate."""
         settings, model = self.settings, self.model
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+        loss = self._drawn_loss() if self.step < settings.pretraining else self._joint_loss(volumes)
+        self._descend("diffusion", settings.reconstruction_weight * loss)
+        for name, tensor in model.diffusion.state_dict().items():
+            self.averaged[name].lerp_(tensor, 1 - settings.averaging)
+        self.step += 1
+        return float(loss.detach()), self.atlas_loss
+
+    def _drawn_loss(self) -> Tensor:
+        """Mean squared error in voxels of the velocities of hearts drawn from the prior."""
+        model, prior = self.model, self.model.prior
+        with torch.no_grad():
+            white = torch.randn(self.settings.batch, *prior.mean.shape, generator=self.generator)
+            velocity = prior.coefficients(white)
+            geodesic = shoot(model.band.samples(velocity), model.band, model.metric)
+            atlas = model.atlas.expand(self.settings.batch, *model.atlas.shape)
+            batch = warp(atlas, geodesic.displacement())
+        return model.diffusion.velocity_loss(
+            model.atlas, self._slices(batch), batch, velocity, self.generator
+        )
+
+    def _joint_loss(self, volumes: Sequence[Tensor]) -> Tensor:
+        """Eq. 10 on some of the volumes, after a step of the atlas (Eq. 9)."""
+        settings, model = self.settings, self.model
         chosen = torch.randint(len(volumes), (settings.batch,), generator=self.generator)
         batch = torch.stack([volumes[index] for index in chosen])
         if self.step % settings.atlas_every == 0:
@@ -215,11 +155,7 @@ class _Run:
             self.generator,
             dice_weight=settings.dice_weight,
         )
-        self._descend("diffusion", settings.reconstruction_weight * loss)
-        for name, tensor in model.diffusion.state_dict().items():
-            self.averaged[name].lerp_(tensor, 1 - settings.averaging)
-        self.step += 1
-        return float(loss.detach()), self.atlas_loss
+        return loss
 
     @torch.no_grad()
     def validate(self, volumes: Sequence[Tensor]) -> float:
@@ -239,7 +175,7 @@ class _Run:
 
     def averaged_model(self) -> ReconstructionModel:
         """The model with the running mean of its weights."""
-        model = ReconstructionModel(self.model.atlas, self.settings)
+        model = ReconstructionModel(self.model.atlas, self.settings, self.model.prior)
         model.diffusion.load_state_dict(self.averaged)
         model.diffusion.eval()
         return model
@@ -322,9 +258,9 @@ def _prepared(
             folder=folder,
             progress=progress,
         )
-        save_state({"atlas": atlas, "mean": prior.mean, "deviation": prior.deviation}, path, {})
+        save_state({"atlas": atlas, **prior.tensors()}, path, {})
     tensors, _ = load_state(path)
-    return tensors["atlas"], VelocityPrior(tensors["mean"], tensors["deviation"])
+    return tensors["atlas"], VelocityPrior.of_tensors(tensors)
 
 
 def _positions(count: int, depth: int) -> np.ndarray:

@@ -69,14 +69,16 @@ def fit_velocity(
 
     atlas: (2, k, j, i) shares of cavity and myocardium. sigma: standard deviation of a known share, what the
     atlas cannot follow included. start: coefficients to start from; None: the prior's mean. Minimizes
-    squares / sigma^2 + |white|^2 by L-BFGS with line search over the departures from the prior's mean;
-    at most `iterations`, fewer when the loss stands still. Deterministic.
+    squares / sigma^2 + |white|^2 by L-BFGS with line search; at most `iterations`, fewer when the loss stands
+    still. The variables are coefficients in units of their own deviations: in those of the prior's modes the
+    descent would see little but the modes. Deterministic.
     """
-    white = torch.zeros_like(prior.mean) if start is None else prior.white(start.detach())
-    white = white.clone().requires_grad_()
+    unit = prior.marginal
+    scaled = torch.zeros_like(prior.mean) if start is None else (start.detach() - prior.mean) / unit
+    scaled = scaled.clone().requires_grad_()
     scale = 1 / known.count
     optimizer = torch.optim.LBFGS(
-        [white],
+        [scaled],
         max_iter=iterations,
         max_eval=round(EVALUATIONS * iterations),
         history_size=15,
@@ -89,9 +91,10 @@ def fit_velocity(
     def closure() -> Tensor:
         nonlocal evaluations
         optimizer.zero_grad()
-        velocity = band.samples(prior.coefficients(white))[None]
-        geodesic = shoot(velocity, band, metric, steps=steps)
-        loss = scale * (known.squares(atlas, geodesic) / sigma**2 + white.square().sum())
+        coefficients = prior.mean + unit * scaled
+        geodesic = shoot(band.samples(coefficients)[None], band, metric, steps=steps)
+        energy = prior.white(coefficients).square().sum()
+        loss = scale * (known.squares(atlas, geodesic) / sigma**2 + energy)
         loss.backward()
         evaluations += 1
         done = min(evaluations / EVALUATIONS, iterations)
@@ -100,4 +103,4 @@ def fit_velocity(
 
     if iterations:
         optimizer.step(closure)
-    return prior.coefficients(white.detach())
+    return prior.mean + unit * scaled.detach()

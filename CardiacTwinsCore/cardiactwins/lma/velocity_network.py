@@ -55,8 +55,8 @@ class VelocityNetwork(nn.Module):
             raise ValueError(f"The width is a multiple of {GROUPS}; found {width}.")
         self.band, self.metric = band, metric or Metric()
         prior = prior or VelocityPrior.of_metric(band, self.metric, torch.zeros(()))
-        self.register_buffer("mean", prior.mean.clone())
-        self.register_buffer("deviation", prior.deviation.clone())
+        for name, tensor in prior.tensors().items():
+            self.register_buffer(name, tensor.clone())
         block = tuple(int(size) for size in blocks)
         embedding = 4 * width if timed else 0
         self.time = (
@@ -101,7 +101,7 @@ class VelocityNetwork(nn.Module):
     @property
     def prior(self) -> VelocityPrior:
         """The prior of the velocity."""
-        return VelocityPrior(self.mean, self.deviation)
+        return VelocityPrior(self.mean, self.deviation, self.directions, self.gains)
 
 
 class _Residual(nn.Module):

@@ -1,0 +1,113 @@
+"""The trained model of left ventricles: an atlas and the network that deforms it to slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cardiactwins.compute.weights import load_weights, save_weights
+from cardiactwins.lma.atlas_building import AtlasBuilder
+from cardiactwins.lma.band import Band
+from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.shape_diffusion import ShapeDiffusion
+from cardiactwins.lma.velocity_prior import VelocityPrior
+
+__all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
+
+KIND = "lma reconstruction"
+RESIDUAL = "residual."
+PRIOR = "diffusion.network."
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the networks are trained.
+
+    pretraining: steps of the reconstruction on hearts drawn from the prior, whose velocities are known.
+    steps: of both optimizers in turn afterwards, on the hearts themselves. batch: volumes a step. rate:
+    learning rate of Adam at the start, falling to 0 along a cosine. width, atlas_width: features of both
+    networks.
+    band_size, margin: of the velocity's band. dice_weight: lambda of Eq. 10. reconstruction_weight: alpha of
+    Eq. 12. averaging: decay of the running mean of the reconstruction's weights, which is what is validated
+    and kept. validate_every: steps. jitter: largest shift of a slice along the axis, in voxels. prior_shapes:
+    volumes to which the atlas is registered beforehand, for the prior of the velocities; 0: the atlas starts
+    as the mean volume and the prior is the metric's. atlas_every: steps from one of the atlas to the next.
+    """
+
+    pretraining: int = 2000
+    steps: int = 500
+    batch: int = 4
+    rate: float = 1e-3
+    width: int = 32
+    atlas_width: int = 24
+    band_size: int = 18
+    margin: int = 4
+    dice_weight: float = 0.03
+    reconstruction_weight: float = 1.0
+    averaging: float = 0.99
+    validate_every: int = 250
+    jitter: int = 2
+    prior_shapes: int = 64
+    atlas_every: int = 4
+
+    def band(self, shape: tuple[int, int, int]) -> Band:
+        """The velocity's band on volumes of a shape (k, j, i)."""
+        return Band(shape, self.band_size, self.margin)
+
+
+class ReconstructionModel:
+    """Atlas and reconstruction network, built from settings and saved with them.
+
+    residual: prior of what is left between the network's velocities and the true ones, or None.
+    deviation_factor: what `surface_deviation` is multiplied by, from the calibration on validation hearts.
+    """
+
+    def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
+        self.settings, self.deviation_factor = settings, 1.0
+        self.residual: VelocityPrior | None = None
+        self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
+        self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
+        self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
+
+    @property
+    def prior(self) -> VelocityPrior:
+        """The prior of the velocities that deform the atlas."""
+        return self.diffusion.network.prior
+
+    @property
+    def atlas(self) -> Tensor:
+        """The mean shape, (2, k, j, i)."""
+        return self.builder.atlas.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a reconstruction needs: the atlas and the network's weights."""
+        tensors = {"atlas": self.atlas} | {
+            f"diffusion.{name}": tensor for name, tensor in self.diffusion.state_dict().items()
+        }
+        if self.residual is not None:
+            tensors |= self.residual.tensors(RESIDUAL)
+        return tensors
+
+    def save(self, path: str | Path, card: Mapping[str, Any]) -> Path:
+        """Write atlas, network and card; see `save_weights`."""
+        card = {"settings": asdict(self.settings), **card}
+        return save_weights(self.tensors(), path, kind=KIND, card=card)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ReconstructionModel:
+        """Read what `save` wrote; errors as of `load_weights`."""
+        tensors, card = load_weights(path, KIND)
+        prior = VelocityPrior.of_tensors(tensors, PRIOR)
+        model = cls(tensors["atlas"], TrainingSettings(**card["settings"]), prior)
+        if any(name.startswith(RESIDUAL) for name in tensors):
+            model.residual = VelocityPrior.of_tensors(tensors, RESIDUAL)
+        prefix = "diffusion."
+        weights = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        model.diffusion.load_state_dict(weights)
+        model.diffusion.eval()
+        model.deviation_factor = float(card.get("deviation_factor", 1.0))
+        return model

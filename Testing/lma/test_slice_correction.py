@@ -1,0 +1,89 @@
+"""What a deformed atlas misses of its slices, carried on between them."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("skimage")
+
+from cardiactwins.lma.agreement import agreement
+from cardiactwins.lma.heart_reconstruction import SliceOutlines
+from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
+from cardiactwins.lma.slice_correction import meet_slices, outline_distance
+from cardiactwins.lma.sparse_slices import cut_slices
+
+J, I = np.indices((64, 64)) - 31.5
+AWAY = np.hypot(J, I)
+
+
+def disk(radius):
+    return np.clip(radius + 0.5 - AWAY, 0, 1).astype(np.float32)
+
+
+def tube(inner, outer):
+    """A straight wall from slice 6 to 57: radii (64,) or one number of both borders in voxels."""
+    inner, outer = np.broadcast_to(inner, 64), np.broadcast_to(outer, 64)
+    cavity, whole = (np.stack([disk(r) for r in radii]) for radii in (inner, outer))
+    cavity[:6] = whole[:6] = cavity[58:] = whole[58:] = 0
+    return ShapeVolume(cavity, whole - cavity, 1.0)
+
+
+def corrected(found, true, positions):
+    outlines = SliceOutlines(np.array(positions, float), true.cavity[positions], true.myocardium[positions])
+    at_slices = np.stack([found.cavity[positions], found.myocardium[positions]])
+    return meet_slices(found, at_slices, outlines)
+
+
+def radii(volume):
+    """Mean radius of the whole heart in each slice, from its area."""
+    return np.sqrt((volume.cavity + volume.myocardium).sum(axis=(1, 2)) / np.pi)
+
+
+def test_the_distance_to_an_outline_is_that_to_a_circle():
+    inside = AWAY < 16
+    np.testing.assert_allclose(outline_distance(disk(11.3))[inside], (AWAY - 11.3)[inside], atol=0.12)
+    assert (outline_distance(np.zeros((64, 64))) > 0).all()
+
+
+def test_a_remainder_grows_linearly_from_one_slice_to_the_next():
+    positions = [12, 22, 32, 42]
+    wanted = np.interp(np.arange(64), positions, [15.0, 16.0, 14.5, 15.0])
+    found, changed = corrected(tube(8.0, 15.0), tube(8.0, wanted), positions)
+    assert changed
+    np.testing.assert_allclose(radii(found)[12:43], wanted[12:43], atol=0.12)
+
+
+def test_beyond_the_slices_a_correction_fades():
+    found, _ = corrected(tube(8.0, 15.0), tube(8.0, 16.0), [20, 30, 40])
+    reached = radii(found)
+    assert abs(reached[20] - 16) < 0.12 and abs(reached[14] - 15 - np.exp(-1)) < 0.12
+    assert abs(reached[57] - 15 - np.exp(-17 / 6)) < 0.12
+
+
+def test_a_border_moves_by_two_voxels_at_most_and_a_wall_stays():
+    found, _ = corrected(tube(8.0, 15.0), tube(8.0, 19.0), [20, 30, 40])
+    assert abs(radii(found)[30] - 17) < 0.12
+    thin, changed = corrected(tube(8.0, 11.0), tube(10.0, 10.5), [20, 30, 40])
+    assert changed
+    thickness = radii(thin)[30] - np.sqrt(thin.cavity[30].sum() / np.pi)
+    assert abs(thickness - 1) < 0.1
+
+
+def test_where_the_heart_would_come_apart_nothing_changes():
+    waist = np.where(np.abs(np.arange(64) - 30) < 3, 1.6, 12.0)
+    found, true = tube(-1.0, waist), tube(-1.0, waist - np.where(waist > 2, 2.0, 0.0))
+    same, changed = corrected(found, true, [14, 20, 40])
+    assert not changed and same is found
+
+
+def test_a_phantom_that_is_nearly_met_is_met_better_everywhere():
+    true = phantom_volume(np.random.default_rng([7, 1]))
+    blurred = phantom_volume(np.random.default_rng([7, 1]), deformation=0.5)
+    slices = cut_slices(true, 8)
+    outlines = SliceOutlines(slices.positions, slices.cavity, slices.myocardium)
+    index = slices.positions.astype(int)
+    found, changed = meet_slices(
+        blurred, np.stack([blurred.cavity[index], blurred.myocardium[index]]), outlines
+    )
+    assert changed
+    before, after = (1 - agreement(volume.mask, true.mask).dsc for volume in (blurred, found))
+    assert after < 0.7 * before
