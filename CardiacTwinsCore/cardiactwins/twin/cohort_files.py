@@ -122,7 +122,11 @@ class CohortFolder:
 
     def finished(self, recipe: Recipe, weights: str) -> bool:
         """Whether a recipe's sibling is there, whole: its record, and the label map that the record names."""
-        return self._whole(recipe.name(weights)) is not None
+        return self.record(recipe, weights) is not None
+
+    def record(self, recipe: Recipe, weights: str) -> SiblingRecord | None:
+        """The record of a recipe's sibling; None where it is not there, whole."""
+        return self._whole(recipe.name(weights))
 
     def sweep(self, older_than: float = 3600.0) -> None:
         """Remove half-written files that a killed run left, older than so many seconds."""

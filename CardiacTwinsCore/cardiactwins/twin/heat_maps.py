@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,7 @@ class HeatMaps:
     """Share of the hearts that occupy each voxel, (k, j, i) float32.
 
     real, synthetic: the inverse of the background channel, NaN where nobody is. difference: synthetic less
-    real, positive where the synthetic hearts are more often; NaN where either is 0, as the paper masks it.
+    real, positive where the synthetic hearts are more often; NaN where it is masked.
     """
 
     real: NDArray[np.float32]
@@ -31,16 +32,23 @@ class HeatMaps:
         return float(np.sqrt(np.mean(held.astype(float) ** 2))) if held.size else 0.0
 
 
-def heat_maps(real: Cohort | ArrayLike, synthetic: Cohort | ArrayLike, tissue: int = 0) -> HeatMaps:
+def heat_maps(
+    real: Cohort | ArrayLike,
+    synthetic: Cohort | ArrayLike,
+    tissue: int = 0,
+    *,
+    mask: Literal["either", "both"] = "either",
+) -> HeatMaps:
     """Heat maps of two cohorts measured with `heat_map=True`, or of one heart's labels (k, j, i).
 
-    tissue: 0 for all tissues together, else a value of Tissue. ValueError for a cohort without occupancy and
-    for different grids.
+    tissue: 0 for all tissues together, else a value of Tissue. mask: the difference is left out where either
+    cohort is not, as the paper does between cohorts; or where both are not, which shows what lies outside a
+    single seed heart too. ValueError for a cohort without occupancy and for different grids.
     """
     first, second = (_share(cohort, tissue) for cohort in (real, synthetic))
     if first.shape != second.shape:
         raise ValueError(f"Heat maps need one grid; found {first.shape} and {second.shape}.")
-    nobody = (first == 0) | (second == 0)
+    nobody = (first == 0) & (second == 0) if mask == "both" else (first == 0) | (second == 0)
     return HeatMaps(
         np.where(first == 0, np.float32(np.nan), first),
         np.where(second == 0, np.float32(np.nan), second),

@@ -1,0 +1,265 @@
+"""The paper's experiments on a cohort folder, each in one call: made, measured, compared, reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.compute.files import write_json_atomic
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.weights import sha256_of
+from cardiactwins.twin.cohort import Cohort, measure_cohort
+from cardiactwins.twin.cohort_augmentation import (
+    STRATEGIES,
+    CohortFilter,
+    augment,
+    augmentation_recipes,
+    augmentation_rows,
+)
+from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, cohort_of
+from cardiactwins.twin.cohort_report import (
+    augmentation_section,
+    cohort_quality,
+    experiment_sections,
+    quality_sections,
+    sensitivity_section,
+    write_cohort_report,
+)
+from cardiactwins.twin.cohort_run import MODEL_LOADER, CohortRun, make_cohort
+from cardiactwins.twin.paper_experiment import (
+    bias_rows,
+    paper_experiment,
+    seed_hearts,
+    violation_rows,
+)
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sensitivity import SIZES, size_rows, step_recipes, step_rows
+
+__all__ = ["Hearts", "StudyMaker", "augmentation_study", "editing_study", "unconditional_study"]
+
+
+@dataclass(frozen=True, eq=False)
+class Hearts:
+    """Label maps (k, j, i) by name, such as a population that twins are taken from."""
+
+    labels: Mapping[str, NDArray[np.uint8]]
+
+    def measured(
+        self, spacing: NDArray[np.float64], *, heat_map: bool = False, progress: Progress = silent
+    ) -> Cohort:
+        """The hearts as a cohort."""
+        return measure_cohort(
+            list(self.labels.values()),
+            spacing,
+            names=list(self.labels),
+            heat_map=heat_map,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class StudyMaker:
+    """Where and with what the siblings of a study are made; the arguments of `make_cohort`."""
+
+    folder: CohortFolder
+    weights: Path
+    loader: str = MODEL_LOADER
+    workers: int = 0
+    batch: int = 1
+    devices: tuple[str, ...] = ("cpu",)
+    scheduler: str | None = None
+
+    def make(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
+        """Make what is missing. ValueError when siblings failed, with the first reason."""
+        run = make_cohort(
+            self.folder,
+            recipes,
+            self.weights,
+            loader=self.loader,
+            workers=self.workers,
+            batch=self.batch,
+            devices=self.devices,
+            scheduler=self.scheduler,
+            progress=progress,
+        )
+        if run.failed:
+            raise ValueError(f"{len(run.failed)} batches of siblings failed, the first: {run.failed[0]}")
+        return run
+
+    def records(self, recipes: Sequence[Recipe]) -> list[SiblingRecord]:
+        """The records of recipes, in their order; those that were not made are left out."""
+        key = sha256_of(self.weights)
+        found = (self.folder.record(recipe, key) for recipe in recipes)
+        return [record for record in found if record is not None]
+
+    def cohorts(self, recipes: Sequence[Recipe], *, heat_map: bool = False) -> tuple[Cohort, Cohort]:
+        """The hearts before the guard, and those that it accepted after it.
+
+        heat_map: read the label maps for the occupancy too; it is that of the accepted hearts for the latter.
+        """
+        records = self.records(recipes)
+        accepted = [record for record in records if record.accepted]
+        raw, guarded = cohort_of(records, raw=True), cohort_of(accepted)
+        if not heat_map:
+            return raw, guarded
+        return self._with_occupancy(raw, records), self._with_occupancy(guarded, accepted)
+
+    def _with_occupancy(self, cohort: Cohort, records: Sequence[SiblingRecord]) -> Cohort:
+        counts = np.zeros((7, *self.folder.geometry.shape), np.uint32)
+        for labels in self.folder.hearts(records):
+            for tissue in range(7):
+                counts[tissue] += labels == tissue
+        share = (counts / np.float32(max(len(records), 1))).astype(np.float32)
+        return Cohort(cohort.names, cohort.morphology, cohort.violated, share)
+
+
+def unconditional_study(
+    maker: StudyMaker,
+    reference: Hearts,
+    *,
+    training: Hearts | None = None,
+    number: int = 360,
+    steps: int = 20,
+    sensitivity: Sequence[int] = (),
+    sensitivity_number: int = 100,
+    rng: np.random.Generator | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Section 4.1 and appendix C: hearts from noise against hearts the model never saw.
+
+    sensitivity: numbers of steps to try with `sensitivity_number` hearts each; cohort sizes are tried with
+    the cohort itself. Writes report/unconditional.html and .json in the folder; returns what the latter has.
+    """
+    rng = rng or np.random.default_rng(0)
+    recipes = [Recipe("unconditional", seed=seed, steps=steps) for seed in range(number)]
+    by_steps = step_recipes(sensitivity, sensitivity_number)
+    maker.make([*recipes, *(recipe for part in by_steps.values() for recipe in part)], progress)
+    spacing = maker.folder.geometry.spacing
+    real = reference.measured(spacing, heat_map=True)
+    seen = None if training is None else training.measured(spacing)
+    raw, guarded = maker.cohorts(recipes, heat_map=True)
+    quality = cohort_quality(real, raw, guarded, rng, training=seen)
+    pictures = maker.folder.path / "report"
+    sections = quality_sections(real, raw, guarded, quality, pictures)
+    steps_found = step_rows(real, {count: maker.cohorts(part)[0] for count, part in by_steps.items()})
+    sizes_found = size_rows(real, raw, rng, SIZES)
+    sections.append(sensitivity_section(steps_found, sizes_found, pictures))
+    write_cohort_report(pictures / "unconditional.html", "Hearts from noise", sections)
+    values = {
+        "hearts": len(raw),
+        "reference": len(real),
+        "rejected": 1 - len(guarded) / max(len(raw), 1),
+        "raw": quality.raw.values(),
+        "guarded": quality.guarded.values(),
+        "halves": quality.halves,
+        "nearest": None
+        if quality.nearest is None
+        else {name: float(np.median(found)) for name, found in quality.nearest.items()},
+        "steps": steps_found,
+        "sizes": sizes_found,
+    }
+    write_json_atomic(pictures / "unconditional.json", values)
+    return values
+
+
+def editing_study(
+    maker: StudyMaker,
+    population: Hearts,
+    *,
+    number: int = 60,
+    autoencoded: Mapping[str, NDArray[np.uint8]] | None = None,
+    progress: Progress = silent,
+    **values: Any,
+) -> dict[str, Any]:
+    """Sections 4.2 and 4.3: four seed hearts of the population, five psi, two masks; tables 2 and 3.
+
+    number: siblings a cohort. autoencoded: the encoded and decoded population by name, for the first row of
+    the tables. values: settings of every recipe (`paper_experiment`), such as steps, psis or edits. Writes
+    report/edits.html and .json; returns what the latter has.
+    """
+    spacing = maker.folder.geometry.spacing
+    real = population.measured(spacing)
+    seeds = seed_hearts(real)
+    for name in seeds.values():
+        maker.folder.add_twin(name, population.labels[name])
+    experiment = paper_experiment(seeds, number=number, **values)
+    maker.make(experiment.all(), progress)
+    raw, guarded = {}, {}
+    for key, recipes in experiment.recipes.items():
+        before, after = maker.cohorts(recipes, heat_map=True)
+        if len(before) and len(after):
+            raw[key], guarded[key] = before, after
+    own = None
+    if autoencoded is not None:
+        own = {
+            label: 100 * float(np.mean([not check.holds for check in topology_checks(autoencoded[name])]))
+            for label, name in seeds.items()
+        }
+    pictures = maker.folder.path / "report"
+    labels = {label: population.labels[name] for label, name in seeds.items()}
+    sections = experiment_sections(guarded, raw, real, seeds, labels, pictures, autoencoded=own)
+    write_cohort_report(pictures / "edits.html", "Edits of four seed hearts", sections)
+    found = {
+        "seeds": seeds,
+        "violations": violation_rows(raw, own),
+        "violations_guarded": violation_rows(guarded),
+        "bias": bias_rows(raw, real, seeds),
+    }
+    write_json_atomic(pictures / "edits.json", found)
+    return found
+
+
+def augmentation_study(
+    maker: StudyMaker,
+    population: Hearts,
+    chosen: CohortFilter,
+    *,
+    made: Mapping[str, int] | None = None,
+    size: int = 140,
+    rng: np.random.Generator | None = None,
+    progress: Progress = silent,
+    **values: Any,
+) -> dict[str, Any]:
+    """Section 4.4: enrich the hearts that pass a filter by three strategies; table 4.
+
+    made: hearts by strategy, {"unconditional": 3600, "perturbational": 280, "localized": 280} by default.
+    size: hearts that are kept of each. values: settings of every recipe, such as steps. Writes
+    report/augmentation.html and .json; returns what the latter has. ValueError when too few hearts pass.
+    """
+    rng = rng or np.random.default_rng(0)
+    made = made or {"unconditional": 3600, "perturbational": 2 * size, "localized": 2 * size}
+    real = population.measured(maker.folder.geometry.spacing)
+    target = chosen(real)
+    for name in target.names:
+        maker.folder.add_twin(name, population.labels[name])
+    recipes = {
+        strategy: augmentation_recipes(
+            strategy, target.names, made[strategy], first_seed=1_000_000 * (1 + index), **values
+        )
+        for index, strategy in enumerate(STRATEGIES)
+        if strategy in made
+    }
+    maker.make([recipe for part in recipes.values() for recipe in part], progress)
+    cohorts = {strategy: maker.cohorts(part)[1] for strategy, part in recipes.items()}
+    target, found = augment(real, cohorts, chosen, rng, size=size)
+    pictures = maker.folder.path / "report"
+    section = augmentation_section(real, target, found, chosen, pictures)
+    write_cohort_report(pictures / "augmentation.html", "Augmentation", [section])
+    rows = {
+        one.strategy: {
+            "made": one.made,
+            "passed": one.passed,
+            "kept": len(one.kept),
+            **({} if one.comparison is None else one.comparison.values()),
+        }
+        for one in found
+    }
+    result = {"references": len(target), "filter": str(chosen), "strategies": rows}
+    write_json_atomic(pictures / "augmentation.json", {**result, "table": augmentation_rows(target, found)})
+    return result

@@ -1,0 +1,257 @@
+"""The paper's experiments on a cohort folder: recipes, tables, filters, reports."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from gaussian_hearts import ellipsoid_heart
+from hand_made_hearts import VIOLATIONS
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.twin.cohort import Cohort
+from cardiactwins.twin.cohort_augmentation import (
+    CohortFilter,
+    augment,
+    augmentation_recipes,
+    augmentation_rows,
+)
+from cardiactwins.twin.cohort_comparison import compare_cohorts
+from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.cohort_studies import (
+    Hearts,
+    StudyMaker,
+    augmentation_study,
+    editing_study,
+    unconditional_study,
+)
+from cardiactwins.twin.heat_maps import heat_maps
+from cardiactwins.twin.paper_experiment import bias_rows, paper_experiment, seed_hearts, violation_rows
+from cardiactwins.twin.sensitivity import quality_row, size_rows, step_recipes
+from cardiactwins.twin.violation_places import violation_places
+
+GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
+
+
+def cohort_of(points, violated=None):
+    points = np.asarray(points, dtype=float)
+    violated = np.zeros((len(points), 12), bool) if violated is None else violated
+    return Cohort(tuple(f"heart {i}" for i in range(len(points))), points, violated)
+
+
+@pytest.fixture(scope="module")
+def population():
+    return Hearts({f"heart {i}": ellipsoid_heart(np.random.default_rng([1, i])) for i in range(24)})
+
+
+@pytest.fixture(scope="module")
+def maker(small_model, tmp_path_factory):
+    place = tmp_path_factory.mktemp("studies")
+    weights = small_model.save(place / "hearts.npz")
+    folder = CohortFolder.create(place / "cohort", GRID)
+    return StudyMaker(folder, weights, loader="gaussian_hearts:load", batch=4)
+
+
+def test_seed_hearts_lie_where_the_paper_takes_them():
+    rng = np.random.default_rng(0)
+    population = cohort_of(rng.normal(100, 20, (400, 12)))
+    lv, rv = population.measure("LV volume"), population.measure("RV volume")
+    chosen = {label: population.names.index(name) for label, name in seed_hearts(population).items()}
+    z = {n: ((lv[i] - lv.mean()) / lv.std(), (rv[i] - rv.mean()) / rv.std()) for n, i in chosen.items()}
+    for label, place in {"L+R+": (1.5, 1.5), "L-R-": (-1.5, -1.5), "L+R=": (1.5, 0), "L=R=": (0, 0)}.items():
+        assert np.linalg.norm(np.subtract(z[label], place)) < 0.4
+    assert len(set(seed_hearts(cohort_of(np.vstack([np.eye(12)[:4], np.eye(12)[:4]]))).values())) == 4
+    with pytest.raises(ValueError, match="needs 4 seed hearts"):
+        seed_hearts(cohort_of(np.zeros((3, 12))))
+
+
+def test_the_experiment_has_28_cohorts_of_60_with_seeds_of_their_own():
+    experiment = paper_experiment({label: label for label in ("L+R+", "L-R-", "L+R=", "L=R=")}, steps=10)
+    assert len(experiment.recipes) == 28 and len(experiment.all()) == 28 * 60
+    assert len({recipe.seed for recipe in experiment.all()}) == 28 * 60
+    edit = experiment.recipes["RV edit", "L-R-"][0]
+    assert edit.keep == ("Ao", "LV", "RA", "LA") and edit.twin == "L-R-" and edit.steps == 10
+    assert experiment.recipes["psi 0.35", "L=R="][7].psi == 0.35
+
+
+def test_tables_give_violations_by_row_and_seed_heart():
+    some = np.zeros((2, 12), bool)
+    some[0, :3] = True
+    cohorts = {
+        ("psi 0.35", "A"): cohort_of(np.ones((2, 12)), some),
+        ("psi 1", "B"): cohort_of(np.ones((2, 12))),
+    }
+    rows = violation_rows(cohorts, {"A": 8.3, "B": 0.0})
+    assert rows[0] == {"TV (%)": "original, autoencoded", "A": 8.3, "B": 0.0}
+    assert rows[1]["A"] == pytest.approx(100 * 3 / 24) and np.isnan(rows[1]["B"])
+    assert rows[2]["B"] == 0
+
+
+def test_bias_is_how_far_siblings_are_drawn_to_the_mean():
+    rng = np.random.default_rng(0)
+    population = cohort_of(rng.normal(100, 20, (200, 12)))
+    lv, rv = population.measure("LV volume"), population.measure("RV volume")
+    label = population.names[int(np.argmax(lv + rv))]
+    seed = population.morphology[population.names.index(label)]
+    middle = population.morphology.mean(axis=0)
+    cohorts = {
+        ("psi 0.1", "s"): cohort_of(np.tile(seed, (5, 1))),
+        ("psi 0.5", "s"): cohort_of(np.tile((seed + middle) / 2, (5, 1))),
+        ("psi 1", "s"): cohort_of(population.morphology),
+    }
+    rows = bias_rows(cohorts, population, {"s": label})
+    assert [row["drawn in"] for row in rows] == pytest.approx([0, 0.5, 1], abs=1e-6)
+    assert rows[0]["LV SD"] == 0 and rows[2]["RV SD"] == pytest.approx(1)
+
+
+def test_filters_keep_what_lies_between():
+    cohort = cohort_of(np.arange(60.0).reshape(5, 12))
+    column = cohort.measure("RV volume")
+    kept = CohortFilter("RV volume", least=column[1], most=column[4])(cohort)
+    assert kept.names == ("heart 2", "heart 3")
+    assert str(CohortFilter("RV volume", least=115)) == "RV volume above 115"
+    with pytest.raises(ValueError, match="No heart has"):
+        CohortFilter("RV volume", least=5, most=4)
+    with pytest.raises(ValueError, match="no measure 'mass'"):
+        CohortFilter("mass")
+
+
+def test_strategies_edit_half_the_targets_one_way_and_half_the_other():
+    targets = [f"t{i}" for i in range(6)]
+    perturbed = augmentation_recipes("perturbational", targets, 12)
+    assert {r.twin: r.psi for r in perturbed} == {t: 0.5 if i < 3 else 0.35 for i, t in enumerate(targets)}
+    local = augmentation_recipes("localized", targets, 12, exact=True)
+    assert {r.twin: "LV" in r.keep for r in local} == {t: i >= 3 for i, t in enumerate(targets)}
+    assert all(("RV" in r.keep) != ("LV" in r.keep) and r.exact for r in local)
+    noise = augmentation_recipes("unconditional", [], 5, first_seed=100)
+    assert [r.seed for r in noise] == [100, 101, 102, 103, 104]
+    with pytest.raises(ValueError, match="no heart in the target"):
+        augmentation_recipes("localized", [], 5)
+    with pytest.raises(ValueError, match="augmented by"):
+        augmentation_recipes("wishing", targets, 5)
+
+
+def test_augmentation_compares_filtered_hearts_with_the_target_on_the_scale_of_all():
+    rng = np.random.default_rng(1)
+    population, made = cohort_of(rng.normal(100, 20, (300, 12))), cohort_of(rng.normal(105, 18, (400, 12)))
+    chosen = CohortFilter("RV volume", least=120)
+    target, (one, few) = augment(
+        population,
+        {"unconditional": made, "localized": made.select(range(8))},
+        chosen,
+        rng,
+        size=50,
+        repeats=30,
+    )
+    assert len(target) == (population.measure("RV volume") > 120).sum()
+    assert one.made == 400 and one.passed == (made.measure("RV volume") > 120).sum() and len(one.kept) == 50
+    expected = compare_cohorts(target, one.kept, rng, scale=population, repeats=3)
+    assert one.comparison.frechet.value == expected.frechet.value
+    assert few.comparison is None
+    rows = augmentation_rows(target, [one, few])
+    assert rows[0]["references"] == len(target) and rows[1]["FD"] == "too few hearts"
+    with pytest.raises(ValueError, match="Choose a lower threshold"):
+        augment(population, {}, CohortFilter("RV volume", least=1000), rng)
+
+
+def test_quality_depends_on_size_as_distances_of_small_cohorts_do():
+    rng = np.random.default_rng(2)
+    reference, made = cohort_of(rng.normal(size=(200, 12))), cohort_of(rng.normal(size=(200, 12)))
+    rows = size_rows(reference, made, rng, (5, 20, 100, 400), draws=5)
+    assert [row["size"] for row in rows] == [5, 20, 100]
+    assert rows[0]["FD"] > rows[1]["FD"] > rows[2]["FD"]
+    assert np.isnan(rows[0]["recall"]) and 0 < rows[1]["recall"] <= 1
+    assert np.isnan(quality_row(reference, made.select([0]))["FD"])
+    assert [len(part) for part in step_recipes((5, 10), 3).values()] == [3, 3]
+
+
+@pytest.mark.parametrize("name", sorted(VIOLATIONS))
+def test_each_violation_has_a_place_in_the_patient(name):
+    heart = VIOLATIONS[name]
+    matrix = np.diag([-2.0, 3.0, 1.0, 1.0])
+    matrix[:3, 3] = (10, 20, 30)
+    checks = topology_checks(heart)
+    (check,) = [check for check in checks if not check.holds]
+    places = violation_places(checks, ImageGeometry(heart.shape, matrix))
+    assert {place.check for place in places} == {name}
+    assert sum(place.voxels for place in places) == len(check.voxels)
+    for place in places:
+        ijk = np.linalg.solve(matrix, [*place.position, 1])[:3]
+        assert (np.rint(ijk).astype(int)[::-1] == check.voxels).all(axis=1).any()
+
+
+def test_a_study_from_noise_reports_raw_and_guarded_side_by_side(maker, population):
+    training = Hearts({f"t{i}": ellipsoid_heart(np.random.default_rng([0, i])) for i in range(16)})
+    found = unconditional_study(
+        maker, population, training=training, number=20, sensitivity=(5,), sensitivity_number=8
+    )
+    assert found["hearts"] == 20 and found["reference"] == 24
+    assert {"frechet", "precision", "recall", "violations"} <= set(found["raw"]) & set(found["guarded"])
+    assert found["nearest"]["synthetic"] > 0 and found["steps"][0]["steps"] == 5
+    page = (maker.folder.path / "report" / "unconditional.html").read_text()
+    for words in (
+        "synthetic, raw",
+        "synthetic, guarded",
+        "two halves",
+        "Nearest training heart",
+        "LV in one piece",
+    ):
+        assert words in page
+    assert page.count("data:image/png;base64,") == 5
+    stored = json.loads((maker.folder.path / "report" / "unconditional.json").read_text())
+    assert stored["raw"]["frechet"]["value"] == pytest.approx(found["raw"]["frechet"]["value"])
+
+
+def test_a_study_of_edits_has_the_papers_tables(maker, population):
+    autoencoded = dict(population.labels)
+    found = editing_study(
+        maker,
+        population,
+        number=3,
+        psis=(0.35, 1.0),
+        steps=8,
+        guard=False,
+        dilation_mm=0.0,
+        autoencoded=autoencoded,
+    )
+    assert [row["TV (%)"] for row in found["violations"]] == [
+        "original, autoencoded", "psi 0.35", "psi 1", "RV edit", "LV edit"]  # fmt: skip
+    assert set(found["violations"][0]) == {"TV (%)", "L+R+", "L-R-", "L+R=", "L=R="}
+    drawn = {(row["edit"], row["seed heart"]): row["drawn in"] for row in found["bias"]}
+    assert drawn["psi 1", "L+R+"] > drawn["psi 0.35", "L+R+"]
+    page = (maker.folder.path / "report" / "edits.html").read_text()
+    assert "Perturbational edits" in page and "Localized edits" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert len(maker.folder.records()) >= 4 * 4 * 3
+
+
+def test_a_study_of_augmentation_counts_what_it_made_and_kept(maker, population):
+    volumes = population.measured((4.0,) * 3).measure("RV volume")
+    chosen = CohortFilter("RV volume", least=float(np.median(volumes)))
+    found = augmentation_study(
+        maker, population, chosen, made={"unconditional": 20, "perturbational": 12, "localized": 12},
+        size=8, steps=8, dilation_mm=0.0,
+    )  # fmt: skip
+    assert found["references"] == 12 and set(found["strategies"]) == {
+        "unconditional",
+        "perturbational",
+        "localized",
+    }
+    assert found["strategies"]["perturbational"]["made"] == 12
+    assert all(one["kept"] <= 8 for one in found["strategies"].values())
+    page = (maker.folder.path / "report" / "augmentation.html").read_text()
+    assert re.search(r"Target: 12 of 24 hearts, those with RV volume above [\d.]+", page)
+
+
+def test_failed_siblings_stop_a_study_with_the_reason(maker, population):
+    with pytest.raises(ValueError, match=r"batches of siblings failed, the first: .*keeps everything"):
+        editing_study(maker, population, number=2, psis=(), dilation_mm=400.0)
+
+
+def test_masking_by_both_shows_what_lies_outside_a_seed_heart():
+    seed, other = np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
+    seed[0], other[1] = 1, 1
+    both = heat_maps(seed, other, mask="both").difference
+    assert (both[0] == -1).all() and (both[1] == 1).all() and np.isnan(both[2]).all()
+    assert np.isnan(heat_maps(seed, other).difference).all()
