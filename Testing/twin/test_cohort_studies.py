@@ -20,13 +20,14 @@ from cardiactwins.twin.cohort_augmentation import (
 from cardiactwins.twin.cohort_comparison import compare_cohorts
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_studies import (
-    Hearts,
     StudyMaker,
     augmentation_study,
     editing_study,
     unconditional_study,
 )
+from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.heat_maps import heat_maps
+from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import bias_rows, paper_experiment, seed_hearts, violation_rows
 from cardiactwins.twin.sensitivity import quality_row, size_rows, step_recipes
 from cardiactwins.twin.violation_places import violation_places
@@ -42,7 +43,7 @@ def cohort_of(points, violated=None):
 
 @pytest.fixture(scope="module")
 def population():
-    return Hearts({f"heart {i}": ellipsoid_heart(np.random.default_rng([1, i])) for i in range(24)})
+    return Hearts.of({f"heart {i}": ellipsoid_heart(np.random.default_rng([1, i])) for i in range(24)})
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_each_violation_has_a_place_in_the_patient(name):
 
 
 def test_a_study_from_noise_reports_raw_and_guarded_side_by_side(maker, population):
-    training = Hearts({f"t{i}": ellipsoid_heart(np.random.default_rng([0, i])) for i in range(16)})
+    training = Hearts.of({f"t{i}": ellipsoid_heart(np.random.default_rng([0, i])) for i in range(16)})
     found = unconditional_study(
         maker, population, training=training, number=20, sensitivity=(5,), sensitivity_number=8
     )
@@ -204,7 +205,7 @@ def test_a_study_from_noise_reports_raw_and_guarded_side_by_side(maker, populati
 
 
 def test_a_study_of_edits_has_the_papers_tables(maker, population):
-    autoencoded = dict(population.labels)
+    autoencoded = dict(population)
     found = editing_study(
         maker,
         population,
@@ -255,3 +256,16 @@ def test_masking_by_both_shows_what_lies_outside_a_seed_heart():
     both = heat_maps(seed, other, mask="both").difference
     assert (both[0] == -1).all() and (both[1] == 1).all() and np.isnan(both[2]).all()
     assert np.isnan(heat_maps(seed, other).difference).all()
+
+
+def test_hearts_of_a_folder_are_read_when_asked_for(tmp_path, population):
+    for name in ("heart 3", "heart 1"):
+        write_heart(tmp_path / f"{name}.nii.gz", population[name], GRID)
+    found = Hearts.in_folder(tmp_path)
+    assert list(found) == ["heart 1", "heart 3"] and len(found) == 2
+    np.testing.assert_array_equal(found["heart 3"], population["heart 3"])
+    assert found.measured((4.0,) * 3).names == ("heart 1", "heart 3")
+    assert list(Hearts.in_folder(tmp_path, 1)) == ["heart 1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no label maps"):
+        Hearts.in_folder(tmp_path / "empty")

@@ -14,7 +14,7 @@ from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import write_json_atomic
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import sha256_of
-from cardiactwins.twin.cohort import Cohort, measure_cohort
+from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.cohort_augmentation import (
     STRATEGIES,
     CohortFilter,
@@ -32,6 +32,7 @@ from cardiactwins.twin.cohort_report import (
     write_cohort_report,
 )
 from cardiactwins.twin.cohort_run import MODEL_LOADER, CohortRun, make_cohort
+from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.paper_experiment import (
     bias_rows,
     paper_experiment,
@@ -41,26 +42,7 @@ from cardiactwins.twin.paper_experiment import (
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sensitivity import SIZES, size_rows, step_recipes, step_rows
 
-__all__ = ["Hearts", "StudyMaker", "augmentation_study", "editing_study", "unconditional_study"]
-
-
-@dataclass(frozen=True, eq=False)
-class Hearts:
-    """Label maps (k, j, i) by name, such as a population that twins are taken from."""
-
-    labels: Mapping[str, NDArray[np.uint8]]
-
-    def measured(
-        self, spacing: NDArray[np.float64], *, heat_map: bool = False, progress: Progress = silent
-    ) -> Cohort:
-        """The hearts as a cohort."""
-        return measure_cohort(
-            list(self.labels.values()),
-            spacing,
-            names=list(self.labels),
-            heat_map=heat_map,
-            progress=progress,
-        )
+__all__ = ["StudyMaker", "augmentation_study", "editing_study", "unconditional_study"]
 
 
 @dataclass(frozen=True)
@@ -187,7 +169,7 @@ def editing_study(
     real = population.measured(spacing)
     seeds = seed_hearts(real)
     for name in seeds.values():
-        maker.folder.add_twin(name, population.labels[name])
+        maker.folder.add_twin(name, population[name])
     experiment = paper_experiment(seeds, number=number, **values)
     maker.make(experiment.all(), progress)
     raw, guarded = {}, {}
@@ -202,7 +184,7 @@ def editing_study(
             for label, name in seeds.items()
         }
     pictures = maker.folder.path / "report"
-    labels = {label: population.labels[name] for label, name in seeds.items()}
+    labels = {label: population[name] for label, name in seeds.items()}
     sections = experiment_sections(guarded, raw, real, seeds, labels, pictures, autoencoded=own)
     write_cohort_report(pictures / "edits.html", "Edits of four seed hearts", sections)
     found = {
@@ -237,7 +219,7 @@ def augmentation_study(
     real = population.measured(maker.folder.geometry.spacing)
     target = chosen(real)
     for name in target.names:
-        maker.folder.add_twin(name, population.labels[name])
+        maker.folder.add_twin(name, population[name])
     recipes = {
         strategy: augmentation_recipes(
             strategy, target.names, made[strategy], first_seed=1_000_000 * (1 + index), **values
