@@ -60,10 +60,15 @@ class HeartFolder(Sequence[Labels]):
             raise ValueError(f"{path} has shape {labels.shape}; hearts lie on a grid of {TWIN_GRID.shape}.")
         return labels
 
+    @staticmethod
+    def path(folder: str | Path, number: int) -> Path:
+        """Where a heart of a number lies."""
+        return Path(folder) / f"heart-{number:05d}.npz"
+
     @classmethod
     def write(cls, folder: str | Path, number: int, labels: Labels) -> Path:
         """Write a heart under its number, whole or not at all; returns the path."""
-        path = Path(folder) / _name(number)
+        path = cls.path(folder, number)
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, labels=labels)
         return path
@@ -90,7 +95,7 @@ def draw_phantoms(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [number for number in range(count) if not (folder / _name(number)).exists()]
+    missing = [number for number in range(count) if not HeartFolder.path(folder, number).exists()]
     cells = [
         {"stream": stream, "numbers": missing[first : first + HEARTS_A_CELL]}
         for first in range(0, len(missing), HEARTS_A_CELL)
@@ -109,7 +114,7 @@ def draw_phantoms(
             raise RuntimeError(f"Phantoms could not be drawn: {failed}")
     # A folder from which hearts were taken away has records of them.
     for number in missing:
-        if not (folder / _name(number)).exists():
+        if not HeartFolder.path(folder, number).exists():
             draw_some(stream, [number], str(folder))
     return HeartFolder(folder, count)
 
@@ -119,7 +124,3 @@ def draw_some(stream: int, numbers: Sequence[int], folder: str) -> int:
     for number in numbers:
         HeartFolder.write(folder, number, whole_heart_phantom(np.random.default_rng([stream, number])).labels)
     return len(numbers)
-
-
-def _name(number: int) -> str:
-    return f"heart-{number:05d}.npz"

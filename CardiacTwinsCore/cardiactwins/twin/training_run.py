@@ -18,7 +18,7 @@ from cardiactwins.twin.precision import computes_in_bfloat16
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["TrainingRun", "single_process"]
+__all__ = ["TrainingRun", "many_processes", "single_process"]
 
 WARM_UP = 0.03
 """Share of a training in which the learning rate rises."""
@@ -33,6 +33,21 @@ def single_process(precision: str = "auto") -> Fabric:
     precision: "mixed" (bfloat16 where it is safe), "full", or "auto": mixed where the processor has
     instructions for it. ModuleNotFoundError, with the command that helps, without Lightning Fabric.
     """
+    return _fabric(precision, devices=1)
+
+
+def many_processes(processes: int, machines: int = 1, precision: str = "auto") -> Fabric:
+    """Computing in several processes at once, one a GPU where there are some, on one or more machines.
+
+    Launched: each process goes on from here. On one machine the others are started from here; on several, by
+    torchrun or Slurm on each.
+    """
+    fabric = _fabric(precision, devices=processes, num_nodes=machines, strategy="ddp")
+    fabric.launch()
+    return fabric
+
+
+def _fabric(precision: str, **places: Any) -> Fabric:
     try:
         from lightning_fabric import Fabric
     except ModuleNotFoundError as error:
@@ -43,7 +58,7 @@ def single_process(precision: str = "auto") -> Fabric:
         raise ValueError(f"Precision is auto, mixed or full; found '{precision}'.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     mixed = precision == "mixed" or (precision == "auto" and computes_in_bfloat16(device))
-    return Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if mixed else "32-true")
+    return Fabric(accelerator=device, precision="bf16-mixed" if mixed else "32-true", **places)
 
 
 class TrainingRun:

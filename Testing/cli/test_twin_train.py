@@ -1,0 +1,153 @@
+"""`cardiactwins twin train`: on tiny networks, a few phantoms and a few hearts of the user's."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cardiactwins.anatomy.whole_heart import whole_heart_phantom
+from cardiactwins.cli_twin_train import train
+from cardiactwins.compute.progress import Cancelled
+from cardiactwins.twin.label_files import write_heart
+from cardiactwins.twin.training_hearts import VALIDATION_STREAM, HeartFolder
+
+TINY = (
+    "--autoencoder=steps=2,batch=2,width=8,inner=8,latent_channels=2,validate_every=1",
+    "--denoiser=steps=3,batch=2,heads=32,modes=2,places=2,validate_every=1",
+    "--precision=full",
+    "--threads=1",
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Three phantoms to train on and one to validate on, as a training leaves them in its folder."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for part, stream, count in (("hearts", 1, 3), ("validation", VALIDATION_STREAM, 1)):
+        for number in range(count):
+            labels = whole_heart_phantom(np.random.default_rng([stream, number])).labels
+            HeartFolder.write(folder / part, number, labels)
+    return folder
+
+
+@pytest.fixture
+def training(drawn, monkeypatch):
+    """Runs a tiny training; phantoms are not drawn again for each."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("lightning_fabric")
+    threads = torch.get_num_threads()
+    from cardiactwins.twin import training_hearts
+
+    def known(folder, count, stream=1, **options):
+        return HeartFolder(drawn / folder.name, count)
+
+    monkeypatch.setattr(training_hearts, "draw_phantoms", known)
+    group, app = typer.Typer(), typer.Typer()
+    group.command()(train)
+    group.command("other")(lambda: None)
+    app.add_typer(group, name="twin")
+
+    def run(*options):
+        given = ("--phantoms", 3, "--validation", 1, *TINY, *options)
+        result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["twin", "train", *map(str, given)])
+        if result.exception is not None:
+            raise result.exception
+        return json.loads(result.stdout.splitlines()[-1]) if "--json" in options else None
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+def test_a_training_leaves_a_model_with_the_command_that_makes_it_again(training, tmp_path):
+    from cardiactwins.twin.model import TwinModel
+
+    summary = training("--out", tmp_path / "t", "--seed", 3, "--json")
+    card = json.loads((tmp_path / "t" / "twin.json").read_text())
+    assert card["licence"] == "Apache-2.0" and card["seed"] == 3 and card["sha256"] == summary["sha256"]
+    assert card["hearts"] == 3 and "No heart of a patient" in card["data"]
+    assert card["command"] == (
+        "cardiactwins twin train --preset swift --phantoms 3 --validation 1 --autoencoder "
+        f"{TINY[0].partition('=')[2]} --denoiser {TINY[1].partition('=')[2]} --seed 3 --out DIR"
+    )
+    assert set(summary["metrics"]) == {"Dice of validation", "denoising loss"}
+    model = TwinModel.load(tmp_path / "t" / "twin.safetensors")
+    assert model.latent_shape == (2, 16, 16, 16)
+    again = training("--out", tmp_path / "t", "--seed", 3, "--json")
+    assert again["sha256"] == summary["sha256"]
+
+
+@pytest.mark.long
+def test_a_training_that_was_stopped_goes_on_with_the_same_command(training, tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    import cardiactwins.cli_progress as bars
+
+    whole = training("--out", tmp_path / "whole", "--json")
+    shown = bars.progress_bar
+
+    @contextmanager
+    def stopping(title):
+        with shown(title):
+
+            def show(step, total, message="", values=None):
+                if step == 2 and total == 3:
+                    raise KeyboardInterrupt
+
+            yield show
+
+    monkeypatch.setattr(bars, "progress_bar", stopping)
+    with pytest.raises(Cancelled, match="the same command goes on"):
+        training("--out", tmp_path / "parts")
+    monkeypatch.setattr(bars, "progress_bar", shown)
+    parts = training("--out", tmp_path / "parts", "--json")
+    assert (parts["sha256"], parts["metrics"]) == (whole["sha256"], whole["metrics"])
+
+
+@pytest.mark.long
+def test_other_data_or_settings_need_another_folder_or_force(training, tmp_path):
+    training("--out", tmp_path / "t")
+    with pytest.raises(ValueError, match="other data or settings"):
+        training("--out", tmp_path / "t", "--seed", 1)
+    training("--out", tmp_path / "t", "--seed", 1, "--force")
+    assert json.loads((tmp_path / "t" / "twin.json").read_text())["seed"] == 1
+
+
+def test_own_hearts_are_brought_onto_the_grid_and_trained_on(training, tmp_path, monkeypatch):
+    pytest.importorskip("SimpleITK")
+    from cardiactwins import cli_twin_train
+
+    own, damaged = tmp_path / "own", tmp_path / "damaged"
+    for number in range(3):
+        heart = whole_heart_phantom(np.random.default_rng([5, number]))
+        write_heart(own / f"heart-{number}.nii.gz", heart.labels, heart.patient_geometry())
+    damaged.mkdir()
+    for folder in (own, damaged):
+        (folder / "heart-9.nii.gz").write_bytes((own / "heart-0.nii.gz").read_bytes()[:-400])
+    with pytest.raises(ValueError, match=r"needs 8 hearts at least; 0 of 1 files .* heart-9.nii.gz: "):
+        training("--data", damaged, "--out", tmp_path / "few")
+    monkeypatch.setattr(cli_twin_train, "FEWEST_HEARTS", 3)
+    monkeypatch.setattr(cli_twin_train, "OWN_SHARE", 0.34)
+    summary = training("--data", own, "--tissues", "CardiacTwins", "--out", tmp_path / "t", "--json")
+    assert list(summary["left_out"]) == ["heart-9.nii.gz"]
+    card = json.loads((tmp_path / "t" / "twin.json").read_text())
+    assert card["data"].startswith("2 hearts of the user") and card["licence"] == "as the user's data"
+    known = HeartFolder(tmp_path / "t" / "hearts")[0]
+    original = whole_heart_phantom(np.random.default_rng([5, 0])).labels
+    assert np.mean(known[original > 0] == original[original > 0]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--preset=large", "swift or paper"),
+        ("--autoencoder=colour=2", "--autoencoder knows"),
+        ("--denoiser=rate=fast", "takes a number"),
+        ("--precision=double", "auto, mixed or full"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_written(training, tmp_path, option, message):
+    with pytest.raises(ValueError, match=message):
+        training(option, "--out", tmp_path / "t")
+    assert not (tmp_path / "t").exists()
