@@ -72,9 +72,10 @@ def make_cohort(
     found = len(unique) - len(pending)
     folder.sweep()
     check_writable(folder.path / "siblings", BYTES_A_SIBLING * len(pending))
+    parts = _batches(pending, batch)
     cells = [
         {"recipes": [recipe.values() for recipe in part], "device": device}
-        for part, device in zip(_batches(pending, batch), itertools.cycle(devices), strict=False)
+        for part, device in zip(parts, itertools.cycle(devices), strict=False)
     ]
     places: dict[str, Any] = {
         "folder": str(folder.path.absolute()),
@@ -84,8 +85,10 @@ def make_cohort(
     }
     failed: list[str] = []
     if workers == 0 and scheduler is None:
-        for index, cell in enumerate(cells):
-            progress(found + index * batch, len(unique), "Making siblings")
+        done = found
+        for cell in cells:
+            progress(done, len(unique), "Making siblings")
+            done += len(cell["recipes"])
             try:
                 make_cell(**cell, **places)
             except OSError:

@@ -32,6 +32,7 @@ SEED_HEARTS: Mapping[str, tuple[float, float]] = {
 }
 """Seed hearts and where they lie: volumes of LV and RV, in standard deviations from the mean."""
 
+COMMON = 0.5
 PSIS = (0.35, 0.5, 0.65, 0.8, 1.0)
 
 LOCAL_EDITS: Mapping[str, tuple[str, ...]] = {
@@ -121,7 +122,8 @@ def bias_rows(
 
     "distance": of the cohort's mean LV and RV volume from the population's, in standard deviations.
     "seed distance": the same of the seed heart. "drawn in": 1 - distance / seed distance; 0 where siblings
-    stay where the seed heart is, 1 where they lie at the population's mean. "LV SD", "RV SD": standard
+    stay where the seed heart is, 1 where they lie at the population's mean; NaN for a seed heart that is a
+    common one itself, within half a deviation of the mean. "LV SD", "RV SD": standard
     deviation of either volume, as share of the population's.
     """
 
@@ -142,7 +144,7 @@ def bias_rows(
                 "seed heart": label,
                 "seed distance": before,
                 "distance": distance,
-                "drawn in": 1 - distance / before if before else 0.0,
+                "drawn in": 1 - distance / before if before >= COMMON else float("nan"),
                 "LV SD": float(spread[0]),
                 "RV SD": float(spread[1]),
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -45,20 +45,24 @@ def measure_named(name: str) -> str:
     raise ValueError(f"There is no measure '{name}' to set. Use one of {', '.join(MEASURES)}.")
 
 
-def hard_measures(labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4)) -> dict[str, float]:
-    """All measures of a label map (k, j, i), in ml and mm; spacing along i, j, k.
+def hard_measures(
+    labels: ArrayLike, spacing: ArrayLike = (1.4, 1.4, 1.4), names: Iterable[str] = tuple(MEASURES)
+) -> dict[str, float]:
+    """Measures of a label map (k, j, i), in ml and mm; spacing along i, j, k. names: which, all by default.
 
     A chamber that is missing has volume and axes 0, a heart without LV or Myo wall 0.
     """
-    volumes = tissue_volumes_ml(labels, spacing)
-    found = {f"{name} volume": volume for name, volume in volumes.items()}
-    rows = np.nan_to_num(heart_morphology(labels, spacing)).reshape(len(CHAMBERS), 3)
-    for chamber, (_, major, minor) in zip(CHAMBERS, rows, strict=True):
-        found[f"{TISSUE_NAMES[chamber]} major axis"] = float(major)
-        found[f"{TISSUE_NAMES[chamber]} minor axis"] = float(minor)
-    thickness = wall_thickness_mm(labels, spacing)
-    found["wall"] = float(thickness.mean()) if thickness.size else 0.0
-    return {name: found[name] for name in MEASURES}
+    wanted = [measure_named(name) for name in names]
+    found = {f"{name} volume": volume for name, volume in tissue_volumes_ml(labels, spacing).items()}
+    if any(name.endswith("axis") for name in wanted):
+        rows = np.nan_to_num(heart_morphology(labels, spacing)).reshape(len(CHAMBERS), 3)
+        for chamber, (_, major, minor) in zip(CHAMBERS, rows, strict=True):
+            found[f"{TISSUE_NAMES[chamber]} major axis"] = float(major)
+            found[f"{TISSUE_NAMES[chamber]} minor axis"] = float(minor)
+    if "wall" in wanted:
+        thickness = wall_thickness_mm(labels, spacing)
+        found["wall"] = float(thickness.mean()) if thickness.size else 0.0
+    return {name: found[name] for name in wanted}
 
 
 def soft_measure(name: str, probabilities: Tensor, spacing: ArrayLike = (1.4, 1.4, 1.4)) -> Tensor:

@@ -158,11 +158,12 @@ class GuidedDenoiser:
         *,
         spacing: ArrayLike = (1.4, 1.4, 1.4),
         largest_change: float = 0.3,
-        exact_below: float = 1.0,
+        exact_below: float = np.inf,
     ) -> None:
         """wanted, held: values in ml and mm by measure. largest_change: of a measure at one evaluation, as a
         share of its value; farther targets are reached over several. exact_below: noise level from which on
-        measures are taken of the label map, and only their gradients of the probabilities."""
+        measures are taken of the label map, and only their gradients of the probabilities: all levels by
+        default."""
         self.model = model
         self.goals = {**wanted, **(held or {})}
         if not self.goals:
@@ -199,7 +200,9 @@ class GuidedDenoiser:
         wanted = torch.tensor(list(self.goals.values()), dtype=soft.dtype, device=soft.device)
         present = soft
         if sigma <= self.exact_below:
-            hearts = [hard_measures(labels, self.spacing) for labels in _labels(self.model, clean)]
+            hearts = [
+                hard_measures(labels, self.spacing, self.goals) for labels in _labels(self.model, clean)
+            ]
             rows = [[heart[name] for name in self.goals] for heart in hearts]
             present = torch.tensor(rows, dtype=soft.dtype, device=soft.device)
         most = self.largest_change * torch.maximum(present, wanted / 2)

@@ -1,0 +1,398 @@
+"""What twin_quality.py measures: autoencoding, hearts from noise, edits, targets, augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from cardiactwins.anatomy.heart_tissues import CHAMBERS, TISSUE_NAMES, Tissue
+from cardiactwins.compute.files import write_json_atomic
+from cardiactwins.compute.progress import Progress
+from cardiactwins.twin.cohort import Cohort, measure_cohort, measure_of
+from cardiactwins.twin.cohort_augmentation import CohortFilter
+from cardiactwins.twin.cohort_studies import (
+    StudyMaker,
+    augmentation_study,
+    editing_study,
+    unconditional_study,
+)
+from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.latent_edits import HeartModel
+from cardiactwins.twin.paper_experiment import (
+    LOCAL_EDITS,
+    PSIS,
+    Experiment,
+    paper_experiment,
+    seed_hearts,
+)
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.soft_measures import hard_measures
+
+Labels = NDArray[np.uint8]
+SMOOTH_RADIUS_MM = 15.0
+TARGETS = ("RV volume", "LV volume", "LA volume", "RA volume", "wall")
+REFERENCES = 47
+"""Hearts of the target cohort in section 4.4."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many hearts each part takes."""
+
+    cohort: int = 360
+    siblings: int = 20
+    exact: int = 5
+    targets: int = 20
+    augmented: Mapping[str, int] = field(
+        default_factory=lambda: {"unconditional": 3600, "perturbational": 280, "localized": 280}
+    )
+    kept: int = 140
+    references: int = REFERENCES
+    steps: int = 20
+    sensitivity: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all parts share. unseen, training: hearts that the model never saw and those it was trained on."""
+
+    model: HeartModel
+    maker: StudyMaker
+    unseen: Hearts
+    training: Hearts | None
+    sizes: Sizes
+    out: Path
+    progress: Progress
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of localized recipes, such as dilation_mm and rule."""
+
+    @property
+    def spacing(self) -> NDArray[np.float64]:
+        return self.maker.folder.geometry.spacing
+
+    def autoencoded(self, labels: Labels) -> Labels:
+        """A heart encoded and decoded."""
+        with torch.no_grad():
+            latent = self.model.encode(torch.from_numpy(labels.copy())[None].to(self.model.device))
+            return self.model.decode_labels(latent)[0].cpu().numpy()
+
+
+def autoencoding(bench: Bench) -> dict[str, Any]:
+    """Dice of each tissue after encoding and decoding, and TV % before and after."""
+    dice: dict[str, list[float]] = {name: [] for name in TISSUE_NAMES.values()}
+
+    def decoded() -> Labels:
+        for index, name in enumerate(bench.unseen):
+            bench.progress(index, len(bench.unseen), "Autoencoding")
+            own = bench.unseen[name]
+            again = bench.autoencoded(own)
+            for tissue, short in TISSUE_NAMES.items():
+                dice[short].append(dice_of(own == tissue, again == tissue))
+            yield again
+
+    again = measure_cohort(decoded(), bench.spacing, names=list(bench.unseen))
+    own = bench.unseen.measured(bench.spacing)
+    return {
+        "vae_dice": {name: float(np.mean(values)) for name, values in dice.items()},
+        "vae_dice_worst": {name: float(np.min(values)) for name, values in dice.items()},
+        "tv_heldout": own.violations_percent,
+        "tv_autoencoded": again.violations_percent,
+        "violations_autoencoded": {k: v for k, v in again.violations_by_check().items() if v},
+    }
+
+
+def from_noise(bench: Bench) -> dict[str, Any]:
+    """An unconditional cohort against the unseen hearts, raw and guarded."""
+    sizes = bench.sizes
+    found = unconditional_study(
+        bench.maker,
+        bench.unseen,
+        training=bench.training,
+        number=sizes.cohort,
+        steps=sizes.steps,
+        sensitivity=sizes.sensitivity,
+        progress=bench.progress,
+    )
+    recipes = [Recipe("unconditional", seed=seed, steps=sizes.steps) for seed in range(sizes.cohort)]
+    records = bench.maker.records(recipes)
+    repaired = [record.repaired for record in records if record.accepted and record.raw_violated]
+    raw, halves = found["raw"], found["halves"]
+    matched = dict(zip(("frechet", "precision", "recall"), halves.matched, strict=True))
+    values: dict[str, Any] = {
+        "tv_synthetic": raw["violations"]["value"],
+        "tv_guarded": found["guarded"]["violations"]["value"],
+        "rejected_percent": 100 * found["rejected"],
+        "repaired_hearts_percent": 100 * len(repaired) / max(len(records), 1),
+        "repaired_voxels": float(np.mean(repaired)) if repaired else 0.0,
+    }
+    for name in ("precision", "recall", "frechet"):
+        estimate = getattr(halves, name)
+        values[name] = raw[name]["value"]
+        values[f"{name}_halves"] = [estimate.low, estimate.high]
+        values[f"{name}_matched"] = matched[name]
+        values[f"{name}_guarded"] = found["guarded"][name]["value"]
+    if found["nearest"] is not None:
+        values["nearest_train"] = found["nearest"]["synthetic"]
+        values["nearest_heldout"] = found["nearest"]["held out"]
+    return values
+
+
+def edits(bench: Bench) -> dict[str, Any]:
+    """Four seed hearts, five psi and two masks: how much, how coarsely and where siblings differ."""
+    sizes, maker = bench.sizes, bench.maker
+    population = bench.unseen.measured(bench.spacing)
+    seeds = seed_hearts(population)
+    again = {name: bench.autoencoded(bench.unseen[name]) for name in seeds.values()}
+    settings = {"steps": sizes.steps, **bench.recipe}
+    study = editing_study(
+        maker, bench.unseen, number=sizes.siblings, autoencoded=again, progress=bench.progress, **settings
+    )
+    experiment = paper_experiment(seeds, number=sizes.siblings, **settings)
+    own_error = float(np.mean([1 - mean_dice(bench.unseen[name], heart) for name, heart in again.items()]))
+    rows = []
+    for psi in PSIS:
+        errors, moved, smooth = [], [], []
+        for label, name in seeds.items():
+            for record in maker.records(experiment.recipes[f"psi {psi:g}", label]):
+                sibling = maker.folder.labels(record.name)
+                errors.append(1 - mean_dice(bench.unseen[name], sibling))
+                distance, share = surface_change(again[name], sibling, bench.spacing)
+                moved.append(distance)
+                smooth.append(share)
+        rows.append(
+            {
+                "psi": psi,
+                "dice_error": float(np.mean(errors)),
+                "moved_mm": float(np.mean(moved)),
+                "smooth_share": float(np.nanmean(smooth)),
+            }
+        )
+    return {
+        "autoencoder_error": own_error,
+        "perturbational": rows,
+        **_localized(bench, experiment, seeds, population, again),
+        "edits_tv": study["violations"],
+        "edits_tv_guarded": study["violations_guarded"],
+        "bias": study["bias"],
+    }
+
+
+def _localized(
+    bench: Bench,
+    experiment: Experiment,
+    seeds: Mapping[str, str],
+    population: Cohort,
+    again: Mapping[str, Labels],
+) -> dict[str, Any]:
+    maker, kept, spread = bench.maker, [], {}
+    for edit, keep in LOCAL_EDITS.items():
+        chamber = edit.split()[0]
+        column = population.measure(f"{chamber} volume")
+        for label, name in seeds.items():
+            records = maker.records(experiment.recipes[edit, label])
+            volumes = [record.raw_morphology[measure_of(f"{chamber} volume")] for record in records]
+            spread[f"{edit} {label}"] = float(np.std(volumes) / column.std())
+            for record in records:
+                sibling = maker.folder.labels(record.name)
+                kept += [
+                    dice_of(again[name] == tissue, sibling == tissue)
+                    for tissue, short in TISSUE_NAMES.items()
+                    if short in keep
+                ]
+    settings = {**bench.recipe, "steps": bench.sizes.steps}
+    exact = [
+        Recipe("localized", seed=seed, twin=name, keep=tuple(keep), exact=True, **settings)
+        for name in seeds.values()
+        for keep in LOCAL_EDITS.values()
+        for seed in range(bench.sizes.exact)
+    ]
+    maker.make(exact, bench.progress)
+    same = [
+        dice_of(bench.unseen[record.recipe.twin] == tissue, maker.folder.labels(record.name) == tissue)
+        for record in maker.records(exact)
+        for tissue in record.recipe.kept_tissues
+    ]
+    return {
+        "localized_kept_dice": float(np.mean(kept)),
+        "localized_kept_dice_worst": float(np.min(kept)),
+        "localized_exact_dice": float(np.min(same)),
+        "localized_volume_sd": spread,
+        "localized_exact_tv": _tv(maker, exact),
+    }
+
+
+def targets(bench: Bench) -> dict[str, Any]:
+    """Targets drawn inside the range of the population, one a run: how many are met, and what else moves."""
+    rng = np.random.default_rng(2023)
+    names = list(bench.unseen)
+    population = [hard_measures(bench.unseen[name], bench.spacing) for name in names[:60]]
+    recipes, plain = [], []
+    for run in range(bench.sizes.targets):
+        measure, name = TARGETS[run % len(TARGETS)], names[int(rng.integers(len(names)))]
+        low, high = np.quantile([one[measure] for one in population], (0.1, 0.9))
+        unit = "mm" if measure == "wall" else "ml"
+        settings = {"seed": run, "psi": 0.5, "twin": name, "steps": bench.sizes.steps}
+        bench.maker.folder.add_twin(name, bench.unseen[name])
+        recipes.append(
+            Recipe("perturbational", targets=(f"{measure} {rng.uniform(low, high):.4g} {unit}",), **settings)
+        )
+        plain.append(Recipe("perturbational", **settings))
+    bench.maker.make([*recipes, *plain], bench.progress)
+    records = bench.maker.records(recipes)
+    met = [all(row["met"] for row in record.targets if not row["held"]) for record in records]
+    held = [all(row["met"] for row in record.targets if row["held"]) for record in records]
+    errors = [
+        abs(row["reached"] / row["wanted"] - 1)
+        for record in records
+        for row in record.targets
+        if not row["held"]
+    ]
+    return {
+        "targets_met_percent": 100 * float(np.mean(met)),
+        "targets_held_percent": 100 * float(np.mean(held)),
+        "targets_error_percent": 100 * float(np.mean(errors)),
+        "targets_tv": _tv(bench.maker, recipes),
+        "targets_tv_without": _tv(bench.maker, plain),
+        "targets_seconds": float(np.mean([record.seconds for record in records])),
+    }
+
+
+def augmentation(bench: Bench) -> dict[str, Any]:
+    """Table 4: the hearts with the largest RVs, enriched by three strategies."""
+    population = bench.training if bench.training is not None else bench.unseen
+    volumes = np.sort(population.measured(bench.spacing).measure("RV volume"))
+    least = float(volumes[-min(bench.sizes.references, len(volumes) // 2) - 1])
+    found = augmentation_study(
+        bench.maker,
+        population,
+        CohortFilter("RV volume", least=least),
+        made=bench.sizes.augmented,
+        size=bench.sizes.kept,
+        progress=bench.progress,
+        steps=bench.sizes.steps,
+    )
+    return {"augmentation": found}
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    "autoencoder": autoencoding,
+    "noise": from_noise,
+    "edits": edits,
+    "targets": targets,
+    "augmentation": augmentation,
+}
+
+
+def measured(bench: Bench, parts: Sequence[str]) -> dict[str, Any]:
+    """The values of some parts; each is written to OUT/PART.json as soon as it is there."""
+    values: dict[str, Any] = {}
+    for part in parts:
+        found = PARTS[part](bench)
+        write_json_atomic(bench.out / f"{part}.json", found)
+        values |= found
+    return values
+
+
+def requirements(values: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """What is asked of the model, what was found, whether it is enough; without what was not measured."""
+    rows: list[tuple[str, str, bool]] = []
+
+    def ask(name: str, found: str, held: bool) -> None:
+        rows.append((name, found, bool(held)))
+
+    if "vae_dice" in values:
+        least, worst = min(values["vae_dice"].values()), min(values["vae_dice_worst"].values())
+        ask("autoencoder: mean Dice of every tissue >= 0.97", f"{least:.3f}", least >= 0.97)
+        ask("autoencoder: worst Dice >= 0.95", f"{worst:.3f}", worst >= 0.95)
+    if "tv_synthetic" in values:
+        raw, guarded = values["tv_synthetic"], values["tv_guarded"]
+        if "tv_autoencoded" in values:
+            most = values["tv_autoencoded"] + 3
+            ask(f"TV raw <= {most:.1f} % (autoencoded + 3)", f"{raw:.2f} %", raw <= most)
+        ask("TV guarded <= 1 %", f"{guarded:.2f} %", guarded <= 1)
+        for name in ("precision", "recall", "frechet"):
+            low, high = values[f"{name}_halves"]
+            found = values[name]
+            ask(f"{name} within two halves, {low:.3g} to {high:.3g}", f"{found:.3g}", low <= found <= high)
+    if "nearest_train" in values:
+        near, own = values["nearest_train"], values["nearest_heldout"]
+        ask(f"nearest training heart >= {own:.3g} (held out)", f"{near:.3g}", near >= own)
+    if "perturbational" in values:
+        errors = [row["dice_error"] for row in values["perturbational"]]
+        text = " ".join(f"{error:.3f}" for error in errors)
+        ask("1 - Dice grows with psi", text, all(np.diff(errors) > 0))
+        twice = 2 * values["autoencoder_error"]
+        ask(f"1 - Dice at psi 0.35 >= {twice:.3f}", f"{errors[0]:.3f}", errors[0] >= twice)
+        shares = [row["smooth_share"] for row in values["perturbational"]]
+        text = " ".join(f"{share:.2f}" for share in shares)
+        ask("spatial scale grows with psi", text, shares[-1] > shares[0])
+        kept = values["localized_kept_dice"]
+        ask("kept tissues: Dice >= 0.98", f"{kept:.3f}", kept >= 0.98)
+        exact = values["localized_exact_dice"]
+        ask("kept exactly: Dice 1", f"{exact:.4f}", exact == 1)
+        spread = list(values["localized_volume_sd"].values())
+        ask("edited volume SD >= half of the population's", f"{np.mean(spread):.2f}", np.mean(spread) >= 0.5)
+    if "targets_met_percent" in values:
+        met, held = values["targets_met_percent"], values["targets_held_percent"]
+        ask("targets met within 5 % in >= 90 %", f"{met:.0f} %", met >= 90)
+        ask("other chambers within 5 % in >= 90 %", f"{held:.0f} %", held >= 90)
+    return rows
+
+
+def surface_change(twin: Labels, sibling: Labels, spacing: NDArray[np.float64]) -> tuple[float, float]:
+    """How far the chambers' surfaces moved (root mean square, mm), and how smoothly.
+
+    The displacement is the difference of both hearts' signed distances at the twin's surface voxels. Its
+    smooth share is the mean square that is left when it is averaged over all surface voxels within 15 mm:
+    0 for noise from voxel to voxel, 1 for changes of the whole chamber.
+    """
+    sizes = spacing[::-1]
+    squares, shares = [], []
+    for chamber in CHAMBERS:
+        own, other = twin == chamber, sibling == chamber
+        if not own.any() or not other.any():
+            continue
+        box = tuple(
+            slice(max(s.start - 8, 0), s.stop + 8)
+            for s in ndimage.find_objects((own | other).astype(np.uint8))[0]
+        )
+        own, other = own[box], other[box]
+        surface = np.argwhere(own & ~ndimage.binary_erosion(own))
+        chosen = np.random.default_rng(0).permutation(len(surface))[:1500]
+        at = tuple(surface[chosen].T)
+        moved = (_signed_distance(own, sizes) - _signed_distance(other, sizes))[at]
+        points = surface[chosen] * sizes
+        near = cKDTree(points).query_ball_point(points, SMOOTH_RADIUS_MM)
+        smooth = np.array([moved[some].mean() for some in near])
+        squares.append(np.mean(moved**2))
+        shares.append(np.mean(smooth**2) / max(np.mean(moved**2), 1e-12))
+    return float(np.sqrt(np.mean(squares))), float(np.mean(shares))
+
+
+def _signed_distance(inside: NDArray[np.bool_], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    outside = ndimage.distance_transform_edt(~inside, sampling=sizes)
+    return outside - ndimage.distance_transform_edt(inside, sampling=sizes)
+
+
+def mean_dice(first: Labels, second: Labels) -> float:
+    """Mean Dice coefficient of the tissues."""
+    return float(np.mean([dice_of(first == tissue, second == tissue) for tissue in Tissue]))
+
+
+def dice_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Dice coefficient of two masks; 1 where both are empty."""
+    total = np.count_nonzero(first) + np.count_nonzero(second)
+    return 2 * np.count_nonzero(first & second) / total if total else 1.0
+
+
+def _tv(maker: StudyMaker, recipes: Sequence[Recipe]) -> dict[str, float]:
+    raw, guarded = maker.cohorts(recipes)
+    return {"raw": raw.violations_percent, "guarded": guarded.violations_percent}
