@@ -14,8 +14,8 @@ from mesh_volumes import HeartFrame
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import polygon2mask
-from skimage.morphology import disk
 
+from cardiactwins.lma.enclosed_cavity import enclosed_cavity
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.sparse_slices import SparseSlices
 
@@ -26,8 +26,6 @@ BIVME = DATA / "bivme-patient-4d" / "contour_points_frame_000.txt"
 LATERAL = np.array([0.85, 0.53, 0.05])
 """Usual direction away from the right ventricle, LPS; measured at the bivme patient's septum."""
 FINE = 4
-BRIDGE = 5
-"""Gaps in a wall up to twice so many pixels are bridged, to know its cavity."""
 SMALLEST_RING = 40
 """Pixels of cavity within a slice that count as a ring."""
 
@@ -37,8 +35,8 @@ def myocardium_64(folder: Path = MYOCARDIUM_64) -> dict[str, ShapeVolume]:
 
     They are binary maps resampled to 64^3, arrays (k, j, i) that run to superior, posterior and left. Each is
     turned and scaled by a similarity (`myocardium_frame`) with linear interpolation. The cavity is what the
-    wall encloses within a slice; two of the walls have holes, which stay. Where the right ventricle lies is
-    not labelled: lateral is the usual direction in the chest.
+    wall encloses within a slice (`enclosed_cavity`); two of the walls have holes, which stay. Where the right
+    ventricle lies is not labelled: lateral is the usual direction in the chest.
     """
     import SimpleITK
 
@@ -128,21 +126,8 @@ def _on_grid(share: NDArray, frame: HeartFrame, unit: float) -> ShapeVolume:
     """A wall in its frame: above the base plane nothing."""
     wall = _slices(share, frame)
     wall[: ceil(BASE)] = 0
-    cavity = np.array([_cavity(part) for part in wall])
+    cavity = np.array([enclosed_cavity(part) for part in wall])
     return ShapeVolume(cavity.astype(np.float32), wall.astype(np.float32), frame.voxel * unit)
-
-
-def _cavity(wall: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of each pixel that the wall encloses within a slice, gaps in the wall bridged."""
-    mask = wall >= 0.5
-    filled = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask, BRIDGE), disk(BRIDGE)))
-    filled = filled[BRIDGE:-BRIDGE, BRIDGE:-BRIDGE] | mask
-    parts, count = ndimage.label(filled & ~mask)
-    if count == 0:
-        return np.zeros_like(wall)
-    inside = parts == 1 + np.argmax(ndimage.sum_labels(parts > 0, parts, np.arange(1, count + 1)))
-    # The pixels that the outline crosses are shared with the wall.
-    return np.where(ndimage.binary_dilation(inside) & filled, 1 - wall, 0)
 
 
 def _slices(share: NDArray, frame: HeartFrame) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
 from cardiactwins.lma.slice_correction import meet_slices, outline_distance
 from cardiactwins.lma.sparse_slices import cut_slices
 
-J, I = np.indices((64, 64)) - 31.5
-AWAY = np.hypot(J, I)
+ROWS, COLUMNS = np.indices((64, 64)) - 31.5
+AWAY = np.hypot(ROWS, COLUMNS)
 
 
 def disk(radius):

@@ -281,6 +281,14 @@ def test_sparse_slices_on_a_fine_grid_are_no_dense_heart(logic):
     assert whole.pose.frame.length == pytest.approx(sparse.pose.frame.length, rel=0.05)
 
 
+def test_a_wall_alone_is_enough_where_its_slices_enclose_the_cavity(logic, phantom):
+    alone = logic.prepare(segmentation_of(phantom, "myocardium"), phantom.insertion_points)
+    both = logic.prepare(segmentation_of(phantom), phantom.insertion_points)
+    np.testing.assert_allclose(alone.stack.myocardium, both.stack.myocardium)
+    given, found = (prepared.stack.cavity >= 0.5 for prepared in (both, alone))
+    assert 2 * (given & found).sum() / (given.sum() + found.sum()) > 0.99
+
+
 def test_bad_input_says_what_to_do(logic, phantom):
     node = segmentation_of(phantom)
     with pytest.raises(ValueError, match="no RV insertion point"):

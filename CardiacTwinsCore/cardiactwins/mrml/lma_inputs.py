@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from cardiactwins.anatomy.axis import heart_kind, long_axis, short_axis_grid
+from cardiactwins.anatomy.axis import heart_kind, long_axis, short_axis_grid, slice_axis
 from cardiactwins.anatomy.coordinates import lv_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
+from cardiactwins.lma.enclosed_cavity import enclosed_cavity
 from cardiactwins.lma.slice_parts import SlicePart, stack_of_parts
 from cardiactwins.lma.slice_stack import SliceStack, gap_axis, stack_of_labels
 from cardiactwins.mrml.markups import points_of_markups
@@ -57,13 +58,20 @@ def heart_of_segmentation(
     """The short-axis slices that a segmentation node outlines.
 
     roles: role -> segment where the guess would be wrong (`guess_roles`); infarct, no-reflow and border zone
-    count as wall. slices: use so many of them, evenly spread; all of 3 to 16 when None. A dense segmentation
-    (nearly cubic voxels, 16 slices or more) is cut across its long axis, into 8 when None. ValueError when a
-    segment is missing or empty, and as of `stack_of_labels`.
+    count as wall. In short-axis slices without a segment for the cavity it is what the wall encloses
+    (`enclosed_cavity`). slices: use so many of them, evenly spread; all of 3 to 16 when None. A dense
+    segmentation (nearly cubic voxels, 16 slices or more) is cut across its long axis, into 8 when None.
+    ValueError when a segment is missing or empty, and as of `stack_of_labels`.
     """
-    masks, geometry = _labels(node, roles)
+    masks, geometry = _labels(node, roles, needs_cavity=False)
     cavity, myocardium, right_ventricle = masks
-    if heart_kind(geometry, myocardium) == "dense" and gap_axis(myocardium) is None:
+    is_dense = heart_kind(geometry, myocardium) == "dense" and gap_axis(myocardium) is None
+    if not cavity.any():
+        if is_dense:
+            _labels(node, roles)
+        else:
+            cavity = _enclosed(geometry, myocardium)
+    if is_dense:
         geometry, (cavity, myocardium, right_ventricle) = _cut(geometry, masks, slices or DENSE_SLICES)
         slices = None
     stack = stack_of_labels(geometry, cavity, myocardium)
@@ -85,6 +93,8 @@ def heart_of_segmentations(
     parts = []
     for node in nodes:
         (cavity, myocardium, _), geometry = _labels(node, roles, needs_cavity=False)
+        if not cavity.any():
+            cavity = _enclosed(geometry, myocardium)
         parts.append(SlicePart(geometry, cavity, myocardium, node.GetName()))
     return OutlinedHeart(stack_of_parts(parts).chosen(slices), None)
 
@@ -182,6 +192,16 @@ def _labels(
         # A 'myocardium' that covers the cavity is a filled epicardium.
         wall = wall & ~cavity
     return (cavity & ~wall, wall, masks.get("right_ventricle", nothing)), geometry
+
+
+def _enclosed(geometry: ImageGeometry, myocardium: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What the wall encloses in each slice."""
+    single = [axis for axis, size in enumerate(geometry.shape) if size == 1]
+    gaps = gap_axis(myocardium)
+    along = single[0] if single else slice_axis(geometry) if gaps is None else gaps
+    slices = np.moveaxis(myocardium, along, 0)
+    inside = np.stack([enclosed_cavity(part) >= 0.5 for part in slices])
+    return np.moveaxis(inside, 0, along) & ~myocardium
 
 
 def _cut(
