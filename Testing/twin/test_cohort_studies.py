@@ -23,6 +23,7 @@ from cardiactwins.twin.cohort_studies import (
     StudyMaker,
     augmentation_study,
     editing_study,
+    evaluate_hearts,
     unconditional_study,
 )
 from cardiactwins.twin.hearts import Hearts
@@ -269,3 +270,25 @@ def test_hearts_of_a_folder_are_read_when_asked_for(tmp_path, population):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no label maps"):
         Hearts.in_folder(tmp_path / "empty")
+
+
+def test_hearts_from_anywhere_are_judged_raw_and_guarded(tmp_path, population):
+    rng = np.random.default_rng(5)
+    hearts = {f"s{i}": ellipsoid_heart(rng) for i in range(12)}
+    for name in ("s1", "s2"):
+        hearts[name][2:5, 2:5, 36:39] = 5
+    found = evaluate_hearts(population, Hearts.of(hearts), (4.0,) * 3, tmp_path)
+    assert found["raw"]["violations"]["value"] == pytest.approx(100 * 2 / 144)
+    assert found["guarded"]["violations"]["value"] == 0 and found["rejected"] == 0
+    assert "12 synthetic hearts against 24" in (tmp_path / "cohort.html").read_text()
+    strict = evaluate_hearts(population, Hearts.of(hearts), (4.0,) * 3, tmp_path, guard=False)
+    assert strict["rejected"] == pytest.approx(2 / 12)
+
+
+def test_a_plane_of_heat_maps_runs_through_the_middle_of_the_hearts():
+    seed, other = np.zeros((8, 6, 4), np.uint8), np.zeros((8, 6, 4), np.uint8)
+    seed[4:7, 2:5], other[5, 3:5] = 1, 1
+    maps = heat_maps(seed, other, mask="both")
+    for axis, middle in enumerate((5, 3, 2)):
+        cut = maps.through(axis)
+        np.testing.assert_array_equal(cut.difference, np.take(maps.difference, [middle], axis=axis))

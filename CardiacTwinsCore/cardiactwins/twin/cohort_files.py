@@ -37,9 +37,10 @@ class SiblingRecord:
 
     name: of its files. recipe, weights: what it was made with; weights is the SHA256 of the model's file.
     sha256: of the label map's file. morphology, raw_morphology: 12 measures after and before the guard.
-    violated, raw_violated: names of the checks that fail. repaired: voxels that repairs changed. accepted:
-    by the guard. attempt: seeds that were turned away before. targets: rows of what was reached. seconds:
-    what it took.
+    violated, raw_violated: names of the checks that fail. repaired: voxels that the guard changed. repairs:
+    check, action and voxels of each repair. accepted: by the guard. attempt: seeds that were turned away
+    before. reason: why the guard turned this one away. targets: rows of what was reached. seconds: what it
+    took.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SiblingRecord:
     violated: tuple[str, ...]
     raw_violated: tuple[str, ...]
     repaired: int
+    repairs: tuple[Mapping[str, Any], ...]
     accepted: bool
     attempt: int
     reason: str
@@ -224,6 +226,10 @@ def _record(
         violated=tuple(check.name for check in sibling.checks if not check.holds),
         raw_violated=tuple(check.name for check in sibling.raw_checks if not check.holds),
         repaired=int(np.count_nonzero(sibling.labels != sibling.raw)),
+        repairs=tuple(
+            {"check": repair.check, "action": repair.action, "voxels": len(repair.voxels)}
+            for repair in (() if guarded is None else guarded.repairs)
+        ),
         accepted=sibling.accepted,
         attempt=sibling.attempt,
         reason="" if guarded is None else guarded.reason,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
 from cardiactwins.compute.page import PageSection, write_page
@@ -172,15 +171,16 @@ def experiment_sections(
     raw: Mapping[tuple[str, str], Cohort],
     population: Cohort,
     seeds: Mapping[str, str],
-    seed_labels: Mapping[str, ArrayLike],
     pictures: str | Path,
     *,
+    maps: Mapping[tuple[str, str], HeatMaps] | None = None,
     autoencoded: Mapping[str, float] | None = None,
 ) -> list[PageSection]:
     """Tables 2 and 3 and figures 6 to 9.
 
     cohorts, raw: by (row, seed heart), after the guard and before. seeds: label -> name in the population.
-    seed_labels: label -> label map, for the heat maps.
+    maps: heat maps of seed heart and siblings, by the same keys. autoencoded: TV % of the encoded and decoded
+    seed hearts.
     """
     folder = Path(pictures)
     sections = []
@@ -208,14 +208,10 @@ def experiment_sections(
                 folder / f"{name}-volumes.png",
             )
         }
-        maps: dict[tuple[str, str], HeatMaps] = {
-            key: heat_maps(seed_labels[key[1]], cohort, mask="both")
-            for key, cohort in own.items()
-            if cohort.occupancy is not None
-        }
-        if maps:
+        shown = {key: maps[key] for key in own if key in maps} if maps else {}
+        if shown:
             figures["Share of siblings less the seed heart, four chambers."] = save_figure(
-                heat_map_grid(maps), folder / f"{name}-heat-maps.png"
+                heat_map_grid(shown), folder / f"{name}-heat-maps.png"
             )
         sections.append(PageSection(heading, (), rows, figures))
         sections.append(

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import write_json_atomic
+from cardiactwins.compute.page import PageSection
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin.cohort import Cohort
@@ -33,6 +34,7 @@ from cardiactwins.twin.cohort_report import (
 )
 from cardiactwins.twin.cohort_run import MODEL_LOADER, CohortRun, make_cohort
 from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.heat_maps import heat_maps
 from cardiactwins.twin.paper_experiment import (
     bias_rows,
     paper_experiment,
@@ -41,8 +43,9 @@ from cardiactwins.twin.paper_experiment import (
 )
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sensitivity import SIZES, size_rows, step_recipes, step_rows
+from cardiactwins.twin.topology_guard import guard_topology
 
-__all__ = ["StudyMaker", "augmentation_study", "editing_study", "unconditional_study"]
+__all__ = ["StudyMaker", "augmentation_study", "editing_study", "evaluate_hearts", "unconditional_study"]
 
 
 @dataclass(frozen=True)
@@ -83,22 +86,54 @@ class StudyMaker:
     def cohorts(self, recipes: Sequence[Recipe], *, heat_map: bool = False) -> tuple[Cohort, Cohort]:
         """The hearts before the guard, and those that it accepted after it.
 
-        heat_map: read the label maps for the occupancy too; it is that of the accepted hearts for the latter.
+        heat_map: read the label maps, as they are stored, for the occupancy too.
         """
         records = self.records(recipes)
         accepted = [record for record in records if record.accepted]
         raw, guarded = cohort_of(records, raw=True), cohort_of(accepted)
-        if not heat_map:
-            return raw, guarded
-        return self._with_occupancy(raw, records), self._with_occupancy(guarded, accepted)
+        return (self.with_occupancy(raw), self.with_occupancy(guarded)) if heat_map else (raw, guarded)
 
-    def _with_occupancy(self, cohort: Cohort, records: Sequence[SiblingRecord]) -> Cohort:
+    def with_occupancy(self, cohort: Cohort) -> Cohort:
+        """A cohort of the folder with the heat map of its label maps as they are stored."""
         counts = np.zeros((7, *self.folder.geometry.shape), np.uint32)
-        for labels in self.folder.hearts(records):
+        for name in cohort.names:
+            labels = self.folder.labels(name)
             for tissue in range(7):
                 counts[tissue] += labels == tissue
-        share = (counts / np.float32(max(len(records), 1))).astype(np.float32)
+        share = (counts / np.float32(max(len(cohort), 1))).astype(np.float32)
         return Cohort(cohort.names, cohort.morphology, cohort.violated, share)
+
+
+def evaluate_hearts(
+    reference: Hearts,
+    synthetic: Hearts,
+    spacing: ArrayLike,
+    report: str | Path,
+    *,
+    training: Hearts | None = None,
+    guard: bool = True,
+    rng: np.random.Generator | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Judge hearts from anywhere, such as label maps of a folder, against a reference on the same grid.
+
+    spacing: of all, along i, j, k in mm. guard: also repair what can be repaired and judge that; without it
+    the hearts without violations are what is accepted. Writes cohort.html and .json into the folder
+    `report`; returns what the latter has. ValueError for fewer than 6 hearts on either side.
+    """
+    rng = rng or np.random.default_rng(0)
+    real = reference.measured(spacing, heat_map=True, progress=progress)
+    raw = synthetic.measured(spacing, heat_map=True, progress=progress)
+    accepted = raw.select(~raw.violated.any(axis=1))
+    if guard:
+        repaired = {}
+        for name in synthetic:
+            found = guard_topology(synthetic[name])
+            if found.accepted:
+                repaired[name] = found.labels
+        accepted = Hearts.of(repaired).measured(spacing)
+    seen = None if training is None else training.measured(spacing)
+    return _reported(real, raw, accepted, seen, Path(report) / "cohort", "Cohort", (), rng)
 
 
 def unconditional_study(
@@ -126,27 +161,14 @@ def unconditional_study(
     real = reference.measured(spacing, heat_map=True)
     seen = None if training is None else training.measured(spacing)
     raw, guarded = maker.cohorts(recipes, heat_map=True)
-    quality = cohort_quality(real, raw, guarded, rng, training=seen)
-    pictures = maker.folder.path / "report"
-    sections = quality_sections(real, raw, guarded, quality, pictures)
     steps_found = step_rows(real, {count: maker.cohorts(part)[0] for count, part in by_steps.items()})
     sizes_found = size_rows(real, raw, rng, SIZES)
-    sections.append(sensitivity_section(steps_found, sizes_found, pictures))
-    write_cohort_report(pictures / "unconditional.html", "Hearts from noise", sections)
-    values = {
-        "hearts": len(raw),
-        "reference": len(real),
-        "rejected": 1 - len(guarded) / max(len(raw), 1),
-        "raw": quality.raw.values(),
-        "guarded": quality.guarded.values(),
-        "halves": quality.halves,
-        "nearest": None
-        if quality.nearest is None
-        else {name: float(np.median(found)) for name, found in quality.nearest.items()},
-        "steps": steps_found,
-        "sizes": sizes_found,
-    }
-    write_json_atomic(pictures / "unconditional.json", values)
+    pictures = maker.folder.path / "report"
+    more = [sensitivity_section(steps_found, sizes_found, pictures)]
+    values = _reported(
+        real, raw, guarded, seen, pictures / "unconditional", "Hearts from noise", more, rng,
+        steps=steps_found, sizes=sizes_found,
+    )  # fmt: skip
     return values
 
 
@@ -172,11 +194,14 @@ def editing_study(
         maker.folder.add_twin(name, population[name])
     experiment = paper_experiment(seeds, number=number, **values)
     maker.make(experiment.all(), progress)
-    raw, guarded = {}, {}
+    raw, guarded, maps = {}, {}, {}
     for key, recipes in experiment.recipes.items():
-        before, after = maker.cohorts(recipes, heat_map=True)
-        if len(before) and len(after):
-            raw[key], guarded[key] = before, after
+        before, after = maker.cohorts(recipes)
+        if not len(after):
+            continue
+        raw[key], guarded[key] = before, after
+        occupied = maker.with_occupancy(after)
+        maps[key] = heat_maps(population[seeds[key[1]]], occupied, mask="both").through(1)
     own = None
     if autoencoded is not None:
         own = {
@@ -184,8 +209,7 @@ def editing_study(
             for label, name in seeds.items()
         }
     pictures = maker.folder.path / "report"
-    labels = {label: population[name] for label, name in seeds.items()}
-    sections = experiment_sections(guarded, raw, real, seeds, labels, pictures, autoencoded=own)
+    sections = experiment_sections(guarded, raw, real, seeds, pictures, maps=maps, autoencoded=own)
     write_cohort_report(pictures / "edits.html", "Edits of four seed hearts", sections)
     found = {
         "seeds": seeds,
@@ -245,3 +269,33 @@ def augmentation_study(
     result = {"references": len(target), "filter": str(chosen), "strategies": rows}
     write_json_atomic(pictures / "augmentation.json", {**result, "table": augmentation_rows(target, found)})
     return result
+
+
+def _reported(
+    reference: Cohort,
+    raw: Cohort,
+    guarded: Cohort,
+    training: Cohort | None,
+    path: Path,
+    title: str,
+    more: Sequence[PageSection],
+    rng: np.random.Generator,
+    **values: Any,
+) -> dict[str, Any]:
+    """Judge a cohort and write the report, path.html and path.json; returns the values."""
+    quality = cohort_quality(reference, raw, guarded, rng, training=training)
+    sections = [*quality_sections(reference, raw, guarded, quality, path.parent), *more]
+    write_cohort_report(path.with_suffix(".html"), title, sections)
+    nearest = quality.nearest
+    found = {
+        "hearts": len(raw),
+        "reference": len(reference),
+        "rejected": 1 - len(guarded) / max(len(raw), 1),
+        "raw": quality.raw.values(),
+        "guarded": quality.guarded.values(),
+        "halves": quality.halves,
+        "nearest": None if nearest is None else {name: float(np.median(v)) for name, v in nearest.items()},
+        **values,
+    }
+    write_json_atomic(path.with_suffix(".json"), found)
+    return found
