@@ -32,7 +32,7 @@ class DenoiserSettings:
     quarter of it; multiples of 8. blocks: residual blocks of "swift" at each level on the way down, and as
     many on the way up. heads: features of an attention head, at the two coarser levels of "swift" and the
     coarsest of "paper". places: learned features of "swift" of each place in the grid, 0 for none. modes:
-    linear modes that "swift" is shown the estimate of, 0 for none.
+    of the linear denoiser that "swift" begins with, 0 for none.
     """
 
     preset: Literal["swift", "paper"] = "swift"
@@ -40,7 +40,7 @@ class DenoiserSettings:
     blocks: tuple[int, ...] = (1, 2, 1)
     heads: int = 32
     places: int = 8
-    modes: int = 48
+    modes: int = 96
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> DenoiserSettings:
@@ -49,15 +49,18 @@ class DenoiserSettings:
 
 
 class SwiftDenoiser(nn.Module):
-    """A U-net that adds what it skips, is told where in the heart it looks, and is given a linear estimate.
+    """A linear denoiser, and a U-net that learns what is left to say.
 
-    Hearts on the grid are aligned, so that each place has learned features of its own. With the noisy
-    latent goes the estimate of a linear denoiser, the exact one if latents were normal with the modes of the
-    training hearts (`LatentModes`): what all parts of a heart have in common is in it from the first step on,
-    and need not be passed on through layers of convolutions. Attention runs at the two coarser levels.
+    The linear denoiser is exact for latents that are normal with the modes of the training hearts
+    (`LatentModes`), and nearly so for others at high noise levels, where all parts of a heart must be made to
+    fit together. Its estimate is shown to the U-net, whose answer, nothing at first, is added to its own:
+    what hearts have in common need not be passed on through layers of convolutions.
 
-    shape: (C, d, h, w) of a latent, sizes multiples of 4. modes: of the training latents; without, zeros
-    are kept for them, to be loaded.
+    Hearts on the grid are aligned, so that each place has learned features of its own. What the U-net skips
+    is added. Attention runs at all levels but the finest.
+
+    shape: (C, d, h, w) of a latent, sizes multiples of 4. modes: of the training latents; without, room is
+    kept for them, to be loaded.
     """
 
     def __init__(
@@ -92,7 +95,8 @@ class SwiftDenoiser(nn.Module):
         """F of Eq. 2. scaled: c_in z, (B, C, d, h, w). noise: c_noise, (B,)."""
         given = [scaled, self.places.expand(len(scaled), *self.places.shape)]
         if self.settings.modes:
-            given.append(self.modes.estimate(scaled, noise))
+            estimate, answer = self.modes.linear(scaled, noise)
+            given.append(estimate)
         angles = 4 * noise[:, None] * self.frequencies
         embedded = self.noise(torch.cat([angles.sin(), angles.cos()], dim=1))
         values = self.first(torch.cat(given, dim=1))
@@ -109,7 +113,8 @@ class SwiftDenoiser(nn.Module):
                     self.widen[level - 1](values), scale_factor=2.0, mode="nearest"
                 )
                 values = values + kept.pop()
-        return self.last(values)
+        found = self.last(values).float()
+        return found + answer if self.settings.modes else found
 
 
 class PaperDenoiser(nn.Module):

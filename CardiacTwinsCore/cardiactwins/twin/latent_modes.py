@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 __all__ = ["LatentModes"]
 
+SMALLEST_REST = 0.05
+
 
 class LatentModes(nn.Module):
-    """The largest principal modes of standardised latents.
+    """Standardised latents as a normal distribution: wide along the largest modes, alike in all else.
 
-    directions: (K, C * d * h * w) orthonormal. deviations: (K,) standard deviations along them. shape: of a
-    latent. Latents have mean 0.
+    directions: (K, C * d * h * w) orthonormal. deviations: (K,) standard deviations along them. rest: that
+    along all other directions. shape: of a latent. Latents have mean 0.
     """
 
-    def __init__(self, directions: Tensor, deviations: Tensor, shape: tuple[int, ...]) -> None:
+    def __init__(self, directions: Tensor, deviations: Tensor, rest: Tensor, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.shape = tuple(shape)
         self.register_buffer("directions", directions)
         self.register_buffer("deviations", deviations)
+        self.register_buffer("rest", rest)
 
     @classmethod
     def empty(cls, count: int, shape: tuple[int, ...]) -> LatentModes:
-        """As many modes of deviation 0, to be loaded."""
-        return cls(torch.zeros(count, torch.Size(shape).numel()), torch.zeros(count), shape)
+        """No modes, but the place for as many to be loaded: latents of unit variance."""
+        return cls(torch.zeros(count, prod(shape)), torch.ones(count), torch.ones(()), shape)
 
     @classmethod
     def of(cls, latents: Tensor, count: int) -> LatentModes:
-        """The modes of latents (N, C, d, h, w) of mean 0; zeros where there are fewer than `count`."""
+        """The modes of latents (N, C, d, h, w) of mean 0; where there are fewer than `count`, no modes."""
         flat = latents.flatten(1).double()
         number, size = flat.shape
         kept = min(count, number - 1, size)
@@ -40,21 +45,36 @@ class LatentModes(nn.Module):
             squares, vectors = torch.linalg.eigh(flat @ flat.T)
             directions = vectors.T.flip(0)[:kept] @ flat
             directions = directions / directions.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        deviations = (squares.flip(0)[:kept].clamp_min(0) / (number - 1)).sqrt()
+        variances = squares.flip(0)[:kept].clamp_min(0) / (number - 1)
+        left = flat.square().sum() / (number - 1) - variances.sum()
         modes = cls.empty(count, tuple(latents.shape[1:]))
-        modes.directions[:kept], modes.deviations[:kept] = directions.float(), deviations.float()
+        modes.directions[:kept], modes.deviations[:kept] = directions.float(), variances.sqrt().float()
+        modes.rest = (left / max(size - kept, 1)).clamp_min(SMALLEST_REST**2).sqrt().float()
         return modes
 
-    def estimate(self, scaled: Tensor, noise: Tensor) -> Tensor:
-        """The clean latents expected of noisy ones if both were normal, along the modes: (B, C, d, h, w).
+    def linear(self, scaled: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The exact denoiser of this normal distribution, and what a network must answer for it.
 
-        scaled, noise: c_in z and c_noise of Eq. 2, for data of unit variance. Along a mode of deviation s the
-        estimate is s^2 / (s^2 + sigma^2) of what is seen (Wiener's filter).
+        scaled, noise: c_in z and c_noise of Eq. 2, for data of unit variance, (B, C, d, h, w) and (B,). Along
+        a direction of deviation s the clean latent expected is s^2 / (s^2 + sigma^2) of what is seen, by
+        Wiener's filter; with F = sigma (s^2 - 1) / (s^2 + sigma^2) c_in z, Eq. 2 says the same.
         """
-        sigma = (4 * noise.float()).exp()[:, None]
-        seen = scaled.float().flatten(1) * (1 + sigma**2).sqrt()
-        share = self.deviations**2 / (self.deviations**2 + sigma**2)
-        return ((seen @ self.directions.T) * share @ self.directions).reshape(-1, *self.shape)
+        # Rounding to bfloat16 would be divided by small sigma.
+        with torch.autocast(scaled.device.type, enabled=False):
+            flat, sigma = scaled.float().flatten(1), (4 * noise.float()).exp()[:, None]
+            along = flat @ self.directions.T
+            modes, rest = self.deviations**2, self.rest**2
+
+            def filtered(mode: Tensor, other: Tensor) -> Tensor:
+                changed = other * flat + ((mode - other) * along) @ self.directions
+                return changed.reshape(-1, *self.shape)
+
+            seen = (1 + sigma**2).sqrt()
+            estimate = filtered(seen * modes / (modes + sigma**2), seen * rest / (rest + sigma**2))
+            answer = filtered(
+                sigma * (modes - 1) / (modes + sigma**2), sigma * (rest - 1) / (rest + sigma**2)
+            )
+        return estimate, answer
 
     def widened(self, noise: Tensor, sigma: float) -> Tensor:
         """Noise of deviation sigma, (B, C, d, h, w), made as wide along the modes as noisy latents are.
