@@ -1,0 +1,84 @@
+"""What siblings will take on this device, told before they are made."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from numpy.typing import ArrayLike
+
+from cardiactwins.twin.latent_edits import HeartModel, start_step
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sampler import evaluations, noise_schedule
+from cardiactwins.twin.siblings import make_siblings
+
+__all__ = ["SiblingEstimate", "estimate_siblings"]
+
+TRIAL_STEPS = (1, 3)
+"""Steps of the two siblings that are timed: 1 and 5 evaluations of the denoiser."""
+
+
+@dataclass(frozen=True)
+class SiblingEstimate:
+    """seconds: wall time of all. memory_bytes: the most that the processes took together; None where the
+    system does not tell."""
+
+    seconds: float
+    memory_bytes: int | None
+
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
+        time_ = (
+            f"{max(self.seconds, 1):.0f} s"
+            if self.seconds < 90
+            else f"{minutes:.0f} min"
+            if minutes < 90
+            else f"{minutes / 60:.1f} h"
+        )
+        memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1e9:.1f} GB of memory"
+        return f"about {time_}{memory}"
+
+
+def estimate_siblings(
+    model: HeartModel,
+    recipe: Recipe,
+    number: int,
+    twin: ArrayLike | None = None,
+    *,
+    region: ArrayLike | None = None,
+    spacing: ArrayLike = (1.4, 1.4, 1.4),
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    workers: int = 1,
+) -> SiblingEstimate:
+    """Time and memory of `number` siblings of a recipe, from two of few steps made now.
+
+    Two siblings of 1 and of 3 steps tell what an evaluation of the denoiser takes (guidance included) and
+    what decoding, pasting and guarding take beside it. Cores are taken to be idle, and no sibling to be made
+    again. workers: processes that share the work, each with its own model. Errors as of `make_siblings`.
+    """
+    asked = {"twin": twin, "region": region, "spacing": spacing, "ranges": dict(ranges or {})}
+    trial = replace(recipe, psi=1.0, attempts=1)
+    make_siblings(model, [replace(trial, steps=1)], **asked)
+    seconds = []
+    for steps in TRIAL_STEPS:
+        began = time.perf_counter()
+        make_siblings(model, [replace(trial, steps=steps)], **asked)
+        seconds.append(time.perf_counter() - began)
+    counts = [evaluations(noise_schedule(steps)) for steps in TRIAL_STEPS]
+    each = max((seconds[1] - seconds[0]) / (counts[1] - counts[0]), 0.0)
+    start = start_step(recipe.psi, recipe.steps, recipe.counting)
+    one = seconds[0] + each * (evaluations(noise_schedule(recipe.steps), start) - counts[0])
+    most = _most_memory()
+    return SiblingEstimate(number * one / max(workers, 1), None if most is None else most * max(workers, 1))
+
+
+def _most_memory() -> int | None:
+    """Bytes that this process has had at most."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
