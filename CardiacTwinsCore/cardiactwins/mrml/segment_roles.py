@@ -1,16 +1,21 @@
-"""What the segments of an infarcted heart are called, how they are coloured, and their DICOM codes."""
+"""What the segments of a heart and of an infarct are called, how they are coloured, and their DICOM codes."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from cardiactwins.anatomy.heart_tissues import Tissue
 
 __all__ = [
     "SEGMENT_ROLES",
     "TERMINOLOGY_NAME",
+    "TISSUE_ROLES",
     "CodedConcept",
     "SegmentRole",
     "register_terminology",
@@ -116,11 +121,45 @@ SEGMENT_ROLES = {
 """The standard segments by key, each drawn over those before it. Border zone and no-reflow have no SNOMED CT
 code in the DICOM context groups and carry a private one."""
 
+TISSUE_ROLES: Mapping[Tissue, SegmentRole] = MappingProxyType(
+    {
+        Tissue.AO: SegmentRole(
+            "aorta",
+            "Aorta",
+            (0.85, 0.42, 0.21),
+            1.0,
+            ANATOMICAL_STRUCTURE,
+            CodedConcept("15825003", "SCT", "Aorta"),
+        ),
+        Tissue.MYO: SEGMENT_ROLES["myocardium"],
+        Tissue.RV: replace(SEGMENT_ROLES["right_ventricle"], name="Right ventricle", opacity=1.0),
+        Tissue.LV: replace(SEGMENT_ROLES["cavity"], name="Left ventricle", opacity=1.0),
+        Tissue.RA: SegmentRole(
+            "right_atrium",
+            "Right atrium",
+            (0.45, 0.70, 0.85),
+            1.0,
+            ANATOMICAL_STRUCTURE,
+            CodedConcept("73829009", "SCT", "Right atrium"),
+        ),
+        Tissue.LA: SegmentRole(
+            "left_atrium",
+            "Left atrium",
+            (0.93, 0.55, 0.62),
+            1.0,
+            ANATOMICAL_STRUCTURE,
+            CodedConcept("82471001", "SCT", "Left atrium"),
+        ),
+    }
+)
+"""The six tissues of a whole heart."""
+
 
 def terminology_context() -> dict[str, Any]:
     """The table as a segmentation context that 3D Slicer's terminology logic can load."""
     categories: dict[CodedConcept, list[dict[str, Any]]] = {}
-    for role in SEGMENT_ROLES.values():
+    atria_and_aorta = [TISSUE_ROLES[tissue] for tissue in (Tissue.AO, Tissue.RA, Tissue.LA)]
+    for role in (*SEGMENT_ROLES.values(), *atria_and_aorta):
         entry = {
             **_code(role.type),
             "3dSlicerLabel": role.name,

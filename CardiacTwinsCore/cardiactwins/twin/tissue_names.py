@@ -17,6 +17,7 @@ __all__ = [
     "TOTALSEGMENTATOR_V1",
     "TOTALSEGMENTATOR_V2_HEART",
     "missing_tissues_text",
+    "tissue_of_key",
     "tissue_of_name",
     "tissues_of_names",
 ]
@@ -147,6 +148,24 @@ def tissues_of_names(names: Mapping[Key, str]) -> dict[Tissue, Key]:
                 )
             found[tissue] = keys[0]
     return {tissue: found[tissue] for tissue in Tissue if tissue in found}
+
+
+def tissue_of_key(key: str | int | Tissue) -> Tissue:
+    """The tissue that a person names: a Tissue, 'LA', 'left atrium' or TotalSegmentator's name.
+
+    ValueError when it is none of the six.
+    """
+    if isinstance(key, Tissue):
+        return key
+    names = [
+        (name.casefold(), tissue)
+        for table in (TISSUE_NAMES, LONG_NAMES, TOTALSEGMENTATOR_NAMES)
+        for tissue, name in table.items()
+    ]
+    found = dict(names).get(str(key).strip().casefold())
+    if found is None:
+        raise ValueError(f"'{key}' is none of the six tissues: {', '.join(TISSUE_NAMES.values())}.")
+    return found
 
 
 def missing_tissues_text(source: str, found: set[Tissue], names: list[str]) -> str:

@@ -1,0 +1,327 @@
+"""Whole hearts between segmentation nodes, label maps, files and tissue labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from vtkmodules.vtkCommonCore import reference
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.image_files import (
+    LABEL_MAP_ENDINGS,
+    SEGMENTATION_ENDINGS,
+    labels_from_file,
+    segmentation_from_file,
+)
+from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.segment_roles import TISSUE_ROLES
+from cardiactwins.mrml.segmentations import (
+    add_segment,
+    find_segment,
+    geometry_of_segmentation,
+    segment_array,
+    segment_names,
+    set_reference_geometry,
+)
+from cardiactwins.mrml.volumes import volume_array
+from cardiactwins.twin.label_table import nifti_label_names
+from cardiactwins.twin.tissue_names import (
+    TISSUE_CODES,
+    TOTALSEGMENTATOR_V1,
+    TOTALSEGMENTATOR_V2_HEART,
+    missing_tissues_text,
+    tissue_of_key,
+    tissues_of_names,
+)
+from cardiactwins.twin.twin_import import check_size
+
+__all__ = [
+    "LABEL_PRESETS",
+    "SegmentStyle",
+    "SegmentedHeart",
+    "heart_of_file",
+    "heart_of_label_map",
+    "heart_of_segmentation",
+    "new_heart_segmentation",
+]
+
+LABEL_PRESETS: Mapping[str, Mapping[int, Tissue]] = {
+    "CardiacTwins": {int(tissue): tissue for tissue in Tissue},
+    "TotalSegmentator v1": TOTALSEGMENTATOR_V1,
+    "TotalSegmentator v2 heartchambers_highres": TOTALSEGMENTATOR_V2_HEART,
+}
+"""Label values of maps that carry no names."""
+DRAWN = (Tissue.MYO, Tissue.AO, Tissue.RA, Tissue.RV, Tissue.LA, Tissue.LV)
+"""Where segments overlap, the later one is kept: a myocardium painted over its cavity loses it."""
+
+
+@dataclass(frozen=True)
+class SegmentStyle:
+    """How a tissue's segment is called and shown. color: RGB in 0..1. terminology: 3D Slicer's entry."""
+
+    name: str
+    color: tuple[float, float, float]
+    terminology: str
+
+    @classmethod
+    def standard(cls, tissue: Tissue) -> SegmentStyle:
+        """The style of a tissue whose source had none."""
+        role = TISSUE_ROLES[tissue]
+        return cls(role.name, role.color, role.terminology)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedHeart:
+    """A whole heart read from a node or a file.
+
+    labels: (k, j, i) uint8, values of Tissue, all six present. geometry: its grid, RAS. name: of the case.
+    sources: tissue -> name of the structure that it was read from. styles: for segmentations made of it.
+    remarks: sentences about the reading.
+    """
+
+    labels: NDArray[np.uint8]
+    geometry: ImageGeometry
+    name: str
+    sources: Mapping[Tissue, str]
+    styles: Mapping[Tissue, SegmentStyle] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def heart_of_segmentation(node: Any, tissues: Mapping[str | Tissue, str] | None = None) -> SegmentedHeart:
+    """The whole heart that a segmentation node holds, on the node's reference geometry.
+
+    tissues: tissue ('LA') -> segment by name or id, where terminology and names do not tell. ValueError when
+    one of the six is missing or empty, when two segments look like one tissue, or the map is too large.
+    """
+    assigned = {tissue_of_key(key): find_segment(node, value) for key, value in (tissues or {}).items()}
+    names = segment_names(node)
+    rest = {key: name for key, name in names.items() if key not in assigned.values()}
+    for tissue, segment in _segments_by_code(node, rest).items():
+        assigned.setdefault(tissue, segment)
+    rest = {key: name for key, name in rest.items() if key not in assigned.values()}
+    for tissue, segment in tissues_of_names(rest).items():
+        assigned.setdefault(tissue, segment)
+    title = f"Segmentation '{node.GetName()}'"
+    if len(assigned) < len(Tissue):
+        raise ValueError(missing_tissues_text(title, set(assigned), list(names.values())))
+    geometry = geometry_of_segmentation(node)
+    check_size(geometry.shape)
+    labels = np.zeros(geometry.shape, dtype=np.uint8)
+    overlap = 0
+    for tissue in DRAWN:
+        mask = segment_array(node, assigned[tissue])
+        if not mask.any():
+            raise ValueError(f"{title}: segment '{names[assigned[tissue]]}' is empty.")
+        overlap += int(np.count_nonzero(labels[mask]))
+        labels[mask] = tissue
+    _check_complete(labels, title, {tissue: names[segment] for tissue, segment in assigned.items()})
+    remarks = (f"Segments overlapped in {overlap:,} voxels; inner chambers were kept.",) if overlap else ()
+    return SegmentedHeart(
+        labels,
+        geometry,
+        node.GetName(),
+        {tissue: names[assigned[tissue]] for tissue in Tissue},
+        {tissue: _style(node, assigned[tissue]) for tissue in Tissue},
+        remarks,
+    )
+
+
+def heart_of_label_map(
+    node: Any,
+    tissues: Mapping[str | Tissue, str | int] | str | None = None,
+    names: Mapping[int, str] | None = None,
+) -> SegmentedHeart:
+    """The whole heart that a label-map volume node holds.
+
+    tissues: tissue ('LA') -> label value or name, or a key of LABEL_PRESETS; None: from the names of labels.
+    names: label value -> name; those of the node's colour table when None. ValueError as of
+    `heart_of_segmentation`, and when there are neither names nor tissues.
+    """
+    title = f"Label map '{node.GetName()}'"
+    image = node.GetImageData()
+    if image is not None:
+        check_size(image.GetDimensions()[::-1])
+    values, geometry = volume_array(node)
+    if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
+        raise ValueError(f"{title} is no label map: its values are no whole numbers.")
+    values = values.astype(np.int64, copy=False) if values.dtype.kind == "f" else values
+    present = [int(value) for value in np.unique(values) if value]
+    if not present:
+        raise ValueError(f"{title} is empty: it holds background alone.")
+    known = _color_names(node) if names is None else dict(names)
+    known = {value: known[value] for value in present if known.get(value)}
+    chosen = _values_of_tissues(title, tissues, known, present)
+    labels = np.zeros(geometry.shape, dtype=np.uint8)
+    for tissue, value in chosen.items():
+        labels[values == value] = tissue
+    sources = {tissue: known.get(value, str(value)) for tissue, value in chosen.items()}
+    missing = {tissue for tissue in Tissue if chosen.get(tissue) not in present}
+    if missing:
+        raise ValueError(missing_tissues_text(title, set(Tissue) - missing, list(known.values())))
+    return SegmentedHeart(labels, geometry, node.GetName(), {t: sources[t] for t in Tissue})
+
+
+def heart_of_file(
+    path: str | Path, tissues: Mapping[str | Tissue, str | int] | str | None = None
+) -> SegmentedHeart:
+    """The whole heart of a segmentation (.seg.nrrd) or label map (.nii.gz, .nrrd, ...).
+
+    NIfTI files of TotalSegmentator carry the names of their labels. The scene stays as it is. tissues and
+    ValueError as of the functions above; FileNotFoundError and ValueError for files that cannot be read.
+    """
+    path = Path(path)
+    start()
+    ending = path.name.lower()
+    if ending.endswith(SEGMENTATION_ENDINGS):
+        if isinstance(tissues, str):
+            raise ValueError(f"'{tissues}' tells label values; {path.name} has segments with names.")
+        with segmentation_from_file(path) as node:
+            return heart_of_segmentation(node, tissues)
+    if not ending.endswith(LABEL_MAP_ENDINGS):
+        known = ", ".join((*SEGMENTATION_ENDINGS, *LABEL_MAP_ENDINGS))
+        raise ValueError(f"{path} is no segmentation or label map ({known}).")
+    with labels_from_file(path) as node:
+        names = nifti_label_names(path) if ending.endswith((".nii", ".nii.gz")) else {}
+        return heart_of_label_map(node, tissues, names)
+
+
+def new_heart_segmentation(
+    name: str,
+    labels: ArrayLike,
+    geometry: ImageGeometry,
+    styles: Mapping[Tissue, SegmentStyle] | None = None,
+    scene: Any = None,
+) -> Any:
+    """A segmentation node with one segment a tissue, in the order of Tissue; absent ones are left out.
+
+    labels: (k, j, i) on `geometry`, values of Tissue. styles: names, colours and terminology, such as those
+    of the twin's own segments; standard ones where there are none.
+    """
+    array = tissue_labels(labels)
+    # Another scene needs the start as well: it registers the representations of segments.
+    own_scene = start().scene
+    scene = own_scene if scene is None else scene
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(name)
+    scene.AddNode(node)
+    try:
+        node.CreateDefaultDisplayNodes()
+        set_reference_geometry(node, geometry)
+        for tissue in Tissue:
+            mask = array == tissue
+            if not mask.any():
+                continue
+            style = (styles or {}).get(tissue) or SegmentStyle.standard(tissue)
+            add_segment(
+                node,
+                style.name,
+                mask,
+                geometry,
+                style.color,
+                style.terminology,
+                segment_id=TISSUE_NAMES[tissue],
+            )
+    except Exception:
+        scene.RemoveNode(node.GetDisplayNode())
+        scene.RemoveNode(node)
+        raise
+    return node
+
+
+def _segments_by_code(node: Any, segments: Mapping[str, str]) -> dict[Tissue, str]:
+    """Tissue -> segment id from terminology; a tissue that several segments claim is left to their names."""
+    found: dict[Tissue, list[str]] = {}
+    for segment_id in segments:
+        scheme, code = _code(node, segment_id)
+        tissue = TISSUE_CODES.get((scheme, code))
+        if tissue is not None:
+            found.setdefault(tissue, []).append(segment_id)
+    return {tissue: claims[0] for tissue, claims in found.items() if len(claims) == 1}
+
+
+def _code(node: Any, segment_id: str) -> tuple[str, str]:
+    """Scheme and code of the type in a segment's terminology entry ('context~category~type~...')."""
+    parts = _terminology(node, segment_id).split("~")
+    scheme, code, *_ = (*(parts[2].split("^") if len(parts) > 2 else ()), "", "")
+    return scheme, code
+
+
+def _terminology(node: Any, segment_id: str) -> str:
+    text = reference("")
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    found = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
+    return str(text) if found else ""
+
+
+def _style(node: Any, segment_id: str) -> SegmentStyle:
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    return SegmentStyle(
+        segment_names(node)[segment_id], tuple(segment.GetColor()), _terminology(node, segment_id)
+    )
+
+
+def _color_names(node: Any) -> dict[int, str]:
+    """Label value -> name of a label map's own colour table; 3D Slicer's general tables name nothing."""
+    display = node.GetDisplayNode()
+    table = display.GetColorNode() if display is not None else None
+    if table is None or table.GetSingletonTag() or not hasattr(table, "GetNumberOfColors"):
+        return _names_in_file(node)
+    return {index: table.GetColorName(index) or "" for index in range(table.GetNumberOfColors())}
+
+
+def _names_in_file(node: Any) -> dict[int, str]:
+    """Names in the header of the NIfTI file that a label map was loaded from, where it is still there."""
+    storage = node.GetStorageNode()
+    path = Path(storage.GetFileName() or "") if storage is not None else Path()
+    if not path.name.lower().endswith((".nii", ".nii.gz")) or not path.is_file():
+        return {}
+    return nifti_label_names(path)
+
+
+def _values_of_tissues(
+    title: str,
+    tissues: Mapping[str | Tissue, str | int] | str | None,
+    names: Mapping[int, str],
+    present: list[int],
+) -> dict[Tissue, int]:
+    """Tissue -> label value."""
+    if isinstance(tissues, str):
+        preset = LABEL_PRESETS.get(tissues)
+        if preset is None:
+            raise ValueError(f"There is no table of labels '{tissues}'. Known: {', '.join(LABEL_PRESETS)}.")
+        return {tissue: value for value, tissue in preset.items()}
+    by_name = {name.casefold(): value for value, name in names.items()}
+    chosen: dict[Tissue, int] = {}
+    for key, value in (tissues or {}).items():
+        given = value if isinstance(value, (int, np.integer)) else by_name.get(str(value).casefold())
+        if given is None and str(value).isdigit():
+            given = int(value)
+        if given is None or int(given) not in present:
+            listed = ", ".join(f"{number} {names.get(number, '')}".strip() for number in present[:20])
+            raise ValueError(f"{title} has no label '{value}'. Its labels: {listed}.")
+        chosen[tissue_of_key(key)] = int(given)
+    rest = {value: name for value, name in names.items() if value not in chosen.values()}
+    for tissue, value in tissues_of_names(rest).items():
+        chosen.setdefault(tissue, value)
+    if not chosen and not any(names.values()):
+        listed = ", ".join(str(value) for value in present[:20])
+        raise ValueError(
+            f"{title} carries no names of its labels ({listed}). Say where they come from (tissues="
+            f"'{list(LABEL_PRESETS)[2]}', ...) or which is which (tissues={{'LA': 2, ...}})."
+        )
+    return chosen
+
+
+def _check_complete(labels: NDArray[np.uint8], title: str, names: Mapping[Tissue, str]) -> None:
+    """ValueError when another segment covers a tissue whole."""
+    counts = np.bincount(labels.ravel(), minlength=max(Tissue) + 1)
+    hidden = [names[tissue] for tissue in Tissue if not counts[tissue]]
+    if hidden:
+        raise ValueError(f"{title}: other segments cover all of {', '.join(repr(name) for name in hidden)}.")
