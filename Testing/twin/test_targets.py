@@ -177,6 +177,15 @@ def test_targets_are_met_within_5_percent_and_other_chambers_stay(model, latent,
     assert measure_cohort(list(hearts), SPACING).violations_percent == 0
 
 
+def test_kept_latents_take_no_part_in_guidance(model, latent):
+    keep = np.zeros(model.latent_shape[1:], bool)
+    keep[:, :, :10] = True
+    wanted = {"RV volume": 1.1 * hard_measures(model.labels(latent[None])[0], SPACING)["RV volume"]}
+    noisy = latent[None] + 0.5 * torch.randn(1, *latent.shape, generator=torch.Generator().manual_seed(0))
+    change = GuidedDenoiser(model, wanted, keep=keep, spacing=SPACING)(noisy, 0.5) - model.denoise(noisy, 0.5)
+    assert change[..., :10].abs().max() < 1e-6 < 1e-3 < change[..., 10:].abs().max()
+
+
 def test_unguided_siblings_do_not_meet_the_target(model, latent):
     own = model.labels(latent[None])[0]
     wanted = {"RV volume": 1.2 * hard_measures(own, SPACING)["RV volume"]}

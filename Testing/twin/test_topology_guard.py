@@ -107,3 +107,20 @@ def test_fixed_voxels_are_not_repaired():
     assert not barred.accepted and "LV in one piece" in barred.reason
     with pytest.raises(ValueError, match="shape of the heart"):
         guard_topology(heart, fixed=kept[1:])
+
+
+def test_whole_tissues_do_not_grow():
+    lifted = VIOLATIONS["RV touches RA"]
+    found = guard_topology(lifted, whole=[Tissue.RA])
+    assert found.accepted
+    np.testing.assert_array_equal(found.labels == Tissue.RA, lifted == Tissue.RA)
+    assert (found.labels == Tissue.RV).sum() > (lifted == Tissue.RV).sum()
+    both = guard_topology(lifted, whole=[Tissue.RA, Tissue.RV])
+    assert not both.accepted and "RV touches RA" in both.reason
+    speck = box_heart()
+    speck[10:12, 11:13, 12:14] = Tissue.RV
+    kept = guard_topology(speck, whole=[Tissue.LV])
+    assert kept.accepted
+    np.testing.assert_array_equal(kept.labels == Tissue.LV, speck == Tissue.LV)
+    defect = guard_topology(septal_defect(), whole=[Tissue.MYO])
+    assert (defect.labels == Tissue.MYO).sum() == (septal_defect() == Tissue.MYO).sum()

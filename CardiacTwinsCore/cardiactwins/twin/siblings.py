@@ -209,7 +209,9 @@ class _Plan:
         recipe, model = self.recipe, self.model
         options: dict[str, Any] = {"steps": recipe.steps, "after_step": after_step, "progress": progress}
         if self.wanted:
-            options["denoise"] = GuidedDenoiser(model, self.wanted, self.held, spacing=self.spacing)
+            options["denoise"] = GuidedDenoiser(
+                model, self.wanted, self.held, keep=self.keep, spacing=self.spacing
+            )
         with torch.no_grad():
             if recipe.kind == "unconditional":
                 return unconditional(model, seeds, **options)
@@ -234,8 +236,8 @@ class _Plan:
         labels, raw_checks = raw, pasted.checks if pasted else topology_checks(raw)
         checks = raw_checks
         if recipe.guard:
-            fixed = self.kept if recipe.exact else None
-            guarded = guard_topology(raw, limit=recipe.repair_limit, fixed=fixed)
+            exact = {"fixed": self.kept, "whole": recipe.kept_tissues} if recipe.exact else {}
+            guarded = guard_topology(raw, limit=recipe.repair_limit, **exact)
             labels, raw_checks = guarded.labels, guarded.before
             checks = guarded.after if guarded.accepted else guarded.before
         reports = target_reports(labels, self.wanted, self.held, self.spacing) if self.wanted else ()

@@ -156,11 +156,13 @@ class GuidedDenoiser:
         wanted: Mapping[str, float],
         held: Mapping[str, float] | None = None,
         *,
+        keep: ArrayLike | None = None,
         spacing: ArrayLike = (1.4, 1.4, 1.4),
         largest_change: float = 0.3,
         exact_below: float = np.inf,
     ) -> None:
-        """wanted, held: values in ml and mm by measure. largest_change: of a measure at one evaluation, as a
+        """wanted, held: values in ml and mm by measure. keep: (d, h, w) bool, latents that are kept and so do
+        not vary. largest_change: of a measure at one evaluation, as a
         share of its value; farther targets are reached over several. exact_below: noise level from which on
         measures are taken of the label map, and only their gradients of the probabilities: all levels by
         default."""
@@ -168,6 +170,7 @@ class GuidedDenoiser:
         self.goals = {**wanted, **(held or {})}
         if not self.goals:
             raise ValueError("Guidance needs at least one target.")
+        self.free = None if keep is None else ~np.asarray(keep, dtype=bool)
         self.spacing = np.asarray(spacing, dtype=float)
         self.largest_change, self.exact_below = largest_change, exact_below
 
@@ -184,14 +187,19 @@ class GuidedDenoiser:
             for index, measure in enumerate(soft):
                 last = index == len(soft) - 1
                 pair = torch.autograd.grad(measure.sum(), (clean, noisy), retain_graph=not last)
-                at_clean.append(pair[0])
-                at_noisy.append(pair[1])
+                at_clean.append(self._varying(pair[0]))
+                at_noisy.append(self._varying(pair[1]))
         missing = self._missing(torch.stack(soft, dim=1).detach(), clean.detach(), sigma)
         slopes = torch.stack(at_clean, dim=1).flatten(2).double()
         spread = sigma**2 * torch.stack(at_noisy, dim=1).flatten(2).double()
         weights = _solved(slopes @ spread.transpose(1, 2), missing.double())
         change = (weights[:, :, None] * spread).sum(dim=1).to(clean.dtype)
         return clean.detach() + change.reshape(clean.shape)
+
+    def _varying(self, gradient: Tensor) -> Tensor:
+        import torch
+
+        return gradient if self.free is None else gradient * torch.from_numpy(self.free).to(gradient.device)
 
     def _missing(self, soft: Tensor, clean: Tensor, sigma: float) -> Tensor:
         """What the measures lack, (B, goals), cut to what one step may change."""

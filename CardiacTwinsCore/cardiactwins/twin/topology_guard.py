@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +75,7 @@ def guard_topology(
     limit: float = REPAIR_LIMIT,
     connectivity: Literal[6, 18, 26] = 26,
     fixed: ArrayLike | None = None,
+    whole: Iterable[Tissue | int] = (),
 ) -> Guarded:
     """Repair the violations of the 12 topology checks, if few voxels suffice.
 
@@ -84,7 +86,8 @@ def guard_topology(
     check, all are tried again, four rounds at most.
 
     limit: largest changed share of the heart's voxels. fixed: (k, j, i) bool, voxels that no repair may
-    change. ValueError for a limit outside [0, 1] or a mask of another shape.
+    change. whole: tissues that no repair may add to, as they are what they should be. ValueError for a limit
+    outside [0, 1] or a mask of another shape.
     """
     raw = tissue_labels(labels)
     if not 0 <= limit <= 1:
@@ -99,7 +102,7 @@ def guard_topology(
     if missing:
         reason = f"{', '.join(missing)} missing"
         return Guarded(raw, (), before, before, 0.0, False, reason)
-    workshop = _Workshop(raw.copy(), held, connectivity)
+    workshop = _Workshop(raw.copy(), held, connectivity, frozenset(int(tissue) for tissue in whole))
     after = before
     for _ in range(ROUNDS):
         workshop.round()
@@ -123,6 +126,7 @@ class _Workshop:
     labels: Labels
     held: Mask
     connectivity: Literal[6, 18, 26]
+    whole: frozenset[int] = frozenset()
     repairs: list[Repair] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -152,7 +156,7 @@ class _Workshop:
         for piece in range(1, count + 1):
             if piece == largest:
                 continue
-            if sizes[piece] > TORN_SHARE * sizes.sum():
+            if sizes[piece] > TORN_SHARE * sizes.sum() and int(tissue) not in self.whole:
                 line = _shortest_line(pieces == piece, pieces == largest)
                 tube = self._tube(line)
                 if tube is not None and len(tube) < sizes[piece]:
@@ -162,13 +166,13 @@ class _Workshop:
             own = pieces[box] == piece
             shell = ndimage.binary_dilation(own, self.around) & ~own
             counts = np.bincount(self.labels[box][shell], minlength=len(Tissue) + 1)
-            counts[tissue] = 0
+            counts[[int(tissue), *self.whole]] = 0
             self._change(check.name, "largest component", _places(own, box), int(np.argmax(counts)))
 
     def _separate(self, check: TopologyCheck) -> None:
         values = self.labels[tuple(check.voxels.T)]
         sides = sorted(check.tissues, key=lambda tissue: int(np.count_nonzero(values == tissue)))
-        ventricles = Tissue.LV in check.tissues
+        ventricles = Tissue.LV in check.tissues and int(Tissue.MYO) not in self.whole
         box = _grown(_box_of(check.voxels))
         for tissue, other in (sides, sides[::-1]):
             near = ndimage.binary_dilation(self.labels[box] == other, self.around)
@@ -182,13 +186,14 @@ class _Workshop:
                 self._change(check.name, "contact separated", _places(own, box), value)
 
     def _close_gap(self, check: TopologyCheck) -> None:
-        tube = self._tube(check.voxels[1:-1])
+        growing = [tissue for tissue in check.tissues if int(tissue) not in self.whole]
+        tube = self._tube(check.voxels[1:-1]) if growing else None
         if tube is None:
             return
         ends = check.voxels[[0, -1]]
         away = np.linalg.norm(tube[:, None] - ends[None], axis=2)
         nearer = away[:, 0] <= away[:, 1]
-        for side, tissue in ((nearer, check.tissues[0]), (~nearer, check.tissues[1])):
+        for side, tissue in ((nearer, growing[0]), (~nearer, growing[-1])):
             self._change(check.name, "gap closed", tube[side], int(tissue))
 
     def _tube(self, line: NDArray[np.intp]) -> NDArray[np.intp] | None:
