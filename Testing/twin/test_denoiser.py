@@ -4,11 +4,14 @@ import torch
 from cardiactwins.twin.denoiser import DenoiserSettings, build_denoiser
 from cardiactwins.twin.diffusion import denoise, preconditioning
 from cardiactwins.twin.latent_modes import LatentModes
+from cardiactwins.twin.mode_network import ModeNetwork
 from cardiactwins.twin.sampler import heun, noise_schedule
 
 SHAPE = (2, 4, 4, 4)
 WIDE = (2, 8, 8, 8)
-SWIFT = DenoiserSettings(channels=(8, 8, 16), blocks=(1, 1, 1), heads=8, places=2, modes=3)
+SWIFT = DenoiserSettings(
+    channels=(8, 8, 16), blocks=(1, 1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8
+)
 PAPER = DenoiserSettings(preset="paper", channels=(8, 8, 16), blocks=(1, 1, 1), heads=8, places=0, modes=0)
 
 
@@ -159,6 +162,38 @@ def test_what_happens_in_one_corner_is_heard_of_in_the_other():
     changed = noisy.clone()
     changed[0, 0, 0, 0, 0] = 1
     assert (network(changed, level) - network(noisy, level))[0, :, 7, 7, 7].abs().max() > 1e-5
+
+
+def test_the_network_of_modes_answers_along_its_modes_alone():
+    modes = LatentModes.of(torch.randn(9, *WIDE), 3)
+    network = ModeNetwork(2, width=8)
+    scaled, noise = torch.randn(4, *WIDE), torch.tensor([-1.0, 0.0, 0.5, 1.0])
+    assert not network(modes, scaled, noise).any()
+    torch.nn.init.normal_(network.last[-1].weight)
+    found = network(modes, scaled, noise).flatten(1)
+    along = found @ modes.directions.T
+    torch.testing.assert_close(along[:, :2] @ modes.directions[:2], found, atol=1e-5, rtol=1e-4)
+    assert along[:, :2].abs().min() > 0 and along[:, 2].abs().max() < 1e-5
+    beside = torch.randn(4, 1024) @ (torch.eye(1024) - modes.directions.T @ modes.directions)
+    changed = network(modes, scaled + beside.reshape(scaled.shape), noise)
+    torch.testing.assert_close(changed.flatten(1), found, atol=1e-4, rtol=1e-3)
+
+
+def test_the_network_of_modes_sees_and_answers_in_units_of_one():
+    # Where the noisy coordinate has unit variance, and the error that is left is one of its own deviations.
+    latents, _ = normal_latents(4000)
+    modes, network = LatentModes.of(latents, 3), ModeNetwork(3, width=8)
+    seen = []
+    network.first.register_forward_hook(lambda module, given, answer: seen.append(given[0]))
+    for sigma in (0.1, 5.0, 60.0):
+        level = torch.full((4000,), sigma)
+        scales = preconditioning(level[:1])
+        network(modes, scales.into * (latents + sigma * torch.randn(latents.shape)), level.log() / 4)
+        assert seen[-1].std(dim=0).tolist() == pytest.approx([1.0] * 3, rel=0.05)
+        torch.nn.init.ones_(network.last[-1].bias)
+        answer = network(modes, torch.zeros(1, *SHAPE), level[:1].log() / 4).flatten(1) @ modes.directions.T
+        left = modes.deviations * sigma / (modes.deviations**2 + sigma**2).sqrt()
+        torch.testing.assert_close(scales.out * answer[0], left, rtol=1e-3, atol=1e-5)
 
 
 def test_an_unknown_preset_is_refused():

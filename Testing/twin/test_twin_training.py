@@ -41,7 +41,9 @@ CODING = AutoencoderTraining(
     validate_every=3,
 )
 DENOISING = DenoiserTraining(
-    network=DenoiserSettings(channels=(8, 8), blocks=(1, 1), heads=8, places=2, modes=3),
+    network=DenoiserSettings(
+        channels=(8, 8), blocks=(1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8
+    ),
     steps=6,
     batch=4,
     validate_every=3,
@@ -223,7 +225,9 @@ def test_a_denoiser_learns_and_its_samples_come_from_the_distribution(tmp_path, 
     def progress(step, total, message="", values=None):
         told.extend([values["validation"]] if "validation" in values else [])
 
-    network = DenoiserSettings(channels=(16, 16), blocks=(1, 1), heads=8, places=2, modes=3)
+    network = DenoiserSettings(
+        channels=(16, 16), blocks=(1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8
+    )
     settings = replace(
         DENOISING, network=network, steps=200, batch=16, rate=8e-3, averaging=0.9, validate_every=50
     )
@@ -261,7 +265,7 @@ fabric.launch()
 torch.manual_seed(0)
 autoencoder = build_autoencoder(AutoencoderSettings(latent_channels=2, width=8, inner=16))
 known = torch.load(sys.argv[1])
-network = DenoiserSettings(channels=(8, 8), blocks=(1, 1), heads=8, places=2, modes=3)
+network = DenoiserSettings(channels=(8, 8), blocks=(1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8)
 settings = DenoiserTraining(network=network, steps=6, batch=4, validate_every=3)
 train_denoiser(autoencoder, known[:8], known[8:], sys.argv[2], settings, fabric=fabric)
 print(fabric.global_rank, fabric.world_size, flush=True)

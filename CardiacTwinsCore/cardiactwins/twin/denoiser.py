@@ -14,12 +14,13 @@ from monai.networks.nets.diffusion_model_unet import DiffusionUNetResnetBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cardiactwins.twin.diffusion import along, preconditioning
 from cardiactwins.twin.latent_modes import LatentModes
+from cardiactwins.twin.mode_network import ModeNetwork, NoiseEmbedding
 
 __all__ = ["DenoiserSettings", "PaperDenoiser", "SwiftDenoiser", "build_denoiser"]
 
 GROUPS = 8
-NOISE_FEATURES = 16
 NOISE_TIME = 250.0
 """From c_noise, -1.6 to 1.1, to the range of time steps for which MONAI's embedding is made."""
 
@@ -32,7 +33,8 @@ class DenoiserSettings:
     quarter of it; multiples of 8. blocks: residual blocks of "swift" at each level on the way down, and as
     many on the way up. heads: features of an attention head, at the two coarser levels of "swift" and the
     coarsest of "paper". places: learned features of "swift" of each place in the grid, 0 for none. modes:
-    of the linear denoiser that "swift" begins with, 0 for none.
+    of the linear denoiser that "swift" begins with, 0 for none. bent: the largest of these that a network of
+    features mode_width bends, 0 for none.
     """
 
     preset: Literal["swift", "paper"] = "swift"
@@ -40,7 +42,9 @@ class DenoiserSettings:
     blocks: tuple[int, ...] = (1, 2, 1)
     heads: int = 32
     places: int = 8
-    modes: int = 96
+    modes: int = 192
+    bent: int = 64
+    mode_width: int = 256
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> DenoiserSettings:
@@ -49,12 +53,13 @@ class DenoiserSettings:
 
 
 class SwiftDenoiser(nn.Module):
-    """A linear denoiser, and a U-net that learns what is left to say.
+    """A linear denoiser, a small network that bends it, and a U-net that learns what is left to say.
 
     The linear denoiser is exact for latents that are normal with the modes of the training hearts
     (`LatentModes`), and nearly so for others at high noise levels, where all parts of a heart must be made to
-    fit together. Its estimate is shown to the U-net, whose answer, nothing at first, is added to its own:
-    what hearts have in common need not be passed on through layers of convolutions.
+    fit together. A network on the coordinates of the largest modes learns where these are not normal. Their
+    estimate is shown to the U-net, whose answer, nothing at first, is added to theirs: what hearts have in
+    common need not be passed on through layers of convolutions.
 
     Hearts on the grid are aligned, so that each place has learned features of its own. What the U-net skips
     is added. Attention runs at all levels but the finest.
@@ -71,12 +76,9 @@ class SwiftDenoiser(nn.Module):
         latent, *grid = shape
         self.modes = modes or LatentModes.empty(settings.modes, shape)
         self.places = nn.Parameter(torch.randn(settings.places, *grid) * 0.5)
-        self.noise = nn.Sequential(
-            nn.Linear(2 * NOISE_FEATURES, 4 * features[0]),
-            nn.SiLU(),
-            nn.Linear(4 * features[0], 4 * features[0]),
-        )
-        self.register_buffer("frequencies", torch.logspace(-0.5, 1.5, NOISE_FEATURES))
+        self.noise = NoiseEmbedding(4 * features[0])
+        bent = min(settings.bent, settings.modes)
+        self.bend = ModeNetwork(bent, settings.mode_width) if bent else None
         into = latent * (2 if settings.modes else 1) + settings.places
         self.first = nn.Conv3d(into, features[0], 3, padding=1)
         levels = list(zip(features, settings.blocks, strict=True))
@@ -94,11 +96,16 @@ class SwiftDenoiser(nn.Module):
     def forward(self, scaled: Tensor, noise: Tensor) -> Tensor:
         """F of Eq. 2. scaled: c_in z, (B, C, d, h, w). noise: c_noise, (B,)."""
         given = [scaled, self.places.expand(len(scaled), *self.places.shape)]
+        answer: Tensor | float = 0.0
         if self.settings.modes:
             estimate, answer = self.modes.linear(scaled, noise)
+            if self.bend is not None:
+                departure = self.bend(self.modes, scaled, noise)
+                answer = answer + departure
+                scales = preconditioning((4 * noise.float()).exp())
+                estimate = estimate + along(scales.out, departure) * departure
             given.append(estimate)
-        angles = 4 * noise[:, None] * self.frequencies
-        embedded = self.noise(torch.cat([angles.sin(), angles.cos()], dim=1))
+        embedded = self.noise(noise)
         values = self.first(torch.cat(given, dim=1))
         kept = []
         for level, blocks in enumerate(self.down):
@@ -113,8 +120,7 @@ class SwiftDenoiser(nn.Module):
                     self.widen[level - 1](values), scale_factor=2.0, mode="nearest"
                 )
                 values = values + kept.pop()
-        found = self.last(values).float()
-        return found + answer if self.settings.modes else found
+        return self.last(values).float() + answer
 
 
 class PaperDenoiser(nn.Module):

@@ -53,7 +53,9 @@ class DenoiserTraining:
 
 
 PAPER_DENOISER_TRAINING = DenoiserTraining(
-    network=DenoiserSettings(preset="paper", channels=(64, 128, 192), blocks=(2, 2, 2), places=0, modes=0),
+    network=DenoiserSettings(
+        preset="paper", channels=(64, 128, 192), blocks=(2, 2, 2), places=0, modes=0, bent=0
+    ),
     steps=200_000,
     batch=4,
     rate=2.5e-5,

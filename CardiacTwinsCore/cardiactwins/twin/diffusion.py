@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["NoiseLevels", "Preconditioning", "denoise", "denoising_loss", "preconditioning"]
+__all__ = ["NoiseLevels", "Preconditioning", "along", "denoise", "denoising_loss", "preconditioning"]
 
 Network = Callable[[Tensor, Tensor], Tensor]
 
@@ -64,7 +64,7 @@ def denoise(network: Network, noisy: Tensor, sigma: Tensor, sigma_data: float = 
     network: F(c_in z, c_noise), answering with the shape of z. noisy: (B, ...). sigma: (B,).
     """
     scales = preconditioning(sigma, sigma_data)
-    skip, out, into = (_along(scale, noisy) for scale in (scales.skip, scales.out, scales.into))
+    skip, out, into = (along(scale, noisy) for scale in (scales.skip, scales.out, scales.into))
     return skip * noisy + out * network(into * noisy, scales.noise)
 
 
@@ -76,11 +76,11 @@ def denoising_loss(
     clean, noise: (B, ...), noise of unit variance. sigma: (B,). The weight 1 / c_out^2 makes the loss of a
     network that answers 0 equal to 1 at every noise level.
     """
-    found = denoise(network, clean + _along(sigma, clean) * noise, sigma, sigma_data)
+    found = denoise(network, clean + along(sigma, clean) * noise, sigma, sigma_data)
     weight = preconditioning(sigma, sigma_data).out ** -2
     return weight * (found - clean).square().flatten(1).mean(dim=1)
 
 
-def _along(scale: Tensor, data: Tensor) -> Tensor:
+def along(scale: Tensor, data: Tensor) -> Tensor:
     """One value a datum, shaped to multiply the data."""
     return scale.to(data.dtype).reshape(-1, *(1,) * (data.dim() - 1))
