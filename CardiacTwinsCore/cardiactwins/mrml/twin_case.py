@@ -1,0 +1,128 @@
+"""A twin and its siblings in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.mrml.markups import new_markups
+from cardiactwins.mrml.segment_roles import TISSUE_ROLES
+from cardiactwins.mrml.segmentations import add_segment, set_reference_geometry
+from cardiactwins.mrml.tables import new_table
+from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
+from cardiactwins.twin.edit_list import Edit, EditList
+from cardiactwins.twin.siblings import Sibling, tissue_changes
+from cardiactwins.twin.twin_grid import Twin
+from cardiactwins.twin.twin_import import return_labels
+from cardiactwins.twin.violation_places import violation_places
+
+__all__ = ["SiblingNodes", "TwinCase", "new_difference", "new_sibling_nodes", "new_violation_markups"]
+
+LOST = ("No longer heart", (0.45, 0.45, 0.45))
+
+
+@dataclass(frozen=True, eq=False)
+class TwinCase:
+    """A patient's heart that is edited.
+
+    twin: on the common grid, with the way back. styles: names, colours and terminology of its segments.
+    edits: made so far, each one undoable; the twin itself is never changed. Methods give a new case.
+    """
+
+    twin: Twin
+    styles: Mapping[Tissue, SegmentStyle] = field(default_factory=dict)
+    edits: EditList | None = None
+
+    def __post_init__(self) -> None:
+        if self.edits is None:
+            object.__setattr__(self, "edits", EditList(self.twin.labels))
+
+    @property
+    def current(self) -> NDArray[np.uint8]:
+        """The heart after all edits, on the common grid."""
+        return self.edits.current
+
+    @property
+    def name(self) -> str:
+        """Of the twin."""
+        return self.twin.name
+
+    def with_edit(self, sibling: Sibling, region: NDArray[np.bool_] | None = None) -> TwinCase:
+        """The case with a sibling as its latest edit: the next edit starts from it."""
+        return replace(self, edits=self.edits.add(Edit(sibling.recipe, sibling.labels, region)))
+
+    def undone(self, number: int = 1) -> TwinCase:
+        """The case without its latest edits. ValueError when there are fewer."""
+        return replace(self, edits=self.edits.undo(number))
+
+    def in_patient(self, labels: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """A heart on the common grid (the current one by default) in the patient's own grid."""
+        return return_labels(self.twin, self.current if labels is None else labels)
+
+
+@dataclass(frozen=True, eq=False)
+class SiblingNodes:
+    """A sibling in the scene.
+
+    sibling: what was made. segmentation: in the patient's own grid. changes: table of volumes a tissue,
+    None for a heart from noise. violations: points where topology checks fail, None where all hold.
+    """
+
+    sibling: Sibling
+    segmentation: Any
+    changes: Any
+    violations: Any
+
+
+def new_sibling_nodes(case: TwinCase, sibling: Sibling, name: str) -> SiblingNodes:
+    """Segmentation, table of changes against the twin, and points of violations of a sibling."""
+    labels = case.in_patient(sibling.labels)
+    node = new_heart_segmentation(name, labels, case.twin.original_geometry, case.styles)
+    table = None
+    if sibling.recipe.kind != "unconditional":
+        table = _table(f"{name}: volumes", tissue_changes(case.twin.labels, sibling.labels))
+    violations = new_violation_markups(f"{name}: violations", sibling.labels, case)
+    return SiblingNodes(sibling, node, table, violations)
+
+
+def new_violation_markups(name: str, labels: NDArray[np.uint8], case: TwinCase) -> Any:
+    """A point list where topology checks of a heart fail, labelled with the check; None where all hold."""
+    places = violation_places(topology_checks(labels), case.twin.geometry)
+    if not places:
+        return None
+    return new_markups(name, [place.position for place in places], [place.check for place in places])
+
+
+def new_difference(case: TwinCase, labels: NDArray[np.uint8], name: str) -> Any:
+    """A segmentation of what an edit changed, in the patient: a segment a tissue for what became it.
+
+    'now LV' and so on, in the tissues' colours, and what is heart no longer. ValueError without a change.
+    """
+    before, after = case.twin.original, case.in_patient(labels)
+    moved = before != after
+    if not moved.any():
+        raise ValueError(f"'{name}': the heart is the twin itself, there is no difference to show.")
+    geometry = case.twin.original_geometry
+    node = new_heart_segmentation(name, np.zeros_like(before), geometry)
+    set_reference_geometry(node, geometry)
+    for tissue in Tissue:
+        mask = moved & (after == tissue)
+        if mask.any():
+            style = case.styles.get(tissue) or SegmentStyle.standard(tissue)
+            title = f"now {TISSUE_NAMES[tissue]}"
+            add_segment(node, title, mask, geometry, style.color, TISSUE_ROLES[tissue].terminology)
+    lost = moved & (after == 0)
+    if lost.any():
+        add_segment(node, LOST[0], lost, geometry, LOST[1])
+    return node
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> Any:
+    columns = {title: [row[title] for row in rows] for title in rows[0]}
+    return new_table(name, columns)

@@ -1,0 +1,422 @@
+"""What TwinEditor does, on nodes and files, with or without the application: its console interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import cardiactwins
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.weights_folder import listed_weights, used_weights
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.segmentations import segment_array
+from cardiactwins.mrml.surface_files import write_surfaces
+from cardiactwins.mrml.twin_case import (
+    SiblingNodes,
+    TwinCase,
+    new_difference,
+    new_sibling_nodes,
+    new_violation_markups,
+)
+from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, cohort_pair, evaluate_cohort
+from cardiactwins.mrml.twin_segmentation import (
+    SegmentedHeart,
+    heart_of_file,
+    heart_of_label_map,
+    heart_of_segmentation,
+    new_heart_segmentation,
+)
+from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces, new_surface_models
+from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augment, augmentation_recipes
+from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.cohort_run import make_cohort
+from cardiactwins.twin.heart_pose import Alignment
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
+from cardiactwins.twin.siblings import make_siblings
+from cardiactwins.twin.tissue_names import tissue_of_key
+from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
+from cardiactwins.twin.twin_import import import_twin, mask_on_twin
+
+__all__ = ["TwinEditorLogic"]
+
+STEPS = 20
+LIBRARY_WEIGHTS = Path(cardiactwins.__file__).parent / "Resources" / "Models"
+WEIGHTS_KIND = "twin"
+
+
+class TwinEditorLogic:
+    """Anatomic variants of a patient's heart, and cohorts of them, as nodes, meshes and numbers.
+
+    Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
+    the application and on slicer-core. A method adds nothing to the scene before it has its whole result.
+
+        logic = TwinEditorLogic()
+        case = logic.importTwin(segmentation)
+        siblings = logic.perturb(case, psi=0.5, number=4, seed=1)
+        rv = logic.editToTarget(case, ["RV volume +20 %"])[0]
+        logic.makeSurfaces(case, rv, edgeLength=2.0, directory="meshes")
+
+    weights: file of the model; the one that comes with the library when None. loader: path -> model, the
+    trained one by default (needs PyTorch).
+    """
+
+    def __init__(
+        self, weights: str | Path | None = None, loader: Callable[[Path], Any] | None = None
+    ) -> None:
+        start()
+        self._weights = weights
+        self._loader = loader
+        self._models: dict[tuple[Path, float], Any] = {}
+
+    def importTwin(
+        self,
+        source: Any,
+        *,
+        tissues: Mapping[str | Tissue, Any] | str | None = None,
+        name: str | None = None,
+        clean: bool = False,
+        alignment: Alignment = "axis",
+        progress: Progress = silent,
+    ) -> TwinCase:
+        """A segmented heart on the model's grid; what is wrong with it is told in `case.twin.remarks`.
+
+        source: a segmentation node, a label-map volume node, a file (.seg.nrrd, .nii.gz, ...), or a pair
+        (labels (k, j, i) with values of Tissue, ImageGeometry). tissues: tissue ('LA') -> segment or label
+        value, where names and terminology do not tell; or a key of LABEL_PRESETS. clean: remove specks and
+        fill holes first. alignment: see `registered_pose`. Adds no node. ValueError as the steps raise it.
+        """
+        heart = self._heart(source, tissues)
+        twin = import_twin(
+            heart.labels,
+            heart.geometry,
+            name=name or heart.name,
+            alignment=alignment,
+            clean=clean,
+            progress=progress,
+        )
+        return TwinCase(replace(twin, remarks=(*heart.remarks, *twin.remarks)), heart.styles)
+
+    def showHeart(self, case: TwinCase, labels: ArrayLike | None = None, name: str | None = None) -> Any:
+        """A segmentation node, in the patient's own grid, of a heart on the common one (default: current)."""
+        returned = case.in_patient(None if labels is None else np.asarray(labels))
+        return new_heart_segmentation(name or case.name, returned, case.twin.original_geometry, case.styles)
+
+    def showDifference(self, case: TwinCase, sibling: SiblingNodes | ArrayLike, name: str = "") -> Any:
+        """A segmentation node of what a sibling changed; see `new_difference`."""
+        return new_difference(case, _labels_of(sibling), name or f"{case.name}: difference")
+
+    def showViolations(self, case: TwinCase, name: str = "") -> Any:
+        """Points where the topology checks of the current heart fail; None where all hold."""
+        return new_violation_markups(name or f"{case.name}: violations", case.current, case)
+
+    def sample(
+        self,
+        number: int = 1,
+        *,
+        case: TwinCase | None = None,
+        seed: int = 0,
+        steps: int = STEPS,
+        targets: Sequence[str] = (),
+        guard: bool = True,
+        attempts: int = 1,
+        name: str = "Heart",
+        afterStep: Any = None,
+        progress: Progress = silent,
+    ) -> tuple[SiblingNodes, ...]:
+        """Hearts from noise alone. case: where they shall lie; on the model's own grid when None."""
+        recipe = Recipe(
+            "unconditional", seed, steps=steps, targets=tuple(targets), guard=guard, attempts=attempts
+        )
+        place = case or _unplaced(name)
+        return self._make(place, recipe, number, None, name, afterStep, progress)
+
+    def perturb(
+        self,
+        case: TwinCase,
+        *,
+        psi: float = 0.5,
+        number: int = 1,
+        seed: int = 0,
+        steps: int = STEPS,
+        guard: bool = True,
+        attempts: int = 1,
+        name: str = "",
+        afterStep: Any = None,
+        progress: Progress = silent,
+    ) -> tuple[SiblingNodes, ...]:
+        """Siblings whose every part varies, on a scale that grows with psi in (0, 1] (Kadry 2023, 3.3)."""
+        recipe = Recipe(
+            "perturbational",
+            seed,
+            steps=steps,
+            psi=psi,
+            twin=case.name,
+            guard=guard,
+            attempts=attempts,
+        )
+        return self._make(case, recipe, number, None, name, afterStep, progress)
+
+    def editRegion(
+        self,
+        case: TwinCase,
+        region: Any = None,
+        *,
+        keep: Sequence[str | Tissue] = (),
+        psi: float = 1.0,
+        number: int = 1,
+        seed: int = 0,
+        steps: int = STEPS,
+        dilation: float | None = None,
+        exact: bool = False,
+        targets: Sequence[str] = (),
+        guard: bool = True,
+        attempts: int = 1,
+        name: str = "",
+        afterStep: Any = None,
+        progress: Progress = silent,
+    ) -> tuple[SiblingNodes, ...]:
+        """Siblings that vary in one region (Kadry 2023, 3.4).
+
+        region: what may change, as a pair (segmentation node, segment) or a mask (k, j, i) on the patient's
+        grid; or keep: tissues that stay ('LV', 'Myo', ...). dilation: mm by which the kept part grows on the
+        latents; the paper's when None. exact: kept voxels stay exactly, behind a feathered seam.
+        """
+        mask = None if region is None else self._region(case, region)
+        values: dict[str, Any] = {} if dilation is None else {"dilation_mm": dilation}
+        if mask is not None:
+            values["region"] = _region_name(region)
+        recipe = Recipe(
+            "localized",
+            seed,
+            steps=steps,
+            psi=psi,
+            twin=case.name,
+            keep=tuple(TISSUE_NAMES[tissue_of_key(key)] for key in keep),
+            exact=exact,
+            targets=tuple(targets),
+            guard=guard,
+            attempts=attempts,
+            **values,
+        )
+        return self._make(case, recipe, number, mask, name, afterStep, progress)
+
+    def editToTarget(
+        self,
+        case: TwinCase,
+        targets: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        psi: float = 0.5,
+        seed: int = 0,
+        steps: int = STEPS,
+        hold: bool = True,
+        guard: bool = True,
+        attempts: int = 1,
+        name: str = "",
+        afterStep: Any = None,
+        progress: Progress = silent,
+    ) -> tuple[SiblingNodes, ...]:
+        """Siblings with wanted measures: 'RV volume 150 ml', 'wall +2 mm', 'LA volume -10 %'.
+
+        targets: of one sibling, or a list of such lists, one sibling each (a design of experiments, see
+        `cardiactwins.twin.designs`). hold: the other chambers keep their volumes. What was reached stands in
+        `sibling.targets`.
+        """
+        plans = [tuple(targets)] if all(isinstance(text, str) for text in targets) else list(targets)
+        made: list[SiblingNodes] = []
+        for number, plan in enumerate(plans):
+            recipe = Recipe(
+                "perturbational",
+                seed + number,
+                steps=steps,
+                psi=psi,
+                twin=case.name,
+                targets=tuple(str(text) for text in plan),
+                hold=hold,
+                guard=guard,
+                attempts=attempts,
+            )
+            progress(number, len(plans), f"Sibling {number + 1} of {len(plans)}")
+            title = name if len(plans) == 1 or not name else f"{name} {number + 1}"
+            made += self._make(case, recipe, 1, None, title, afterStep, progress)
+        return tuple(made)
+
+    def estimate(self, recipe: Recipe, number: int, case: TwinCase | None = None) -> SiblingEstimate:
+        """Seconds and memory that so many siblings of a recipe take here, from two short trials."""
+        return estimate_siblings(self.model(), recipe, number, None if case is None else case.current)
+
+    def makeSurfaces(
+        self,
+        case: TwinCase,
+        sibling: SiblingNodes | ArrayLike | None = None,
+        *,
+        edgeLength: float | None = 2.0,
+        directory: str | Path | None = None,
+        space: str = "LPS",
+        name: str = "",
+        show: bool = True,
+        progress: Progress = silent,
+    ) -> tuple[HeartSurfaces, dict[Tissue, Any]]:
+        """Watertight meshes of all tissues that share their borders, and their models in the scene.
+
+        sibling: the current heart when None. edgeLength: target in mm, None: as fine as the voxels.
+        directory: folder for VTP, STL and the mesh quality report, in `space` coordinates. See
+        `heart_surfaces` and `write_surfaces`.
+        """
+        labels = case.current if sibling is None else _labels_of(sibling)
+        surfaces = heart_surfaces(labels, case.twin.geometry, edge_length=edgeLength, progress=progress)
+        title = name or case.name
+        if directory is not None:
+            write_surfaces(surfaces, directory, title, space=space)
+        return surfaces, new_surface_models(title, surfaces, case.styles) if show else {}
+
+    def evaluateCohort(
+        self,
+        hearts: Any,
+        reference: Any,
+        *,
+        training: Any = None,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        repeats: int = 1000,
+        name: str = "Cohort",
+        progress: Progress = silent,
+    ) -> EvaluatedCohort:
+        """Judge a cohort against reference hearts; see `evaluate_cohort`."""
+        return evaluate_cohort(
+            name,
+            hearts,
+            reference,
+            training=training,
+            directory=directory,
+            seed=seed,
+            repeats=repeats,
+            progress=progress,
+        )
+
+    def augment(
+        self,
+        twins: Sequence[TwinCase],
+        population: Any,
+        directory: str | Path,
+        *,
+        measure: str = "RV volume",
+        least: float = -np.inf,
+        most: float = np.inf,
+        strategies: Sequence[str] = ("unconditional", "perturbational", "localized"),
+        number: int = 100,
+        size: int = 140,
+        seed: int = 0,
+        workers: int = 0,
+        progress: Progress = silent,
+    ) -> list[Augmented]:
+        """Enrich a cohort with hearts of a rare measure (Kadry 2023, 4.4); siblings stay in the folder.
+
+        twins: hearts that are edited. population: the hearts there are, as `cohort_pair` takes them. A run
+        that was ended goes on where it stopped.
+        """
+        chosen = CohortFilter(measure, least, most)
+        known, _ = cohort_pair(population)
+        made = {}
+        for strategy in strategies:
+            folder = CohortFolder.create(Path(directory) / strategy, TWIN_GRID)
+            for case in twins:
+                folder.add_twin(case.name, case.twin.labels)
+            recipes = augmentation_recipes(strategy, [case.name for case in twins], number, first_seed=seed)
+            make_cohort(folder, recipes, self.weights(), workers=workers, progress=progress)
+            made[strategy] = cohort_pair(folder.path)[1]
+        return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
+
+    def weights(self) -> Path:
+        """The file of the model. FileNotFoundError when there is none."""
+        if self._weights is not None:
+            path = Path(self._weights)
+            if not path.is_file():
+                raise FileNotFoundError(f"There are no weights {path}.")
+            return path
+        file = used_weights(listed_weights(LIBRARY_WEIGHTS, LIBRARY_WEIGHTS / "none"), WEIGHTS_KIND)
+        if file is None:
+            raise FileNotFoundError(
+                "No weights of the generative model are installed. Give a file (weights=...), or train them "
+                "with `cardiactwins twin train`."
+            )
+        return file.path
+
+    def model(self) -> Any:
+        """The model, read once. ImportError without PyTorch, ValueError for weights that cannot be used."""
+        path = self.weights()
+        key = (path, path.stat().st_mtime)
+        if key not in self._models:
+            loader = self._loader
+            if loader is None:
+                from cardiactwins.twin.model import TwinModel
+
+                loader = TwinModel.load
+            self._models = {key: loader(path)}
+        return self._models[key]
+
+    def _make(
+        self,
+        case: TwinCase,
+        recipe: Recipe,
+        number: int,
+        region: NDArray[np.bool_] | None,
+        name: str,
+        after_step: Any,
+        progress: Progress,
+    ) -> tuple[SiblingNodes, ...]:
+        if number < 1:
+            raise ValueError(f"The number of siblings is 1 or more; found {number}.")
+        siblings = make_siblings(
+            self.model(),
+            [recipe.seeded(recipe.seed + n) for n in range(number)],
+            case.current if recipe.twin else None,
+            region=region,
+            after_step=after_step,
+            progress=progress,
+        )
+        title = name or f"{case.name}: sibling"
+        names = [title if number == 1 else f"{title} {n + 1}" for n in range(number)]
+        return tuple(
+            new_sibling_nodes(case, sibling, one) for sibling, one in zip(siblings, names, strict=True)
+        )
+
+    def _heart(self, source: Any, tissues: Any) -> SegmentedHeart:
+        if isinstance(source, (str, Path)):
+            return heart_of_file(source, tissues)
+        if isinstance(source, tuple):
+            return SegmentedHeart(source[0], source[1], "Twin", {})
+        if source.IsA("vtkMRMLSegmentationNode"):
+            return heart_of_segmentation(source, tissues)
+        return heart_of_label_map(source, tissues)
+
+    def _region(self, case: TwinCase, region: Any) -> NDArray[np.bool_]:
+        geometry = case.twin.original_geometry
+        if isinstance(region, tuple):
+            region = segment_array(*region, geometry)
+        mask = np.asarray(region)
+        if mask.shape != geometry.shape:
+            raise ValueError(
+                f"A painted region has the patient's grid, {geometry.shape} (k, j, i); found {mask.shape}."
+            )
+        return mask_on_twin(mask, geometry, case.twin)
+
+
+def _labels_of(sibling: SiblingNodes | ArrayLike) -> NDArray[np.uint8]:
+    return sibling.sibling.labels if isinstance(sibling, SiblingNodes) else np.asarray(sibling)
+
+
+def _region_name(region: Any) -> str:
+    return str(region[1]) if isinstance(region, tuple) else "a painted region"
+
+
+def _unplaced(name: str) -> TwinCase:
+    """Where hearts without a patient lie: on the model's own grid."""
+    empty = np.zeros(TWIN_GRID.shape, dtype=np.uint8)
+    return TwinCase(Twin(empty, np.eye(4), empty, TWIN_GRID, name))
