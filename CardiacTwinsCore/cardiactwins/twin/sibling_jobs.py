@@ -1,0 +1,225 @@
+"""What TwinEditor computes in the worker process: siblings and cohorts, files in and files out.
+
+Every function is a job of `cardiactwins.compute.job`: called with the job's `folder`, a `progress`, and plain
+arguments; paths that are not absolute lie in the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cardiactwins.compute.cell_worker import resolve_function
+from cardiactwins.compute.files import atomic_path
+from cardiactwins.compute.progress import Progress
+from cardiactwins.twin.cohort_augmentation import CohortFilter
+from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.cohort_run import MODEL_LOADER
+from cardiactwins.twin.cohort_studies import (
+    StudyMaker,
+    augmentation_study,
+    editing_study,
+    evaluate_hearts,
+    unconditional_study,
+)
+from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.label_files import read_heart, write_heart
+from cardiactwins.twin.latent_edits import HeartModel
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.siblings import decoded_labels, make_siblings, tissue_changes
+from cardiactwins.twin.twin_grid import TWIN_GRID
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["StepPreview", "augmentation_job", "editing_job", "evaluation_job", "sampling_job", "siblings_job"]
+
+
+class StepPreview:
+    """Shows how a heart comes about; give it as `after_step`.
+
+    After each step the middle slice of the first heart that the denoiser expects is written to `path` (.npy,
+    (rows, columns) uint8, values of Tissue), across axis `plane` of k, j, i. every: decode each so many
+    steps, and the last.
+    """
+
+    def __init__(self, model: HeartModel, path: str | Path, *, plane: int = 1, every: int = 2) -> None:
+        self.model, self.path, self.plane, self.every = model, Path(path), plane, every
+
+    def __call__(self, step: int, sigma: float, clean: Tensor, state: Tensor) -> None:
+        if step % self.every and sigma > 0:
+            return
+        labels = decoded_labels(self.model, clean[:1])[0]
+        heart = np.argwhere(labels > 0)
+        middle = int(heart[:, self.plane].mean()) if len(heart) else labels.shape[self.plane] // 2
+        with atomic_path(self.path) as temporary:
+            np.save(temporary, np.take(labels, middle, axis=self.plane))
+
+
+def siblings_job(
+    *,
+    folder: Path,
+    progress: Progress,
+    weights: str,
+    recipes: Sequence[Mapping[str, Any]],
+    twin: str = "twin.nrrd",
+    region: str = "region.nrrd",
+    ranges: Mapping[str, Sequence[float]] | None = None,
+    device: str = "cpu",
+    preview: bool = False,
+    loader: str = MODEL_LOADER,
+) -> dict[str, Any]:
+    """Siblings one after the other; writes sibling-1.nrrd, ... See `make_siblings`.
+
+    twin, region: label maps that the recipes need (`write_heart`), a region as 0 and 1. ranges: [least,
+    most] of each measure that targets may ask for. preview: keep the middle slice of what is being made in
+    preview.npy, which is told as the value "preview".
+
+    Returns "siblings": for each its "file", "recipe", "title", "accepted", "reason", "raw_violated" and
+    "violated" (names of checks), "repairs" (check, action, voxels), "targets" (measure, wanted, reached,
+    held, met), "changes" (`tissue_changes`; None for hearts from noise) and "attempt".
+    """
+    model = resolve_function(loader)(weights)
+    model = model if device == "cpu" else model.to(device)
+    made: list[dict[str, Any]] = []
+    plan = [Recipe.from_values(values) for values in recipes]
+    own, geometry = read_heart(folder / twin) if any(one.twin for one in plan) else (None, TWIN_GRID)
+    painted = read_heart(folder / region)[0] > 0 if any(one.region for one in plan) else None
+    watch = StepPreview(model, folder / "preview.npy") if preview else None
+    shown = {"preview": "preview.npy"} if preview else {}
+    for number, recipe in enumerate(plan, start=1):
+
+        def forward(
+            step: int,
+            total: int,
+            message: str = "",
+            values: Mapping[str, Any] | None = None,
+            number: int = number,
+        ) -> None:
+            done = (number - 1) * total + step
+            told = f"Sibling {number} of {len(plan)}, {message.lower()}"
+            progress(done, len(plan) * total, told, {**(values or {}), **shown})
+
+        (sibling,) = make_siblings(
+            model,
+            [recipe],
+            own,
+            region=painted,
+            spacing=geometry.spacing,
+            ranges={name: (low, high) for name, (low, high) in (ranges or {}).items()},
+            after_step=watch,
+            progress=forward,
+        )
+        file = f"sibling-{number}.nrrd"
+        write_heart(folder / file, sibling.labels, geometry)
+        guarded = sibling.guarded
+        made.append(
+            {
+                "file": file,
+                "recipe": recipe.values(),
+                "title": recipe.title(),
+                "accepted": sibling.accepted,
+                "reason": "" if guarded is None else guarded.reason,
+                "raw_violated": [check.name for check in sibling.raw_checks if not check.holds],
+                "violated": [check.name for check in sibling.checks if not check.holds],
+                "repairs": [
+                    {"check": repair.check, "action": repair.action, "voxels": len(repair.voxels)}
+                    for repair in (() if guarded is None else guarded.repairs)
+                ],
+                "targets": [
+                    {**vars(report), "met": report.met, "error": report.error} for report in sibling.targets
+                ],
+                "changes": None if own is None else tissue_changes(own, sibling.labels, geometry.spacing),
+                "attempt": sibling.attempt,
+            }
+        )
+    return {"siblings": made}
+
+
+def sampling_job(*, folder: Path, progress: Progress, reference: str, **arguments: Any) -> dict[str, Any]:
+    """Hearts from noise against a folder of reference hearts; see `unconditional_study` and `_maker`.
+
+    training: folder of the hearts that the model was trained on; without it memorising is not looked for.
+    """
+    training = arguments.pop("training", None)
+    maker = _maker(folder, arguments)
+    seen = None if training is None else Hearts.in_folder(training)
+    return unconditional_study(
+        maker, Hearts.in_folder(reference), training=seen, progress=progress, **arguments
+    )
+
+
+def editing_job(*, folder: Path, progress: Progress, population: str, **arguments: Any) -> dict[str, Any]:
+    """Four seed hearts of a folder edited with five psi and two masks; see `editing_study` and `_maker`."""
+    maker = _maker(folder, arguments)
+    return editing_study(maker, Hearts.in_folder(population), progress=progress, **arguments)
+
+
+def augmentation_job(
+    *,
+    folder: Path,
+    progress: Progress,
+    population: str,
+    measure: str,
+    least: float | None = None,
+    most: float | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """The hearts of a folder whose measure lies between two values, enriched by three strategies.
+
+    See `augmentation_study`, `CohortFilter` and `_maker`.
+    """
+    maker = _maker(folder, arguments)
+    chosen = CohortFilter(
+        measure, least=-np.inf if least is None else least, most=np.inf if most is None else most
+    )
+    return augmentation_study(maker, Hearts.in_folder(population), chosen, progress=progress, **arguments)
+
+
+def evaluation_job(
+    *,
+    folder: Path,
+    progress: Progress,
+    reference: str,
+    synthetic: str,
+    training: str | None = None,
+    spacing: Sequence[float] | None = None,
+    guard: bool = True,
+) -> dict[str, Any]:
+    """The hearts of one folder judged against those of another; writes report/cohort.html and .json.
+
+    spacing: along i, j, k in mm, that of the common grid by default. See `evaluate_hearts`.
+    """
+    return evaluate_hearts(
+        Hearts.in_folder(reference),
+        Hearts.in_folder(synthetic),
+        TWIN_GRID.spacing if spacing is None else spacing,
+        folder / "report",
+        training=None if training is None else Hearts.in_folder(training),
+        guard=guard,
+        progress=progress,
+    )
+
+
+def _maker(folder: Path, arguments: dict[str, Any]) -> StudyMaker:
+    """How siblings of a study are made, taken out of a job's arguments.
+
+    weights: file of the model. cohort: folder of the cohort, "cohort" by default, which a later job goes on
+    with. workers, batch, devices, scheduler, loader: as of `make_cohort`.
+    """
+    cohort = Path(arguments.pop("cohort", "cohort"))
+    place = cohort if cohort.is_absolute() else folder / cohort
+    options = {
+        name: arguments.pop(name)
+        for name in ("workers", "batch", "devices", "scheduler", "loader")
+        if name in arguments
+    }
+    if "devices" in options:
+        options["devices"] = tuple(options["devices"])
+    weights = Path(arguments.pop("weights"))
+    existing = (place / "cohort.json").is_file()
+    grid = CohortFolder(place).geometry if existing else TWIN_GRID
+    return StudyMaker(CohortFolder.create(place, grid), weights, **options)

@@ -1,0 +1,146 @@
+"""TwinEditor's jobs, as the worker process calls them, against the same functions called here."""
+
+import json
+
+import numpy as np
+import pytest
+from gaussian_hearts import ellipsoid_heart
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.compute.files import json_text
+from cardiactwins.compute.progress import Cancelled, silent
+from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.label_files import read_heart, write_heart
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sibling_jobs import (
+    StepPreview,
+    augmentation_job,
+    editing_job,
+    evaluation_job,
+    sampling_job,
+    siblings_job,
+)
+from cardiactwins.twin.siblings import make_siblings, tissue_changes
+
+GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
+LOADER = "gaussian_hearts:load"
+
+
+@pytest.fixture(scope="module")
+def weights(small_model, tmp_path_factory):
+    return str(small_model.save(tmp_path_factory.mktemp("weights") / "hearts.npz"))
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("population")
+    for index in range(12):
+        write_heart(folder / f"heart {index}.nrrd", ellipsoid_heart(np.random.default_rng([1, index])), GRID)
+    return str(folder)
+
+
+def test_siblings_in_a_job_folder_are_those_of_a_call(small_model, weights, tmp_path):
+    twin = ellipsoid_heart(np.random.default_rng(100))
+    region = np.zeros_like(twin)
+    region[5:24, 10:32, 20:36] = 1
+    write_heart(tmp_path / "twin.nrrd", twin, GRID)
+    write_heart(tmp_path / "region.nrrd", region, GRID)
+    recipes = [
+        Recipe("perturbational", seed=3, psi=0.5, twin="a", targets=("RV volume +10 %",)),
+        Recipe("localized", seed=4, twin="a", region="painted", dilation_mm=0, exact=True),
+        Recipe("unconditional", seed=5),
+    ]
+    told = []
+    result = siblings_job(
+        folder=tmp_path,
+        progress=lambda *a: told.append(a),
+        weights=weights,
+        recipes=[recipe.values() for recipe in recipes],
+        preview=True,
+        loader=LOADER,
+    )
+    rows = json.loads(json_text(result))["siblings"]
+    for recipe, row in zip(recipes, rows, strict=True):
+        (made,) = make_siblings(small_model, [recipe], twin, region=region > 0, spacing=GRID.spacing)
+        labels, geometry = read_heart(tmp_path / row["file"])
+        np.testing.assert_array_equal(labels, made.labels)
+        np.testing.assert_allclose(geometry.ijk_to_ras, GRID.ijk_to_ras)
+        assert Recipe.from_values(row["recipe"]) == recipe and row["accepted"] == made.accepted
+        assert row["changes"] == tissue_changes(twin, made.labels, GRID.spacing)
+    assert rows[0]["targets"][0]["measure"] == "RV volume" and rows[0]["targets"][0]["met"]
+    assert told[-1][0] == told[-1][1] == 60 and told[0][3]["preview"] == "preview.npy"
+    assert np.load(tmp_path / "preview.npy").shape == (40, 40)
+
+
+def test_the_preview_is_the_middle_slice_of_the_heart_expected(small_model, tmp_path):
+    latent = small_model.encode(small_model_input(100))
+    preview = StepPreview(small_model, tmp_path / "step.npy", plane=0, every=5)
+    preview(3, 1.0, latent, latent)
+    assert not (tmp_path / "step.npy").exists()
+    preview(5, 1.0, latent, latent)
+    labels = small_model.labels(latent)[0]
+    middle = int(np.argwhere(labels > 0)[:, 0].mean())
+    np.testing.assert_array_equal(np.load(tmp_path / "step.npy"), labels[middle])
+    preview(7, 0.0, latent * 0, latent)
+    assert (np.load(tmp_path / "step.npy") != labels[middle]).any()
+
+
+def small_model_input(seed):
+    import torch
+
+    return torch.from_numpy(ellipsoid_heart(np.random.default_rng(seed)))[None]
+
+
+def test_a_job_stops_when_asked(weights, tmp_path):
+    def stop(step, total, message="", values=None):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        siblings_job(
+            folder=tmp_path,
+            progress=stop,
+            weights=weights,
+            recipes=[Recipe("unconditional", seed=0).values()],
+            loader=LOADER,
+        )
+    assert not (tmp_path / "sibling-1.nrrd").exists()
+
+
+def test_studies_run_as_jobs_and_share_a_cohort(weights, population, tmp_path):
+    CohortFolder.create(tmp_path / "cohort", GRID)
+    common = {"folder": tmp_path, "progress": silent, "weights": weights, "loader": LOADER, "batch": 4}
+    noise = sampling_job(reference=population, number=10, steps=6, **common)
+    assert noise["hearts"] == 10 and noise["nearest"] is None
+    edits = editing_job(
+        population=population, number=1, psis=[0.5], steps=6, dilation_mm=0.0, guard=False, **common
+    )
+    assert [row["TV (%)"] for row in edits["violations"]] == ["psi 0.5", "RV edit", "LV edit"]
+    found = augmentation_job(
+        population=population,
+        measure="RV volume",
+        least=0.0,
+        made={"unconditional": 10},
+        size=8,
+        steps=6,
+        **common,
+    )
+    assert found["references"] == 12 and found["strategies"]["unconditional"]["made"] == 10
+    assert len(CohortFolder(tmp_path / "cohort").records()) == 10 + 12 + 10
+    for result in (noise, edits, found):
+        json_text(result)
+
+
+def test_folders_of_hearts_are_judged_as_a_job(population, tmp_path):
+    made = tmp_path / "made"
+    for index in range(8):
+        heart = ellipsoid_heart(np.random.default_rng([2, index]))
+        if index == 0:
+            heart[2:4, 2:4, 2:4] = Tissue.RA
+        write_heart(made / f"{index}.nrrd", heart, GRID)
+    found = evaluation_job(
+        folder=tmp_path, progress=silent, reference=population, synthetic=str(made), spacing=[4.0, 4.0, 4.0]
+    )
+    assert found["raw"]["violations"]["value"] == pytest.approx(100 / 96)
+    assert found["guarded"]["violations"]["value"] == 0
+    assert (tmp_path / "report" / "cohort.html").is_file()
