@@ -64,15 +64,17 @@ class LatentModes(nn.Module):
             flat, sigma = scaled.float().flatten(1), (4 * noise.float()).exp()[:, None]
             along = flat @ self.directions.T
             modes, rest = self.deviations**2, self.rest**2
-
-            def filtered(mode: Tensor, other: Tensor) -> Tensor:
-                changed = other * flat + ((mode - other) * along) @ self.directions
-                return changed.reshape(-1, *self.shape)
-
             seen = (1 + sigma**2).sqrt()
-            estimate = filtered(seen * modes / (modes + sigma**2), seen * rest / (rest + sigma**2))
-            answer = filtered(
-                sigma * (modes - 1) / (modes + sigma**2), sigma * (rest - 1) / (rest + sigma**2)
+            # Factors along the modes and along all else, of the estimate and of the answer.
+            factors = (
+                (seen * modes / (modes + sigma**2), seen * rest / (rest + sigma**2)),
+                (sigma * (modes - 1) / (modes + sigma**2), sigma * (rest - 1) / (rest + sigma**2)),
+            )
+            # Both at once: reading the directions takes the time.
+            changes = torch.cat([(mode - other) * along for mode, other in factors]) @ self.directions
+            parts = zip(factors, changes.chunk(2), strict=True)
+            estimate, answer = (
+                (other * flat + change).reshape(-1, *self.shape) for (_, other), change in parts
             )
         return estimate, answer
 

@@ -70,8 +70,9 @@ class TwinModel:
             denoiser = build_denoiser(DenoiserSettings.of(card["denoiser"]), tuple(scale.mean.shape))
             denoiser.load_state_dict(part("denoiser."))
         except (KeyError, TypeError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
             raise ValueError(
-                f"{Path(path).name} does not fit the networks of this version ({error}). Get it again."
+                f"{Path(path).name} does not fit the networks of this version ({reason}). Get it again."
             ) from error
         return cls(autoencoder, denoiser, scale, mixed=mixed, card=card).to(device)
 
