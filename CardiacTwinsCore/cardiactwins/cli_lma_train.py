@@ -16,8 +16,8 @@ from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
 from cardiactwins.cli_values import labels_from, pairs_from, roles_from
 
 if TYPE_CHECKING:
-    from cardiactwins.lma.shape_volume import ShapeVolume
     from cardiactwins.lma.reconstruction_model import TrainingSettings
+    from cardiactwins.lma.shape_volume import ShapeVolume
 
 __all__ = ["train"]
 

@@ -6,6 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from cardiactwins.compute import devices  # noqa: E402
+from cardiactwins.compute.devices import Device  # noqa: E402
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.lma import model_reconstruction  # noqa: E402
 from cardiactwins.lma.agreement import agreement  # noqa: E402
@@ -102,6 +104,34 @@ def test_without_weights_auto_interpolates_and_says_why(heart, monkeypatch, tmp_
     assert "weights" in found.values["why not refinement"]
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         reconstruct(outlines_of(heart), method="refinement")
+
+
+def test_where_a_gpu_runs_out_of_memory_the_cpu_goes_on_and_says_so(model, heart, tmp_path, monkeypatch):
+    path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0"})
+    whole, asked = model_reconstruction.atlas_deformation, []
+
+    def full(*given, **wanted):
+        asked.append(given[0])
+        if len(asked) == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return whole(*given, **wanted)
+
+    gpu = Device("CUDA", "small GPU", "chosen", 1)
+    monkeypatch.setattr(devices, "choose_device", lambda choice: gpu)
+    monkeypatch.setattr(Device, "torch_name", property(lambda self: "cpu:0"))
+    monkeypatch.setattr(model_reconstruction, "atlas_deformation", full)
+    found = reconstruct(outlines_of(heart), method="network", model=path)
+    assert len(asked) == 2 and "memory of cpu:0 was not enough" in found.values["device"]
+    monkeypatch.undo()
+    alone = reconstruct(outlines_of(heart), method="network", model=path, device="CPU")
+    assert alone.values["device"].startswith("CPU: ")
+    np.testing.assert_array_equal(found.volume.myocardium, alone.volume.myocardium)
+
+
+def test_a_device_that_is_not_there_is_refused(model, heart, tmp_path):
+    path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0"})
+    with pytest.raises(ValueError, match="Unknown device 'GPU'"):
+        reconstruct(outlines_of(heart), method="network", model=path, device="GPU")
 
 
 def test_an_unknown_method_is_refused(heart):

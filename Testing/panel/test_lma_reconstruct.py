@@ -595,6 +595,18 @@ def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_mod
     assert "choose the segmentation" in ready.ui.reconstructButton.toolTip
 
 
+def test_the_device_is_kept_with_the_scene_and_goes_to_the_job(host, ready, monkeypatch):
+    from cardiactwins.compute.devices import DEVICE_CHOICES
+
+    box = ready.ui.deviceComboBox
+    assert [box.itemText(n) for n in range(box.count)] == list(DEVICE_CHOICES)
+    assert parameters(ready).device == "auto"
+    box.currentIndex = 1
+    assert parameters(ready).device == "CPU"
+    parameters(ready).device = "auto"
+    assert box.currentIndex == 0
+
+
 def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, ready, tmp_path):
     torch = pytest.importorskip("torch")
     from cardiactwins.lma.shape_volume import phantom_volume

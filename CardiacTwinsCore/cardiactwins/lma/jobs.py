@@ -33,6 +33,7 @@ def reconstruct_job(
     samples: int = 1,
     seed: int = 0,
     model: str | None = None,
+    device: str = "auto",
     preview: bool = False,
 ) -> dict[str, Any]:
     """The whole ventricle from outlines (`save_outlines`); writes reconstruction.npz. See `reconstruct`.
@@ -46,7 +47,14 @@ def reconstruct_job(
         save_reconstruction(quick, folder / "preview.npz")
         progress(0, 1, "Loading the network", {"preview": "preview.npz"})
     found = reconstruct(
-        given, method=method, voxel=voxel, samples=samples, seed=seed, model=model, progress=progress
+        given,
+        method=method,
+        voxel=voxel,
+        samples=samples,
+        seed=seed,
+        model=model,
+        device=device,
+        progress=progress,
     )
     save_reconstruction(found, folder / "reconstruction.npz")
     return {

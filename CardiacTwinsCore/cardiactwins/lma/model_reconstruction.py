@@ -38,14 +38,17 @@ SAMPLING_STEPS = 1
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, changed: float) -> ReconstructionModel:
-    return ReconstructionModel.load(path)
+def _loaded(path: Path, changed: float, device: str) -> ReconstructionModel:
+    return ReconstructionModel.load(path).to(device)
 
 
-def load_model(path: str | Path | None = None) -> ReconstructionModel:
-    """A trained model, read once; None: the one that comes with the library. Errors as of `load_weights`."""
+def load_model(path: str | Path | None = None, device: str = "cpu") -> ReconstructionModel:
+    """A trained model, read once; None: the one that comes with the library. Errors as of `load_weights`.
+
+    device: as torch calls it.
+    """
     path = Path(path or WEIGHTS)
-    return _loaded(path, path.stat().st_mtime if path.exists() else 0.0)
+    return _loaded(path, path.stat().st_mtime if path.exists() else 0.0, device)
 
 
 def atlas_deformation(

@@ -31,6 +31,7 @@ def reconstruct(
     samples: int = 1,
     seed: int = 0,
     model: ReconstructionModel | str | Path | None = None,
+    device: str = "auto",
     progress: Progress = silent,
 ) -> HeartReconstruction:
     """Rebuild a left ventricle from outlines in a few slices.
@@ -41,10 +42,11 @@ def reconstruct(
     signed-distance interpolation between the slices, no model of the heart, no torch; "auto" - refinement
     where torch and weights are there, else interpolation, which `values` then explain. voxel: edge of the
     grid's voxels in the patient, mm. samples: draws of the network whose mean velocity is taken. model: a
-    trained model or its file; None: the one that comes with the library.
+    trained model or its file; None: the one that comes with the library. device: one of `DEVICE_CHOICES` for
+    weights from a file; when a GPU's memory is not enough the CPU goes on, which `values` then tell.
 
     ValueError for an unknown method; for "network" and "refinement" FileNotFoundError or ValueError when the
-    weights are missing or damaged, ImportError without torch.
+    weights are missing or damaged, ImportError without torch; ValueError for a device that cannot be used.
     """
     if method not in METHODS:
         raise ValueError(f"A method is one of {', '.join(METHODS)}; found {method!r}.")
@@ -59,30 +61,71 @@ def reconstruct(
         agreement = slice_agreement(volume, outlines)
         return HeartReconstruction(volume, wall_surface(volume), None, agreement, method, values)
 
+    import torch
+
+    from cardiactwins.lma.model_reconstruction import load_model
+    from cardiactwins.lma.reconstruction_model import ReconstructionModel
+
+    wanted: dict[str, Any] = {"refine": method == "refinement", "voxel": voxel, "samples": samples}
+    wanted |= {"seed": seed, "progress": progress}
+    if isinstance(model, ReconstructionModel):
+        return _deformed(model, outlines, values, **wanted)
+    name = _device(device, values)
+    try:
+        return _deformed(load_model(model, name), outlines, values, **wanted)
+    except torch.cuda.OutOfMemoryError:
+        if name == "cpu":
+            raise
+    torch.cuda.empty_cache()
+    values["device"] = f"CPU, as the memory of {name} was not enough. Close other programs that use it."
+    return _deformed(load_model(model), outlines, values, **wanted)
+
+
+def _deformed(
+    model: ReconstructionModel,
+    outlines: SliceOutlines,
+    values: dict[str, Any],
+    *,
+    refine: bool,
+    voxel: float,
+    samples: int,
+    seed: int,
+    progress: Progress,
+) -> HeartReconstruction:
+    """The reconstruction as a deformed atlas."""
     from cardiactwins.lma.model_reconstruction import (
         atlas_deformation,
         deformed_slices,
         deformed_volume,
-        load_model,
         model_deviation,
     )
 
-    loaded = load_model(model) if model is None or isinstance(model, str | Path) else model
     velocity = atlas_deformation(
-        loaded,
-        outlines,
-        refine=method == "refinement",
-        samples=samples,
-        seed=seed,
-        progress=progress,
+        model, outlines, refine=refine, samples=samples, seed=seed, progress=progress
     )
-    volume = deformed_volume(loaded, velocity, voxel)
-    if method == "refinement":
-        at_slices = deformed_slices(loaded, velocity, outlines.positions)
+    volume = deformed_volume(model, velocity, voxel)
+    if refine:
+        at_slices = deformed_slices(model, velocity, outlines.positions)
         volume, values["meets the slices"] = meet_slices(volume, at_slices, outlines)
     surface = wall_surface(volume)
-    deviation = model_deviation(loaded, surface, outlines)
-    return HeartReconstruction(volume, surface, deviation, slice_agreement(volume, outlines), method, values)
+    deviation = model_deviation(model, surface, outlines)
+    agreement = slice_agreement(volume, outlines)
+    method = "refinement" if refine else "network"
+    return HeartReconstruction(volume, surface, deviation, agreement, method, values)
+
+
+def _device(choice: str, values: dict[str, Any]) -> str:
+    """Name of a device in torch; what was chosen and why goes to the values."""
+    from cardiactwins.compute.devices import choose_device
+
+    device = choose_device(choice)
+    if device.kind == "MPS":
+        # Sampling a volume at any places is not to be had there in every version of PyTorch.
+        device = choose_device("CPU")
+        values["device"] = "CPU, as reconstructions do not run on Apple GPUs"
+    else:
+        values["device"] = f"{device.kind}: {device.name} ({device.reason})"
+    return device.torch_name
 
 
 def _why_no_model(model: ReconstructionModel | str | Path | None) -> str | None:

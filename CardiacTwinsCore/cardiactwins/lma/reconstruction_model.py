@@ -78,6 +78,15 @@ class ReconstructionModel:
         """The prior of the velocities that deform the atlas."""
         return self.diffusion.network.prior
 
+    def to(self, device: str) -> ReconstructionModel:
+        """This model, moved to a device by its name in torch."""
+        self.builder.to(device)
+        self.diffusion.to(device)
+        if self.residual is not None:
+            moved = {name: tensor.to(device) for name, tensor in self.residual.tensors().items()}
+            self.residual = VelocityPrior.of_tensors(moved)
+        return self
+
     @property
     def atlas(self) -> Tensor:
         """The mean shape, (2, k, j, i)."""
