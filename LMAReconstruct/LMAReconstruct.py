@@ -13,7 +13,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -118,6 +118,7 @@ class LMAReconstructParameterNode:
     seed: Annotated[int, WithinRange(0, 999999)] = 0
     referenceVolume: slicer.vtkMRMLScalarVolumeNode
     preview: bool = True
+    device: Annotated[str, Choice(["auto", "CPU", "CUDA", "MPS"])] = "auto"
     model: slicer.vtkMRMLModelNode
 
     activationSource: ActivationSource
@@ -171,7 +172,8 @@ class LMAReconstructWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.setupSection = SetupSection(self.layout, requirementsFile(), "LMAReconstruct")
+        self.setupSection = SetupSection(self.layout, requirementsFile(), "LMAReconstruct", "device")
+        self.ui.deviceComboBox = self.setupSection.deviceComboBox
         self.logic = LMAReconstructLogic()
         self.panel = LMAReconstructPanel(self.ui, self.logic, requirementsFile())
         scene = slicer.mrmlScene

@@ -17,6 +17,7 @@ from cardiactwins.cli_values import numbers_from
 __all__ = [
     "WITH_TORCH",
     "CorrectShifts",
+    "Device",
     "Insertion",
     "Labels",
     "LongAxis",
@@ -76,6 +77,9 @@ CorrectShifts = Annotated[
     typer.Option(
         "--correct-shifts/--no-correct-shifts", help="Correct shifts of slices between breath-holds."
     ),
+]
+Device = Annotated[
+    str, typer.Option(help="Where networks compute: auto (the fastest that works), CPU, CUDA or MPS.")
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="Weights (.safetensors) in place of those that come with the library.")

@@ -13,6 +13,7 @@ from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_lma_inputs import (
     WITH_TORCH,
     CorrectShifts,
+    Device,
     Insertion,
     Labels,
     LongAxis,
@@ -56,6 +57,7 @@ def reconstruct(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Draws of the network, of which the mean counts.")] = 1,
     weights: Weights = None,
+    device: Device = "auto",
     labels: Labels = None,
     roles: Roles = None,
     seed: Seed = 0,
@@ -101,6 +103,7 @@ def reconstruct(
             samples=samples,
             seed=seed,
             model=weights,
+            device=device,
             progress=progress,
         )
         files = write_heart(heart, folder, out)

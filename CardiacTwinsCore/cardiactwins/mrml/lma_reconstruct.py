@@ -127,6 +127,7 @@ class LMAReconstructLogic:
         samples: int = 1,
         seed: int = 0,
         model: Any = None,
+        device: str = "auto",
         referenceVolume: Any = None,
         name: str = "Left ventricle",
         progress: Progress = silent,
@@ -138,7 +139,7 @@ class LMAReconstructLogic:
         them, base to apex. insertionPoints: markups or (M, 3) RAS mm of the anterior RV insertion; None: from
         a right ventricle in the segmentation. slices: use so many of them. longAxis: segmentation node or
         nodes of long-axis slices. correctShifts: correct recognised shifts between breath-holds. base:
-        distance of the base plane above the first slice in mm. method, samples, seed, model: see
+        distance of the base plane above the first slice in mm. method, samples, seed, model, device: see
         `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the dense segmentation; its
         own grid of 1 mm when None. ValueError as the steps raise it.
         """
@@ -158,6 +159,7 @@ class LMAReconstructLogic:
             samples=samples,
             seed=seed,
             model=model,
+            device=device,
             progress=progress,
         )
         return self.showReconstruction(prepared, found, referenceVolume=referenceVolume, name=name)

@@ -103,6 +103,7 @@ class ReconstructionSection(Section):
             "samples": node.samples,
             "seed": node.seed,
             "model": str(weights.path) if weights is not None and weights.own else None,
+            "device": node.device,
             "preview": node.preview and not self.obstacle(),
         }
         inputs = {"slices": name, "insertion points": _nameOf(node.insertionPoints)}
