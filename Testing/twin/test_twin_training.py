@@ -27,7 +27,10 @@ from cardiactwins.twin.denoiser_training import (
     validation_loss,
 )
 from cardiactwins.twin.diffusion import NoiseLevels
+from cardiactwins.twin.latent_modes import LatentModes
 from cardiactwins.twin.latents import LatentScale, cached_latents
+from cardiactwins.twin.mode_network import ModeNetwork
+from cardiactwins.twin.mode_training import train_mode_network
 from cardiactwins.twin.model import TwinModel
 from cardiactwins.twin.sampler import heun, noise_schedule
 from cardiactwins.twin.training_run import TrainingRun, single_process
@@ -46,6 +49,7 @@ DENOISING = DenoiserTraining(
     ),
     steps=6,
     batch=4,
+    mode_steps=4,
     validate_every=3,
 )
 
@@ -229,7 +233,14 @@ def test_a_denoiser_learns_and_its_samples_come_from_the_distribution(tmp_path, 
         channels=(16, 16), blocks=(1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8
     )
     settings = replace(
-        DENOISING, network=network, steps=200, batch=16, rate=8e-3, averaging=0.9, validate_every=50
+        DENOISING,
+        network=network,
+        steps=200,
+        batch=16,
+        rate=8e-3,
+        averaging=0.9,
+        mode_steps=100,
+        validate_every=50,
     )
     path = train_denoiser(autoencoder, known, held_out, tmp_path, settings, fabric=fabric, progress=progress)
     assert told[0] > told[-1] and told[-1] < 0.4
@@ -266,7 +277,7 @@ torch.manual_seed(0)
 autoencoder = build_autoencoder(AutoencoderSettings(latent_channels=2, width=8, inner=16))
 known = torch.load(sys.argv[1])
 network = DenoiserSettings(channels=(8, 8), blocks=(1, 1), heads=8, places=2, modes=3, bent=2, mode_width=8)
-settings = DenoiserTraining(network=network, steps=6, batch=4, validate_every=3)
+settings = DenoiserTraining(network=network, steps=6, batch=4, mode_steps=4, validate_every=3)
 train_denoiser(autoencoder, known[:8], known[8:], sys.argv[2], settings, fabric=fabric)
 print(fabric.global_rank, fabric.world_size, flush=True)
 """
@@ -304,6 +315,45 @@ def test_a_batch_is_divided_evenly_or_refused(fabric):
     assert run.share_of(torch.arange(4)).tolist() == [1, 3]
     with pytest.raises(ValueError, match="batch of 3"):
         run.share_of(torch.arange(3))
+
+
+def two_kinds(count, seed):
+    """Latents of two sharp kinds, 8 apart along one mode, which a linear denoiser takes for a wide one."""
+    generator = torch.Generator().manual_seed(seed)
+    kind = 2.0 * torch.randint(2, (count,), generator=generator) - 1
+    direction = torch.nn.functional.normalize(torch.ones(128), dim=0)
+    return (4 * kind[:, None] * direction + 0.1 * torch.randn(count, 128, generator=generator)).reshape(
+        count, 2, 4, 4, 4
+    )
+
+
+def test_the_network_of_modes_learns_what_a_linear_denoiser_cannot():
+    known, held_out = two_kinds(400, 0), two_kinds(32, 1)
+    modes = LatentModes.of(known, 2)
+    torch.manual_seed(0)
+    network = ModeNetwork(1, width=32, blocks=1)
+    linear, kept = train_mode_network(
+        network, modes, known, held_out, levels=NoiseLevels(0.0, 0.5), steps=300, batch=64, rate=5e-3
+    )
+    assert kept < 0.6 * linear
+    # To one side of the middle between both kinds, at this noise, a linear denoiser says 2 where 4 is right.
+    seen, level = torch.tensor([[2.0], [-2.0]]), torch.zeros(2)
+    scaled, deviation = seen / 2**0.5, modes.deviations[:1]
+    answer = (deviation**2 - 1) / (deviation**2 + 1) * scaled
+    with torch.no_grad():
+        answer = answer + network.departure(scaled, deviation, level)
+    clean = seen / 2 + 0.5**0.5 * answer
+    assert clean.flatten().tolist() == pytest.approx([4, -4], abs=0.8)
+
+
+def test_a_network_of_modes_that_learns_nothing_new_leaves_the_linear_denoiser():
+    known = latents_of_modes(300) - 5
+    modes = LatentModes.of(known, 3)
+    network = ModeNetwork(3, width=8)
+    linear, kept = train_mode_network(
+        network, modes, known, known[:0].new_zeros(4, 2, 4, 4, 4), levels=NoiseLevels(), steps=1, rate=10.0
+    )
+    assert kept == linear and not network.last[-1].weight.any()
 
 
 def test_validation_uses_the_same_noise_each_time():

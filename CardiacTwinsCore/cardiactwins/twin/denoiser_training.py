@@ -18,6 +18,7 @@ from cardiactwins.twin.denoiser import DenoiserSettings, build_denoiser
 from cardiactwins.twin.diffusion import NoiseLevels, denoising_loss
 from cardiactwins.twin.latent_modes import LatentModes
 from cardiactwins.twin.latents import LatentScale
+from cardiactwins.twin.mode_training import train_mode_network
 from cardiactwins.twin.model import TwinModel
 from cardiactwins.twin.training_run import Schedule, TrainingRun, single_process
 
@@ -37,7 +38,8 @@ class DenoiserTraining:
     """How a denoiser is trained.
 
     network: what is trained. steps: at most. batch: latents a step, of all processes. rate, averaging,
-    schedule: see TrainingRun. levels: noise to train at. validate_every: steps. patience: validations
+    schedule: see TrainingRun. levels: noise to train at. mode_steps: of the network of
+    modes, which is trained before the U-net and then left alone. validate_every: steps. patience: validations
     without improvement after which the training ends, 0 for never.
     """
 
@@ -48,6 +50,7 @@ class DenoiserTraining:
     averaging: float = 0.998
     schedule: Schedule = "cosine"
     levels: NoiseLevels = field(default_factory=NoiseLevels)
+    mode_steps: int = 4000
     validate_every: int = 250
     patience: int = 0
 
@@ -101,6 +104,19 @@ def train_denoiser(
     modes = LatentModes.of(known, settings.network.modes) if settings.network.modes else None
     torch.manual_seed(seed)
     network = build_denoiser(settings.network, tuple(training.shape[1:]), modes)
+    if not (folder / STATE).exists() and getattr(network, "bend", None) is not None:
+        train_mode_network(
+            network.bend,
+            modes,
+            known,
+            held_out,
+            levels=settings.levels,
+            steps=settings.mode_steps,
+            seed=seed,
+            progress=progress,
+        )
+    if getattr(network, "bend", None) is not None:
+        network.bend.requires_grad_(False)
     run = TrainingRun(
         network,
         {"training": asdict(settings), "seed": seed},

@@ -48,18 +48,25 @@ class ModeNetwork(nn.Module):
     def forward(self, modes: LatentModes, scaled: Tensor, noise: Tensor) -> Tensor:
         """The departure from the linear denoiser along the modes, as a part of F of Eq. 2, (B, C, d, h, w).
 
-        modes: of the latents. scaled, noise: c_in z and c_noise. The network answers in standard deviations
-        of what the linear denoiser leaves open, s sigma / sqrt(s^2 + sigma^2) along a mode.
+        modes: of the latents. scaled, noise: c_in z and c_noise.
         """
         directions, deviations = modes.directions[: self.count], modes.deviations[: self.count]
         with torch.autocast(scaled.device.type, enabled=False):
-            sigma = (4 * noise.float()).exp()[:, None]
-            ratio = ((1 + sigma**2) / (deviations**2 + sigma**2)).sqrt()
-            values = self.first((scaled.float().flatten(1) @ directions.T) * ratio)
-            embedded = self.noise(noise.float())
-            for block in self.blocks:
-                values = block(values, embedded)
-            return ((self.last(values) * deviations * ratio) @ directions).reshape(scaled.shape)
+            along = scaled.float().flatten(1) @ directions.T
+            return (self.departure(along, deviations, noise.float()) @ directions).reshape(scaled.shape)
+
+    def departure(self, along: Tensor, deviations: Tensor, noise: Tensor) -> Tensor:
+        """The same in coordinates along the modes, (B, modes), of modes with these deviations (modes,).
+
+        The network answers in standard deviations of what the linear denoiser leaves open,
+        s sigma / sqrt(s^2 + sigma^2) along a mode.
+        """
+        sigma = (4 * noise).exp()[:, None]
+        ratio = ((1 + sigma**2) / (deviations**2 + sigma**2)).sqrt()
+        values, embedded = self.first(along * ratio), self.noise(noise)
+        for block in self.blocks:
+            values = block(values, embedded)
+        return self.last(values) * deviations * ratio
 
 
 class _Block(nn.Module):

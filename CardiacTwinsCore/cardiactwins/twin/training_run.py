@@ -82,7 +82,8 @@ class TrainingRun:
     ) -> None:
         self.settings = json.loads(json.dumps(dict(settings)))
         self.fabric, self.rate, self.averaging, self.schedule = fabric, rate, averaging, schedule
-        optimizer = torch.optim.Adam(network.parameters(), rate, betas=(0.9, 0.99))
+        trained = [value for value in network.parameters() if value.requires_grad]
+        optimizer = torch.optim.Adam(trained, rate, betas=(0.9, 0.99))
         # `network` is called in training: it passes gradients between processes and chooses precision.
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.bare = network

@@ -1,0 +1,85 @@
+"""Training of the network that bends the linear denoiser, on the modes' coordinates alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.twin.diffusion import NoiseLevels, denoising_loss
+from cardiactwins.twin.latent_modes import LatentModes
+from cardiactwins.twin.mode_network import ModeNetwork
+
+__all__ = ["train_mode_network"]
+
+AVERAGING = 0.99
+VALIDATIONS = 40
+VALIDATION_ROUNDS = 16
+"""How often each heart of the validation is looked at, each time with other noise."""
+
+
+def train_mode_network(
+    network: ModeNetwork,
+    modes: LatentModes,
+    training: Tensor,
+    validation: Tensor,
+    *,
+    levels: NoiseLevels,
+    steps: int,
+    batch: int = 256,
+    rate: float = 1e-3,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[float, float]:
+    """Train on standardised latents (N, C, d, h, w), of which the coordinates are all that is looked at.
+
+    The running mean of the weights that does best on the validation is kept; an untrained network, which
+    leaves the linear denoiser as it is, when none does better. About 10 ms a step. Returns Eq. 3 along the
+    modes on the validation, of the linear denoiser and of the one that is kept.
+    """
+    directions, deviations = modes.directions[: network.count], modes.deviations[: network.count]
+    known, held_out = training.flatten(1) @ directions.T, validation.flatten(1) @ directions.T
+    generator = torch.Generator().manual_seed(seed)
+    held_out = held_out.repeat(VALIDATION_ROUNDS, 1)
+    given = levels.draw(len(held_out), generator), torch.randn(held_out.shape, generator=generator)
+
+    def error(of: ModeNetwork, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        def answer(scaled: Tensor, level: Tensor) -> Tensor:
+            variance = (8 * level).exp()[:, None]
+            linear = variance.sqrt() * (deviations**2 - 1) / (deviations**2 + variance) * scaled
+            return linear + of.departure(scaled, deviations, level)
+
+        return denoising_loss(answer, clean, noise, sigma).mean()
+
+    def validated(of: ModeNetwork) -> float:
+        with torch.no_grad():
+            return float(error(of, held_out, *given))
+
+    averaged = copy.deepcopy(network).requires_grad_(False)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.01)
+    linear = best = validated(network)
+    kept = copy.deepcopy(network.state_dict())
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        chosen = torch.randint(len(known), (batch,), generator=generator)
+        noise = torch.randn(batch, network.count, generator=generator)
+        loss = error(network, known[chosen], levels.draw(batch, generator), noise)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value, 1 - min(AVERAGING, (step + 1) / (step + 11)))
+        if (step + 1) % max(steps // VALIDATIONS, 1) == 0:
+            found = validated(averaged)
+            if found < best:
+                best, kept = found, copy.deepcopy(averaged.state_dict())
+            message = f"Modes: step {step + 1}, validation {found:.4f}, linear {linear:.4f}"
+            progress(step + 1, steps, message, {"modes": found})
+    network.load_state_dict(kept)
+    return linear, best
