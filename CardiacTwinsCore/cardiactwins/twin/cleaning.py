@@ -22,7 +22,7 @@ class CleanedHeart:
     """A heart without specks and holes.
 
     labels: (k, j, i), values of Tissue. removed: voxels of pieces taken away, by tissue. filled: voxels of
-    enclosed background that were filled.
+    holes that were filled.
     """
 
     labels: NDArray[np.uint8]
@@ -37,16 +37,16 @@ class CleanedHeart:
         if parts:
             done.append(f"pieces beside the largest were removed ({', '.join(parts)})")
         if self.filled:
-            done.append(f"{self.filled:,} voxels of enclosed background were filled")
+            done.append(f"{self.filled:,} voxels of holes were filled")
         return f"Cleaned: {' and '.join(done)}." if done else "Nothing to clean."
 
 
 def clean_heart(labels: ArrayLike, geometry: ImageGeometry) -> CleanedHeart:
-    """Keep the largest piece of every tissue and fill background that the heart encloses.
+    """Keep the largest piece of every tissue and fill holes in tissues.
 
-    Pieces count as joined over all 26 neighbours. A voxel of a removed piece, and one of a hole of at most
-    2 ml, takes the label of the nearest voxel (in mm) that stays. Parts that are missing are not made up:
-    see `review_heart`.
+    Pieces count as joined over all 26 neighbours. A voxel of a removed piece takes the label of the nearest
+    voxel (in mm) that stays. A hole is a piece of background of at most 2 ml inside one tissue. Parts that
+    are missing are not made up: see `review_heart`.
     """
     array = tissue_labels(labels)
     inside = ndimage.find_objects((array != 0).astype(np.uint8))
@@ -61,9 +61,10 @@ def clean_heart(labels: ArrayLike, geometry: ImageGeometry) -> CleanedHeart:
         if loose.any():
             removed[tissue] = int(np.count_nonzero(loose))
             open_voxels |= loose
-    holes = _enclosed(part == 0, geometry.voxel_volume_ml)
+    part = _nearest(part, open_voxels, geometry)
+    holes = _holes(part, geometry.voxel_volume_ml)
     cleaned = array.copy()
-    cleaned[box] = _nearest(_nearest(part, open_voxels, geometry), holes, geometry, background=False)
+    cleaned[box] = np.where(holes > 0, holes, part)
     return CleanedHeart(cleaned, removed, int(np.count_nonzero(holes)))
 
 
@@ -76,27 +77,35 @@ def _all_but_largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & (pieces != np.argmax(sizes))
 
 
-def _enclosed(background: NDArray[np.bool_], voxel_ml: float) -> NDArray[np.bool_]:
-    """Small pieces of background that no face neighbour joins to the outside."""
-    pieces, _ = ndimage.label(np.pad(background, 1, constant_values=True))
+def _holes(labels: NDArray[np.uint8], voxel_ml: float) -> NDArray[np.uint8]:
+    """The tissue around each small hole, at its voxels; 0 elsewhere.
+
+    A gap between tissues is no hole, even where they enclose it.
+    """
+    pieces, _ = ndimage.label(np.pad(labels == 0, 1, constant_values=True))
     outside = pieces[0, 0, 0]
     sizes = np.bincount(pieces.ravel())
-    small = sizes * voxel_ml <= LARGEST_HOLE_ML
-    small[[0, outside]] = False
-    return small[pieces][1:-1, 1:-1, 1:-1]
+    found = np.zeros(labels.shape, dtype=np.uint8)
+    for piece, place in enumerate(ndimage.find_objects(pieces), start=1):
+        if place is None or piece == outside or sizes[piece] * voxel_ml > LARGEST_HOLE_ML:
+            continue
+        # Pieces lie on the padded grid; a voxel more on each side is one less there.
+        box = tuple(slice(max(s.start - 2, 0), s.stop) for s in place)
+        inside = pieces[1:-1, 1:-1, 1:-1][box] == piece
+        around = labels[box][ndimage.binary_dilation(inside, FULL_NEIGHBOURS) & ~inside]
+        tissues = np.unique(around[around > 0])
+        if len(tissues) == 1:
+            found[box][inside] = tissues[0]
+    return found
 
 
 def _nearest(
-    labels: NDArray[np.uint8],
-    open_voxels: NDArray[np.bool_],
-    geometry: ImageGeometry,
-    background: bool = True,
+    labels: NDArray[np.uint8], open_voxels: NDArray[np.bool_], geometry: ImageGeometry
 ) -> NDArray[np.uint8]:
-    """The labels with open voxels taken from the nearest of the others, background among them or not."""
+    """The labels with open voxels taken from the nearest of the others, background among them."""
     if not open_voxels.any():
         return labels
-    unknown = open_voxels if background else open_voxels | (labels == 0)
     nearest = ndimage.distance_transform_edt(
-        unknown, sampling=geometry.spacing[::-1], return_distances=False, return_indices=True
+        open_voxels, sampling=geometry.spacing[::-1], return_distances=False, return_indices=True
     )
     return np.where(open_voxels, labels[tuple(nearest)], labels)
