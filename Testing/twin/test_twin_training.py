@@ -337,12 +337,11 @@ def test_the_network_of_modes_learns_what_a_linear_denoiser_cannot():
     )
     assert kept < 0.6 * linear
     # To one side of the middle between both kinds, at this noise, a linear denoiser says 2 where 4 is right.
-    seen, level = torch.tensor([[2.0], [-2.0]]), torch.zeros(2)
-    scaled, deviation = seen / 2**0.5, modes.deviations[:1]
-    answer = (deviation**2 - 1) / (deviation**2 + 1) * scaled
+    seen, deviation = torch.tensor([[2.0], [-2.0]]), modes.deviations[:1]
+    spread = (deviation**2 + 1).sqrt()
     with torch.no_grad():
-        answer = answer + network.departure(scaled, deviation, level)
-    clean = seen / 2 + 0.5**0.5 * answer
+        departure = network.departure(seen / spread, torch.zeros(2)) * deviation / spread
+    clean = seen * deviation**2 / spread**2 + departure
     assert clean.flatten().tolist() == pytest.approx([4, -4], abs=0.8)
 
 

@@ -52,21 +52,22 @@ class ModeNetwork(nn.Module):
         """
         directions, deviations = modes.directions[: self.count], modes.deviations[: self.count]
         with torch.autocast(scaled.device.type, enabled=False):
+            sigma = (4 * noise.float()).exp()[:, None]
+            ratio = ((1 + sigma**2) / (deviations**2 + sigma**2)).sqrt()
             along = scaled.float().flatten(1) @ directions.T
-            return (self.departure(along, deviations, noise.float()) @ directions).reshape(scaled.shape)
+            departure = self.departure(along * ratio, noise.float()) * deviations * ratio
+            return (departure @ directions).reshape(scaled.shape)
 
-    def departure(self, along: Tensor, deviations: Tensor, noise: Tensor) -> Tensor:
-        """The same in coordinates along the modes, (B, modes), of modes with these deviations (modes,).
+    def departure(self, seen: Tensor, noise: Tensor) -> Tensor:
+        """The departure in standard deviations of what the linear denoiser leaves open, (B, modes).
 
-        The network answers in standard deviations of what the linear denoiser leaves open,
-        s sigma / sqrt(s^2 + sigma^2) along a mode.
+        seen: noisy coordinates in their own deviations, sqrt(s^2 + sigma^2) along a mode; what is left open
+        is s sigma / sqrt(s^2 + sigma^2).
         """
-        sigma = (4 * noise).exp()[:, None]
-        ratio = ((1 + sigma**2) / (deviations**2 + sigma**2)).sqrt()
-        values, embedded = self.first(along * ratio), self.noise(noise)
+        values, embedded = self.first(seen), self.noise(noise)
         for block in self.blocks:
             values = block(values, embedded)
-        return self.last(values) * deviations * ratio
+        return self.last(values)
 
 
 class _Block(nn.Module):
