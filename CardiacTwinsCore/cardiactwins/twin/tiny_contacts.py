@@ -116,7 +116,8 @@ def _give_away(labels: NDArray[np.uint8], voxels: NDArray[np.int64], a: int, b: 
     contact = np.zeros(part.shape, dtype=bool)
     contact[tuple((voxels - [s.start for s in box]).T)] = True
     sides = [contact & (part == label) for label in (a, b)]
-    for side in sorted(sides, key=np.count_nonzero):
+    # Of sides of one size, the tissue gives way before the background.
+    for side in sorted(sides, key=lambda voxels: (np.count_nonzero(voxels), not part[voxels].any())):
         if not side.any():
             continue
         around = part[ndimage.binary_dilation(side, FULL_NEIGHBOURS) & ~side]
