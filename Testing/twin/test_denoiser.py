@@ -166,7 +166,7 @@ def test_what_happens_in_one_corner_is_heard_of_in_the_other():
 
 def test_the_network_of_modes_answers_along_its_modes_alone():
     modes = LatentModes.of(torch.randn(9, *WIDE), 3)
-    network = ModeNetwork(2, width=8)
+    network = ModeNetwork(2, width=8).eval()
     scaled, noise = torch.randn(4, *WIDE), torch.tensor([-1.0, 0.0, 0.5, 1.0])
     assert not network(modes, scaled, noise).any()
     torch.nn.init.normal_(network.last[-1].weight)
@@ -180,9 +180,10 @@ def test_the_network_of_modes_answers_along_its_modes_alone():
 
 
 def test_the_network_of_modes_sees_and_answers_in_units_of_one():
-    # Where the noisy coordinate has unit variance, and the error that is left is one of its own deviations.
+    # Noisy coordinates have unit variance; an answer of 1 is the share sigma / sqrt(s^2 + sigma^2) of what
+    # the linear denoiser leaves open, s sigma / sqrt(s^2 + sigma^2).
     latents, _ = normal_latents(4000)
-    modes, network = LatentModes.of(latents, 3), ModeNetwork(3, width=8)
+    modes, network = LatentModes.of(latents, 3), ModeNetwork(3, width=8).eval()
     seen = []
     network.first.register_forward_hook(lambda module, given, answer: seen.append(given[0]))
     for sigma in (0.1, 5.0, 60.0):
@@ -192,7 +193,7 @@ def test_the_network_of_modes_sees_and_answers_in_units_of_one():
         assert seen[-1].std(dim=0).tolist() == pytest.approx([1.0] * 3, rel=0.05)
         torch.nn.init.ones_(network.last[-1].bias)
         answer = network(modes, torch.zeros(1, *SHAPE), level[:1].log() / 4).flatten(1) @ modes.directions.T
-        left = modes.deviations * sigma / (modes.deviations**2 + sigma**2).sqrt()
+        left = modes.deviations * sigma**2 / (modes.deviations**2 + sigma**2)
         torch.testing.assert_close(scales.out * answer[0], left, rtol=1e-3, atol=1e-5)
 
 

@@ -340,7 +340,7 @@ def test_the_network_of_modes_learns_what_a_linear_denoiser_cannot():
     seen, deviation = torch.tensor([[2.0], [-2.0]]), modes.deviations[:1]
     spread = (deviation**2 + 1).sqrt()
     with torch.no_grad():
-        departure = network.departure(seen / spread, torch.zeros(2)) * deviation / spread
+        departure = network.eval().departure(seen / spread, deviation, torch.ones(2)) * deviation / spread
     clean = seen * deviation**2 / spread**2 + departure
     assert clean.flatten().tolist() == pytest.approx([4, -4], abs=0.8)
 

@@ -116,7 +116,7 @@ def train_denoiser(
             progress=progress,
         )
     if getattr(network, "bend", None) is not None:
-        network.bend.requires_grad_(False)
+        network.bend.requires_grad_(False).eval()
     run = TrainingRun(
         network,
         {"training": asdict(settings), "seed": seed},

@@ -11,6 +11,7 @@ from cardiactwins.twin.latent_modes import LatentModes
 __all__ = ["ModeNetwork", "NoiseEmbedding"]
 
 FREQUENCIES = 16
+DROPOUT = 0.1
 
 
 class NoiseEmbedding(nn.Module):
@@ -52,22 +53,26 @@ class ModeNetwork(nn.Module):
         """
         directions, deviations = modes.directions[: self.count], modes.deviations[: self.count]
         with torch.autocast(scaled.device.type, enabled=False):
-            sigma = (4 * noise.float()).exp()[:, None]
-            ratio = ((1 + sigma**2) / (deviations**2 + sigma**2)).sqrt()
+            sigma = (4 * noise.float()).exp()
+            ratio = ((1 + sigma[:, None] ** 2) / (deviations**2 + sigma[:, None] ** 2)).sqrt()
             along = scaled.float().flatten(1) @ directions.T
-            departure = self.departure(along * ratio, noise.float()) * deviations * ratio
+            departure = self.departure(along * ratio, deviations, sigma) * deviations * ratio
             return (departure @ directions).reshape(scaled.shape)
 
-    def departure(self, seen: Tensor, noise: Tensor) -> Tensor:
+    def departure(self, seen: Tensor, deviations: Tensor, sigma: Tensor) -> Tensor:
         """The departure in standard deviations of what the linear denoiser leaves open, (B, modes).
 
         seen: noisy coordinates in their own deviations, sqrt(s^2 + sigma^2) along a mode; what is left open
-        is s sigma / sqrt(s^2 + sigma^2).
+        is s sigma / sqrt(s^2 + sigma^2). deviations: s, (modes,). sigma: (B,).
+
+        Where a coordinate is seen well, sigma far below s, hardly any departure is left: there the linear
+        denoiser is right, and a network would only remember the hearts that it was trained on.
         """
-        values, embedded = self.first(seen), self.noise(noise)
+        values, embedded = self.first(seen), self.noise(sigma.log() / 4)
         for block in self.blocks:
             values = block(values, embedded)
-        return self.last(values)
+        hidden = sigma[:, None] / (deviations**2 + sigma[:, None] ** 2).sqrt()
+        return hidden * self.last(values)
 
 
 class _Block(nn.Module):
@@ -75,9 +80,10 @@ class _Block(nn.Module):
         super().__init__()
         self.norm, self.told = nn.LayerNorm(width), nn.Linear(width, width)
         self.into, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = nn.Dropout(DROPOUT)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, values: Tensor, embedded: Tensor) -> Tensor:
         inner = functional.silu(self.into(self.norm(values)) + self.told(embedded))
-        return values + self.out(inner)
+        return values + self.out(self.dropout(inner))

@@ -17,6 +17,8 @@ __all__ = ["train_mode_network"]
 
 AVERAGING = 0.99
 VALIDATIONS = 40
+PATIENCE = 0.2
+"""Share of the steps after which a training ends that finds nothing better."""
 VALIDATION_ROUNDS = 16
 """How often each heart of the validation is looked at, each time with other noise."""
 
@@ -49,21 +51,20 @@ def train_mode_network(
     given = levels.draw(len(held_out), generator), torch.randn(held_out.shape, generator=generator)
 
     def error(of: ModeNetwork, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-        sigma = sigma[:, None]
-        spread = (deviations**2 + sigma**2).sqrt()
-        missed = (sigma / deviations * clean - deviations * noise) / spread
-        return (
-            (of.departure((clean + sigma * noise) / spread, sigma[:, 0].log() / 4) - missed).square().mean()
-        )
+        level = sigma[:, None]
+        spread = (deviations**2 + level**2).sqrt()
+        missed = (level / deviations * clean - deviations * noise) / spread
+        return (of.departure((clean + level * noise) / spread, deviations, sigma) - missed).square().mean()
 
     def validated(of: ModeNetwork) -> float:
         with torch.no_grad():
             return float(error(of, held_out, *given))
 
-    averaged = copy.deepcopy(network).requires_grad_(False)
+    averaged = copy.deepcopy(network).eval().requires_grad_(False)
+    network.train()
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.01)
-    linear = best = validated(network)
-    kept = copy.deepcopy(network.state_dict())
+    linear = best = validated(averaged)
+    kept, at = copy.deepcopy(network.state_dict()), 0
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -80,8 +81,10 @@ def train_mode_network(
         if (step + 1) % max(steps // VALIDATIONS, 1) == 0:
             found = validated(averaged)
             if found < best:
-                best, kept = found, copy.deepcopy(averaged.state_dict())
+                best, at, kept = found, step + 1, copy.deepcopy(averaged.state_dict())
             message = f"Modes: step {step + 1}, validation {found:.4f}, linear {linear:.4f}"
             progress(step + 1, steps, message, {"modes": found})
+            if step + 1 - at > PATIENCE * steps:
+                break
     network.load_state_dict(kept)
     return linear, best
