@@ -171,7 +171,7 @@ make_cohort(CohortFolder(Path({folder!r})), recipes(40), {weights!r}, loader=LOA
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_a_kill_loses_nothing_finished_and_doubles_nothing(folder, weights, workers):
     here = Path(__file__).resolve().parent
     script = SCRIPT.format(

@@ -262,7 +262,7 @@ def _contours(
     at = np.quantile(density(points), (0.05, 0.5) if few else (0.05, 0.25, 0.5, 0.75))
     if not (np.diff(at) > 0).all():
         return
-    grid = np.meshgrid(np.linspace(*limits[0], 120), np.linspace(*limits[1], 120))
+    grid = np.meshgrid(np.linspace(*limits[0], 80), np.linspace(*limits[1], 80))
     values = density(np.stack([grid[0].ravel(), grid[1].ravel()])).reshape(grid[0].shape)
     axes.contour(*grid, values, levels=at, colors=color, linewidths=(0.7, 0.9, 1.1, 1.3)[: len(at)])
 
