@@ -152,6 +152,28 @@ def test_batches_and_processes_make_the_same_cohort(folder, weights, tmp_path):
     assert not (other.path / ".cells").exists()
 
 
+def test_a_dask_cluster_makes_the_same_cohort(folder, weights, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    make_cohort(folder, recipes(3), weights, loader=LOADER)
+    other = CohortFolder.create(tmp_path / "dask", GRID)
+    other.add_twin("seed heart", folder.twin("seed heart"))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp://"
+    ) as cluster:
+        run = make_cohort(
+            other,
+            recipes(3),
+            weights,
+            loader=LOADER,
+            scheduler=cluster.scheduler_address,
+            devices=("cpu", "cpu"),
+        )
+    assert (run.made, run.failed) == (3, ())
+    for name, (_, digest) in written(folder).items():
+        if name.endswith(".nrrd"):
+            assert written(other)[name][1] == digest
+
+
 SCRIPT = """
 import sys
 sys.path[:0] = [{tests!r}, {benchmarks!r}]

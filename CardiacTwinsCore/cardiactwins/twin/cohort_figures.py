@@ -184,6 +184,9 @@ def curves_figure(
     x = [row[along] for row in rows]
     for place, name in zip(axes, curves, strict=True):
         place.plot(x, [row.get(name, np.nan) for row in rows], "o-", color=SERIES[0], markersize=4)
+        place.set_ylim(bottom=0)
+        if name in ("precision", "recall"):
+            place.set_ylim(0, 1.05)
         place.set_xscale("log")
         place.set_xticks(x, [f"{value:g}" for value in x])
         place.minorticks_off()
