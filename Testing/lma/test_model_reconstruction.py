@@ -89,6 +89,17 @@ def test_slices_between_voxels_and_further_points_pull_the_atlas_too(model, hear
     assert errors[1] < 0.8 * errors[0]
 
 
+def test_nothing_is_rebuilt_beyond_an_apex_that_lies_high(model, heart):
+    """The same slices, pushed together: a heart that is too wide for its length."""
+    slices = cut_slices(heart, 6)
+    pushed = BASE + 0.75 * (slices.positions - BASE)
+    wide = SliceOutlines(pushed, slices.cavity, slices.myocardium, apex=BASE + 0.75 * 52)
+    found = reconstruct(wide, method="refinement", model=model)
+    last = np.flatnonzero(found.volume.mask.any(axis=(1, 2)))[-1]
+    assert pushed[-1] < last <= wide.apex + 1.5
+    assert np.mean([part.dice for part in found.agreement]) > 0.9
+
+
 def test_a_cancelled_refinement_says_so(model, heart):
     def stop(step, total, message, values):
         raise Cancelled("cancelled")

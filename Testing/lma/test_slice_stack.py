@@ -8,8 +8,8 @@ from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
 from cardiactwins.lma.prepared_heart import prepare_heart
-from cardiactwins.lma.reconstruction import reconstruct
-from cardiactwins.lma.shape_volume import phantom_volume
+from cardiactwins.lma.reconstruction import interpolated_volume, reconstruct
+from cardiactwins.lma.shape_volume import BASE, LENGTH, phantom_volume
 from cardiactwins.lma.slice_shifts import slice_shifts
 from cardiactwins.lma.slice_stack import SliceStack, outlines_in_grid, pose_of_stack, stack_of_labels
 from cardiactwins.lma.sparse_slices import cut_slices
@@ -97,6 +97,26 @@ def test_myocardium_outside_of_the_box_is_refused():
     moved = stack.moved(np.tile(70.0 * in_plane(stack)[0], (8, 1)))
     with pytest.raises(ValueError, match="outside of the box"):
         outlines_in_grid(moved, pose)
+
+
+def test_a_heart_that_is_wide_for_its_length_gets_larger_voxels_and_a_higher_apex():
+    heart = phantom(2)
+    matrix = heart.geometry.ijk_to_ras.copy()
+    matrix[:3, :2] *= 2.2
+    wide = ImageGeometry(heart.geometry.shape, matrix)
+    stack = stack_of_labels(wide, heart.cavity, heart.myocardium)
+    insertion = wide.kji_to_ras(heart.geometry.ras_to_kji(heart.insertion_points))
+    pose = pose_of_stack(stack, insertion)
+    outlines = outlines_in_grid(stack, pose)
+    assert pose.voxel > 1.05 * pose.frame.length / LENGTH
+    assert outlines.apex == pytest.approx(BASE + pose.frame.length / pose.voxel)
+    assert outlines.positions[-1] < outlines.apex < BASE + LENGTH - 2
+    np.testing.assert_allclose(
+        (outlines.cavity + outlines.myocardium).sum(axis=(1, 2)) * pose.voxel**2, stack.areas(), rtol=0.02
+    )
+    found = interpolated_volume(outlines, pose.voxel)
+    last = np.flatnonzero(found.mask.any(axis=(1, 2)))[-1]
+    assert outlines.apex - 3 < last <= outlines.apex
 
 
 def test_two_slices_are_too_few_and_a_missing_cavity_is_named():

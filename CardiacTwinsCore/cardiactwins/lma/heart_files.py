@@ -23,7 +23,7 @@ from cardiactwins.lma.shape_volume import ShapeVolume
 
 __all__ = ["load_outlines", "load_reconstruction", "save_outlines", "save_reconstruction"]
 
-OUTLINES_FORMAT = "cardiactwins slice outlines 1"
+OUTLINES_FORMAT = "cardiactwins slice outlines 2"
 RECONSTRUCTION_FORMAT = "cardiactwins heart reconstruction 1"
 
 
@@ -32,13 +32,13 @@ def save_outlines(outlines: SliceOutlines, voxel: float, path: str | Path) -> Pa
     arrays = {name: getattr(outlines, name) for name in ("positions", "cavity", "myocardium")}
     if outlines.points is not None:
         arrays |= {"points": outlines.points, "values": outlines.values}
-    return _write(path, OUTLINES_FORMAT, {"voxel": float(voxel)}, arrays)
+    return _write(path, OUTLINES_FORMAT, {"voxel": float(voxel), "apex": outlines.apex}, arrays)
 
 
 def load_outlines(path: str | Path) -> tuple[SliceOutlines, float]:
     """Outlines and voxel edge in mm. ValueError when the file is something else or damaged."""
     description, arrays = _read(path, OUTLINES_FORMAT)
-    return SliceOutlines(**arrays), description["voxel"]
+    return SliceOutlines(**arrays, apex=description["apex"]), description["voxel"]
 
 
 def save_reconstruction(found: HeartReconstruction, path: str | Path) -> Path:

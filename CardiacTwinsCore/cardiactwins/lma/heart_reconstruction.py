@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiactwins.lma.shape_volume import SIZE, ShapeVolume
+from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 
 __all__ = ["HeartReconstruction", "SliceAgreement", "SliceOutlines", "WallSurface"]
 
@@ -23,8 +23,9 @@ class SliceOutlines:
     positions: (S,) places of the short-axis slices along k, rising, not necessarily whole voxels. cavity,
     myocardium: (S, 64, 64) float32, share of each pixel, resampled in plane onto the grid. points, values:
     (P, 3) further places k, j, i where cavity and myocardium are known, (P, 2), such as those of long-axis
-    slices; or None. Raises ValueError for fewer than 3 slices, places that are not rising or outside of the
-    grid, slices without myocardium, and shapes that do not fit.
+    slices; or None. apex: place of the epicardial apex along k; nearer to the base than usual in hearts that
+    are wide for their length. Raises ValueError for fewer than 3 slices, places that are not rising or
+    outside of the grid, slices without myocardium, and shapes that do not fit.
     """
 
     positions: NDArray[np.float64]
@@ -32,6 +33,7 @@ class SliceOutlines:
     myocardium: NDArray[np.float32]
     points: NDArray[np.float64] | None = None
     values: NDArray[np.float32] | None = None
+    apex: float = BASE + LENGTH
 
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions, dtype=float)
@@ -75,7 +77,12 @@ class SliceOutlines:
         """The outlines without one short-axis slice, for leaving one out."""
         kept = np.arange(len(self)) != index
         return SliceOutlines(
-            self.positions[kept], self.cavity[kept], self.myocardium[kept], self.points, self.values
+            self.positions[kept],
+            self.cavity[kept],
+            self.myocardium[kept],
+            self.points,
+            self.values,
+            self.apex,
         )
 
 

@@ -15,7 +15,7 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_diffusion import filled_condition
-from cardiactwins.lma.shape_volume import BASE, ShapeVolume
+from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
@@ -35,6 +35,8 @@ SIGMA = 0.1
 """Noise of a known share in the refinement: what outlines and grid leave open."""
 ITERATIONS = 40
 SAMPLING_STEPS = 1
+REACH = 15
+"""Voxels around the axis in which nothing lies beyond the apex of a heart that is wide for its length."""
 
 
 @lru_cache(maxsize=2)
@@ -86,14 +88,11 @@ def atlas_deformation(
     if model.residual is not None:
         start = velocity + model.residual.mean
         prior = model.residual.around(start)
-    known = KnownShares(
-        outlines.positions.tolist(),
-        torch.stack([cavity, myocardium]),
-        *(
-            None if part is None else torch.from_numpy(np.asarray(part, dtype=np.float32)).to(device)
-            for part in (outlines.points, outlines.values)
-        ),
+    further = (
+        None if part is None else torch.from_numpy(part.astype(np.float32)).to(device)
+        for part in _further_places(outlines)
     )
+    known = KnownShares(outlines.positions.tolist(), torch.stack([cavity, myocardium]), *further)
     return fit_velocity(
         model.atlas,
         known,
@@ -105,6 +104,22 @@ def atlas_deformation(
         start=start,
         progress=progress,
     )
+
+
+def _further_places(outlines: SliceOutlines) -> tuple[NDArray | None, NDArray | None]:
+    """Further places (P, 3) and shares (P, 2) of outlines, and those beyond an apex that lies high: empty."""
+    if outlines.apex > BASE + LENGTH - 1:
+        return outlines.points, outlines.values
+    weight = outlines.cavity[-1] + outlines.myocardium[-1]
+    middle = [np.average(places, weights=weight) for places in np.indices(weight.shape)]
+    around = np.arange(-REACH, REACH + 1, 3.0)
+    heights = np.arange(outlines.apex + 1, SIZE, 2.0)
+    mesh = np.meshgrid(heights, middle[0] + around, middle[1] + around, indexing="ij")
+    points = np.stack(mesh, axis=-1).reshape(-1, 3)
+    values = np.zeros((len(points), 2), dtype=np.float32)
+    if outlines.points is None:
+        return points, values
+    return np.concatenate([outlines.points, points]), np.concatenate([outlines.values, values])
 
 
 @torch.no_grad()

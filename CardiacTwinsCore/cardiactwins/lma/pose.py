@@ -34,9 +34,13 @@ class Pose:
     voxel: float
 
     @classmethod
-    def of(cls, frame: LongAxisFrame) -> Pose:
-        """The pose in which base, apex and insertion of a frame lie where the grid has them."""
-        voxel = frame.length / LENGTH
+    def of(cls, frame: LongAxisFrame, voxel: float | None = None) -> Pose:
+        """The pose in which base, apex and insertion of a frame lie where the grid has them.
+
+        voxel: mm, for a heart that is too wide for its length, whose apex then lies nearer to the base; None:
+        that of the frame's length.
+        """
+        voxel = frame.length / LENGTH if voxel is None else voxel
         direction = frame.direction
         # At a quarter of the axis, where the insertion is seen in nearly every heart.
         toward = frame.positions([0.0], [0.25], [1.0])[0] - frame.positions([0.0], [0.25], [0.0])[0]

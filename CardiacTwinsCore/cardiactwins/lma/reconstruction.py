@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceAgreement, SliceOutlines
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
-from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
+from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 from cardiactwins.lma.slice_correction import meet_slices
 from cardiactwins.lma.wall_surface import wall_surface
 
@@ -145,7 +145,7 @@ def _why_no_model(model: ReconstructionModel | str | Path | None) -> str | None:
 def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVolume:
     """Signed distances to endo- and epicardium, interpolated between the slices (`interpolate_slices`)."""
     heights = np.arange(SIZE, dtype=float)
-    reach = (outlines.positions[0] - BASE, BASE + LENGTH - outlines.positions[-1])
+    reach = (outlines.positions[0] - BASE, outlines.apex - outlines.positions[-1])
     whole = (outlines.cavity + outlines.myocardium) >= 0.5
     inside = outlines.cavity >= 0.5
     shown = inside.any(axis=(1, 2))
@@ -153,7 +153,7 @@ def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVol
     cavity = np.zeros_like(epicardium)
     if shown.sum() >= 2:
         positions = outlines.positions[shown]
-        reach = (positions[0] - BASE, BASE + LENGTH - positions[-1])
+        reach = (positions[0] - BASE, outlines.apex - positions[-1])
         cavity = interpolate_slices(inside[shown], positions, heights, reach=reach) & epicardium
     wall = epicardium & ~cavity
     return ShapeVolume(cavity.astype(np.float32), wall.astype(np.float32), voxel)

@@ -23,6 +23,10 @@ FINENESS = 3
 """Samples along each edge of a grid pixel, from which its share is averaged."""
 LEAST_INSIDE = 0.98
 """Share of the outlined myocardium that has to lie in the box."""
+WIDEST = 29.5
+"""Voxels from the long axis within which the wall is brought."""
+MOST_WIDENED = 1.5
+"""No left ventricle is so wide for its length that voxels would have to be larger by more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +183,16 @@ def pose_of_stack(
 
     insertion_points: (M, 3) RAS mm. base: distance in mm of the base plane above the first slice; half the
     median slice distance, at most 8 mm, when None. apex: distance in mm of the epicardial apex below the last
-    slice; found from the slices when None.
+    slice; found from the slices when None. Where the wall would leave the grid, its voxels are larger.
     """
     spacing = float(np.median(np.diff(stack.heights)))
     above = min(spacing / 2, BASE_ABOVE_MM) if base is None else float(base)
-    return pose_of_centers(
+    pose = pose_of_centers(
         stack.centers(), stack.areas(), stack.normal, insertion_points, above=above, below=apex
     )
+    across = np.abs(_wall_in_grid(stack, pose)[:, 1:] - (SIZE - 1) / 2).max()
+    wider = min(across / WIDEST, MOST_WIDENED)
+    return pose if wider <= 1 else Pose.of(pose.frame, wider * pose.voxel)
 
 
 def outlines_in_grid(
@@ -214,16 +221,22 @@ def outlines_in_grid(
         shares.append([fine.reshape(SIZE, FINENESS, SIZE, FINENESS).mean(axis=(1, 3)) for fine in pixels])
     cavity, myocardium = np.moveaxis(np.array(shares, dtype=np.float32), 1, 0)
     if points is None or not len(points):
-        return SliceOutlines(positions, cavity, myocardium)
-    return SliceOutlines(
-        positions, cavity, myocardium, pose.to_grid(points), np.asarray(values, dtype=np.float32)
-    )
+        points = values = None
+    else:
+        points, values = pose.to_grid(points), np.asarray(values, dtype=np.float32)
+    apex = float(pose.to_grid(pose.frame.apex)[0])
+    return SliceOutlines(positions, cavity, myocardium, points, values, apex)
+
+
+def _wall_in_grid(stack: SliceStack, pose: Pose) -> NDArray[np.float64]:
+    """Places (n, 3) of the outlined pixels of wall on the grid of a pose."""
+    kji = np.argwhere(stack.myocardium >= 0.5)
+    ras = stack.plane.kji_to_ras(np.column_stack([stack.heights[kji[:, 0]], kji[:, 1:]]))
+    return pose.to_grid(ras + stack.offsets[kji[:, 0]])
 
 
 def _check_inside(stack: SliceStack, pose: Pose) -> None:
-    kji = np.argwhere(stack.myocardium >= 0.5)
-    ras = stack.plane.kji_to_ras(np.column_stack([stack.heights[kji[:, 0]], kji[:, 1:]]))
-    places = pose.to_grid(ras + stack.offsets[kji[:, 0]])
+    places = _wall_in_grid(stack, pose)
     outside = ((places < -0.5) | (places > SIZE - 0.5)).any(axis=1)
     if outside.mean() > 1 - LEAST_INSIDE:
         raise ValueError(
