@@ -8,10 +8,10 @@ from gaussian_hearts import ellipsoid_heart
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.twin.cohort import measure_cohort
 from cardiactwins.twin.designs import grid_design, latin_hypercube_design
+from cardiactwins.twin.guidance import GuidedDenoiser
 from cardiactwins.twin.latent_edits import perturbational, unconditional
 from cardiactwins.twin.soft_measures import MEASURES, hard_measures, soft_measure
 from cardiactwins.twin.targets import (
-    GuidedDenoiser,
     Target,
     TargetReport,
     held_volumes,
@@ -146,7 +146,7 @@ def test_guidance_is_exact_for_normal_latents_and_a_linear_measure():
     model = LinearHearts()
     wanted = 14.0
     guided = GuidedDenoiser(
-        model, {"RV volume": wanted}, spacing=(10, 10, 10), largest_change=1e9, exact_below=0
+        model, {"RV volume": wanted}, spacing=(10, 10, 10), largest_change=1e9, rounded=False
     )
     found = unconditional(model, range(3000), steps=60, denoise=guided).flatten(1)
     np.testing.assert_allclose((10 + found @ model.slope).numpy(), wanted, atol=1e-3)
@@ -177,13 +177,22 @@ def test_targets_are_met_within_5_percent_and_other_chambers_stay(model, latent,
     assert measure_cohort(list(hearts), SPACING).violations_percent == 0
 
 
-def test_kept_latents_take_no_part_in_guidance(model, latent):
-    keep = np.zeros(model.latent_shape[1:], bool)
-    keep[:, :, :10] = True
-    wanted = {"RV volume": 1.1 * hard_measures(model.labels(latent[None])[0], SPACING)["RV volume"]}
-    noisy = latent[None] + 0.5 * torch.randn(1, *latent.shape, generator=torch.Generator().manual_seed(0))
-    change = GuidedDenoiser(model, wanted, keep=keep, spacing=SPACING)(noisy, 0.5) - model.denoise(noisy, 0.5)
-    assert change[..., :10].abs().max() < 1e-6 < 1e-3 < change[..., 10:].abs().max()
+def test_directions_are_found_once_at_each_level(model, latent):
+    asked = []
+
+    class Counting:
+        size, latent_shape, device = model.size, model.latent_shape, model.device
+        denoise, decode_labels, widened = model.denoise, model.decode_labels, model.widened
+
+        def coarse(self, latents):
+            asked.append(len(latents))
+            return model.coarse(latents)
+
+    guided = GuidedDenoiser(Counting(), {"RV volume": 60.0}, spacing=SPACING)
+    perturbational(model, latent, [0, 1], psi=0.5, denoise=guided)
+    assert asked == [2] * 10
+    perturbational(model, latent, [0], psi=0.1, denoise=guided)
+    assert asked[10:] == [1] * 2
 
 
 def test_unguided_siblings_do_not_meet_the_target(model, latent):

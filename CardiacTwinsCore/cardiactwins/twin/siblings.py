@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.anatomy.heart_topology import TopologyCheck, topology_checks
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.twin.guidance import GuidedDenoiser
 from cardiactwins.twin.keep_mask import kept_by_region, kept_by_tissues, latent_keep
 from cardiactwins.twin.latent_edits import HeartModel, localized, perturbational, unconditional
 from cardiactwins.twin.recipe import Recipe
@@ -19,7 +20,6 @@ from cardiactwins.twin.sampler import AfterStep
 from cardiactwins.twin.seam import Pasted, paste_kept
 from cardiactwins.twin.soft_measures import hard_measures
 from cardiactwins.twin.targets import (
-    GuidedDenoiser,
     TargetReport,
     held_volumes,
     resolve_targets,
@@ -209,9 +209,7 @@ class _Plan:
         recipe, model = self.recipe, self.model
         options: dict[str, Any] = {"steps": recipe.steps, "after_step": after_step, "progress": progress}
         if self.wanted:
-            options["denoise"] = GuidedDenoiser(
-                model, self.wanted, self.held, keep=self.keep, spacing=self.spacing
-            )
+            options["denoise"] = GuidedDenoiser(model, self.wanted, self.held, spacing=self.spacing)
         with torch.no_grad():
             if recipe.kind == "unconditional":
                 return unconditional(model, seeds, **options)
