@@ -1,0 +1,255 @@
+"""TwinEditor's console interface, with a stand-in for the trained model."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.whole_heart import whole_heart_phantom
+from cardiactwins.compute.progress import Cancelled
+from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.segmentations import add_segment, geometry_of_segmentation, segment_array
+from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.mrml.twin_editor import TwinEditorLogic
+from cardiactwins.mrml.twin_segmentation import heart_of_segmentation, new_heart_segmentation
+from cardiactwins.twin.label_resampling import resampled_labels
+
+torch = pytest.importorskip("torch")
+
+
+class BlockHearts:
+    """Latents are mean shares of each label in 8^3 blocks; the data are Gaussian around one heart."""
+
+    def __init__(self, labels, deviation=0.05):
+        self.size = (128, 128, 128)
+        self.latent_shape = (7, 16, 16, 16)
+        self.device = torch.device("cpu")
+        self.deviation = deviation
+        self.mean = self.encode(torch.from_numpy(labels.copy())[None])[0]
+
+    def encode(self, labels):
+        masks = torch.stack([(labels == n).float() for n in range(7)], dim=1)
+        return torch.nn.functional.avg_pool3d(masks, 8)
+
+    def coarse(self, latents):
+        return torch.softmax(12 * latents, dim=1)
+
+    def decode_labels(self, latents):
+        wide = torch.nn.functional.interpolate(latents, scale_factor=8, mode="trilinear")
+        return wide.argmax(dim=1).to(torch.uint8)
+
+    def denoise(self, noisy, sigma):
+        share = self.deviation**2 / (self.deviation**2 + sigma**2)
+        return self.mean + share * (noisy - self.mean)
+
+    def widened(self, noise, sigma):
+        return noise * (1 + (self.deviation / sigma) ** 2) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return whole_heart_phantom(np.random.default_rng([3, 1]))
+
+
+@pytest.fixture(scope="module")
+def patient(phantom):
+    """The phantom on an oblique grid of 2.5 mm."""
+    fine = phantom.patient_geometry()
+    size = int(np.ceil(128 * 1.4 / 2.5)) + 6
+    matrix = fine.ijk_to_ras.copy()
+    matrix[:3, :3] *= 2.5 / 1.4
+    matrix[:3, 3] = fine.ijk_to_ras[:3, 3] - matrix[:3, :3] @ np.full(3, 3.0)
+    geometry = ImageGeometry((size,) * 3, matrix)
+    return resampled_labels(phantom.labels, fine, geometry), geometry
+
+
+@pytest.fixture
+def source(patient, scene):
+    return new_heart_segmentation("Patient", *patient)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "stand-in.safetensors"
+    path.write_bytes(b"stand-in")
+    return path
+
+
+@pytest.fixture(scope="module")
+def logic(phantom, weights):
+    torch.set_num_threads(1)
+    model = BlockHearts(phantom.labels)
+    return TwinEditorLogic(weights, loader=lambda path: model)
+
+
+@pytest.fixture(scope="module")
+def shared_case(logic, patient):
+    return logic.importTwin(patient, name="Patient")
+
+
+def nodes():
+    return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode", start().scene)}
+
+
+def test_an_imported_segmentation_comes_back_as_it_was(logic, source, patient):
+    labels, geometry = patient
+    before = nodes()
+    case = logic.importTwin(source)
+    assert nodes() == before
+    shown = logic.showHeart(case)
+    again = heart_of_segmentation(shown)
+    assert np.array_equal(again.labels, labels)
+    assert again.geometry.matches(geometry)
+    assert again.styles == heart_of_segmentation(source).styles
+
+
+def test_siblings_come_back_into_the_patient(logic, source, patient):
+    case = logic.importTwin(source)
+    labels, geometry = patient
+    made = logic.perturb(case, psi=0.5, number=2, seed=4, guard=False)
+    assert len(made) == 2
+    for sibling in made:
+        heart = heart_of_segmentation(sibling.segmentation)
+        assert heart.geometry.matches(geometry)
+        assert np.array_equal(heart.labels, case.in_patient(sibling.sibling.labels))
+        rows = columns_of_table(sibling.changes)
+        assert list(rows["tissue"]) == list(TISSUE_NAMES.values())
+        lv = np.count_nonzero(sibling.sibling.labels == Tissue.LV) * 1.4**3 / 1000
+        assert rows["sibling (ml)"][list(rows["tissue"]).index("LV")] == pytest.approx(lv)
+    assert not np.array_equal(made[0].sibling.labels, made[1].sibling.labels)
+    (again,) = logic.perturb(case, psi=0.5, number=1, seed=5, guard=False)
+    assert np.array_equal(again.sibling.labels, made[1].sibling.labels)
+    assert np.array_equal(case.twin.original, labels)
+
+
+def test_an_exact_edit_leaves_kept_tissues_alone(logic, shared_case, scene):
+    keep = ("Ao", "Myo", "LV", "LA", "RA")
+    (sibling,) = logic.editRegion(shared_case, keep=keep, exact=True, guard=False, seed=2)
+    for name in keep:
+        tissue = next(t for t, short in TISSUE_NAMES.items() if short == name)
+        kept = shared_case.twin.labels == tissue
+        assert (sibling.sibling.labels[kept] == tissue).mean() > 0.99
+
+
+def test_a_painted_region_alone_changes(logic, source, patient, scene):
+    case = logic.importTwin(source)
+    labels, geometry = patient
+    center = np.argwhere(labels == Tissue.RA).mean(axis=0)
+    kji = np.moveaxis(np.indices(labels.shape), 0, -1)
+    ball = np.linalg.norm(kji - center, axis=-1) * 2.5 < 25
+    add_segment(source, "Painted", ball, geometry)
+    (sibling,) = logic.editRegion(case, (source, "Painted"), exact=True, guard=False, seed=3)
+    (by_mask,) = logic.editRegion(case, ball, exact=True, guard=False, seed=3)
+    assert np.array_equal(by_mask.sibling.labels, sibling.sibling.labels)
+    changed = heart_of_segmentation(sibling.segmentation).labels != labels
+    near = ndimage.distance_transform_edt(~ball) * 2.5 < 6
+    assert changed.any()
+    assert not changed[~near].any()
+    assert sibling.sibling.recipe.region == "Painted"
+
+
+def test_edits_follow_each_other_and_are_undone(logic, shared_case, scene):
+    (first,) = logic.perturb(shared_case, psi=0.4, seed=1, guard=False)
+    case = shared_case.with_edit(first.sibling)
+    (second,) = logic.perturb(case, psi=0.4, seed=2, guard=False)
+    case = case.with_edit(second.sibling)
+    assert [row["edit"] for row in case.edits.rows()] == [1, 2]
+    assert np.array_equal(case.current, second.sibling.labels)
+    assert np.array_equal(case.undone().current, first.sibling.labels)
+    assert np.array_equal(case.undone(2).current, shared_case.twin.labels)
+    assert np.array_equal(case.twin.labels, shared_case.twin.labels)
+
+
+def test_hearts_from_noise_lie_on_the_models_grid_or_in_the_patient(logic, shared_case, patient, scene):
+    (alone,) = logic.sample(seed=3, guard=False)
+    assert alone.changes is None
+    assert geometry_of_segmentation(alone.segmentation).shape == (128, 128, 128)
+    (placed,) = logic.sample(case=shared_case, seed=3, guard=False)
+    assert geometry_of_segmentation(placed.segmentation).matches(patient[1])
+    assert np.array_equal(placed.sibling.labels, alone.sibling.labels)
+
+
+def test_differences_and_violations_are_shown_where_they_are(logic, shared_case, scene):
+    (sibling,) = logic.perturb(shared_case, psi=0.6, seed=1, guard=False)
+    node = logic.showDifference(shared_case, sibling)
+    after = shared_case.in_patient(sibling.sibling.labels)
+    moved = after != shared_case.twin.original
+    mask = segment_array(node, "now LV", shared_case.twin.original_geometry)
+    assert np.array_equal(mask, moved & (after == Tissue.LV))
+    with pytest.raises(ValueError, match="no difference"):
+        logic.showDifference(shared_case, shared_case.twin.labels)
+    failed = [check for check in sibling.sibling.checks if not check.holds and len(check.voxels)]
+    assert (sibling.violations is None) == (not failed)
+
+
+def test_a_target_is_told_with_what_was_reached(logic, shared_case, scene):
+    volume = np.count_nonzero(shared_case.twin.labels == Tissue.LV) * 1.4**3 / 1000
+    plans = [[f"LV volume {volume:.0f} ml"], [f"LV volume {volume * 1.03:.0f} ml"]]
+    made = logic.editToTarget(shared_case, plans, guard=False, steps=6)
+    assert len(made) == 2
+    for plan, one in zip(plans, made, strict=True):
+        report = one.sibling.targets[0]
+        assert f"LV volume {report.wanted:g} ml" == plan[0]
+        reached = np.count_nonzero(one.sibling.labels == Tissue.LV) * 1.4**3 / 1000
+        assert report.reached == pytest.approx(reached, rel=1e-3)
+
+
+def test_surfaces_lie_in_the_patient_and_in_files(logic, shared_case, tmp_path, scene):
+    found, models = logic.makeSurfaces(shared_case, edgeLength=None, directory=tmp_path)
+    assert found.quality.watertight
+    labels, geometry = shared_case.twin.original, shared_case.twin.original_geometry
+    center = geometry.kji_to_ras(np.argwhere(labels == Tissue.LV)).mean(axis=0)
+    points = slicer.util.arrayFromModelPoints(models[Tissue.LV])
+    assert points.mean(axis=0) == pytest.approx(center, abs=2.5)
+    assert json.loads((tmp_path / "Patient-mesh.json").read_text())["space"] == "LPS"
+
+
+def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
+    rng = np.random.default_rng(0)
+    hearts = [whole_heart_phantom(np.random.default_rng([6, n])).labels for n in range(14)]
+    made = logic.sample(7, seed=int(rng.integers(100)), guard=True)
+    found = logic.evaluateCohort(made, hearts, directory=tmp_path, repeats=20, name="Test")
+    assert len(found.raw) == 7 and len(found.reference) == 14
+    assert list(columns_of_table(found.quality_table)["cohort"]) == ["raw", "guarded"]
+    assert len(columns_of_table(found.morphology_table)["heart"]) == len(found.guarded)
+    assert found.report.is_file()
+    with pytest.raises(ValueError, match="no hearts"):
+        logic.evaluateCohort([], hearts)
+
+
+def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, scene):
+    before = nodes()
+    with pytest.raises(ValueError, match="psi"):
+        logic.perturb(shared_case, psi=1.5)
+    with pytest.raises(ValueError, match="number of siblings"):
+        logic.perturb(shared_case, number=0)
+    with pytest.raises(ValueError, match="no measure 'spleen volume'"):
+        logic.editToTarget(shared_case, ["spleen volume 100 ml"])
+    with pytest.raises(ValueError, match="patient's grid"):
+        logic.editRegion(shared_case, np.ones((2, 2, 2), bool))
+    with pytest.raises(ValueError, match="is none of the six"):
+        logic.editRegion(shared_case, keep=["spleen"])
+    with pytest.raises(ValueError, match=r"keep|region"):
+        logic.editRegion(shared_case)
+    assert nodes() == before
+
+
+def test_missing_weights_are_told(tmp_path, shared_case):
+    with pytest.raises(FileNotFoundError, match="There are no weights"):
+        TwinEditorLogic(tmp_path / "none.safetensors").perturb(shared_case)
+
+
+def test_a_run_can_be_cancelled_and_leaves_the_scene_as_it_was(logic, shared_case, scene):
+    before = nodes()
+
+    def stop(step, total, message="", values=None):
+        if step >= 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        logic.perturb(shared_case, progress=stop)
+    assert nodes() == before
