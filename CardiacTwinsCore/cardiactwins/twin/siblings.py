@@ -200,7 +200,9 @@ class _Plan:
         if recipe.targets:
             present = {} if plan.twin is None else hard_measures(plan.twin, spacing)
             plan.wanted = resolve_targets(recipe.wanted, present, ranges)
-            plan.held = held_volumes(plan.wanted, present) if recipe.hold and present else {}
+            held = held_volumes(plan.wanted, present) if recipe.hold and present else {}
+            # Kept tissues stay by themselves; asking for their volumes would fight the kept latents.
+            plan.held = {name: v for name, v in held.items() if name.partition(" ")[0] not in recipe.keep}
         return plan
 
     def sample(self, seeds: Sequence[int], after_step: AfterStep | None, progress: Progress) -> Tensor:
