@@ -62,19 +62,25 @@ def collapse_short_edges(
     """Contract edges shorter than `shortest` to a point, unless that makes an edge longer than `longest`,
     turns a triangle over, or changes how tissues are connected."""
     points = points.copy()
+    size = len(points)
+    refused = np.zeros(0, dtype=np.int64)
     for _ in range(PASSES):
         edges = mesh_edges(triangles, interface)
-        gone, kept, place, ranks = _candidates(points, edges, shortest)
-        allowed = _keeps_topology(gone, kept, triangles, edges, ranks)
-        gone, kept, place, ranks = (part[allowed] for part in (gone, kept, place, ranks))
-        allowed = _keeps_shape(gone, kept, place, points, triangles, longest)
-        gone, kept, place, ranks = (part[allowed] for part in (gone, kept, place, ranks))
+        gone, kept, place, number = _candidates(points, edges, shortest)
+        new = ~np.isin(_edge_keys(gone, kept, size), refused)
+        gone, kept, place, number = (part[new] for part in (gone, kept, place, number))
+        chosen = _independent(gone, kept, edges, edges.lengths(points)[number], size)
+        gone, kept, place, number = (part[chosen] for part in (gone, kept, place, number))
         if not len(gone):
             break
-        chosen = _independent(gone, kept, edges, edges.lengths(points)[ranks], len(points))
-        points[kept[chosen]] = place[chosen]
-        target = np.arange(len(points))
-        target[gone[chosen]] = kept[chosen]
+        allowed = _keeps_topology(gone, kept, triangles, edges, number)
+        allowed[allowed] = _keeps_shape(
+            gone[allowed], kept[allowed], place[allowed], points, triangles, longest
+        )
+        refused = np.concatenate([refused, _edge_keys(gone[~allowed], kept[~allowed], size)])
+        points[kept[allowed]] = place[allowed]
+        target = np.arange(size)
+        target[gone[allowed]] = kept[allowed]
         triangles = target[triangles]
         whole = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
         triangles, interface = triangles[whole], interface[whole]

@@ -56,17 +56,16 @@ def critical_places(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _critical(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which 2 x 2 x 2 blocks hold a critical square or corner, one a first corner of a block."""
-    shape = np.array(labels.shape) - 1
+    """Which 2 x 2 x 2 blocks of the last three axes hold a critical square or corner."""
+    shape = np.array(labels.shape[-3:]) - 1
     block = {
-        corner: labels[tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))]
+        corner: labels[(..., *(slice(c, c + n) for c, n in zip(corner, shape, strict=True)))]
         for corner in CORNERS
     }
-    found = np.zeros(tuple(shape), dtype=bool)
+    found = np.zeros((*labels.shape[:-3], *shape), dtype=bool)
     for axis in range(3):
         for side in (0, 1):
-            square = [block[corner] for corner in CORNERS if corner[axis] == side]
-            a, b, c, d = square
+            a, b, c, d = (block[corner] for corner in CORNERS if corner[axis] == side)
             found |= ((a == d) & (b != a) & (c != a)) | ((b == c) & (a != b) & (d != b))
     for first, second in OPPOSITE:
         p, q = block[first], block[second]
@@ -84,44 +83,39 @@ def _change(
     labels: NDArray[np.uint8], place: tuple[int, int, int], rng: np.random.Generator | None
 ) -> tuple[tuple[int, int, int], int] | None:
     """The voxel of a critical block and the label that make things better; None where nothing helps."""
-    block = tuple(slice(p, p + 2) for p in place)
-    known = np.unique(labels[block])
-    helpful = []
-    for corner in CORNERS:
-        at = tuple(p + c for p, c in zip(place, corner, strict=True))
-        near = labels[tuple(slice(a - 1, a + 2) for a in at)].copy()
-        own = int(near[1, 1, 1])
-        before = _cost(near)
-        for label in known:
-            near[1, 1, 1] = label
-            gain = before - _cost(near) if label != own else 0.0
-            if gain > 0:
-                helpful.append((gain, (at, int(label))))
-    if not helpful:
+    known = np.unique(labels[tuple(slice(p, p + 2) for p in place)])
+    voxels = [tuple(p + c for p, c in zip(place, corner, strict=True)) for corner in CORNERS]
+    near = np.stack([labels[tuple(slice(a - 1, a + 2) for a in at)] for at in voxels])
+    tried = np.repeat(near[:, None], 1 + len(known), axis=1)
+    tried[:, 1:, 1, 1, 1] = known
+    cost = _cost(tried)
+    gain = cost[:, :1] - cost[:, 1:]
+    helpful = np.argwhere(gain > 0)
+    if not len(helpful):
         return None
-    if rng is not None:
-        return helpful[rng.integers(len(helpful))][1]
-    return max(helpful, key=lambda change: change[0])[1]
+    chosen = int(gain[tuple(helpful.T)].argmax()) if rng is None else int(rng.integers(len(helpful)))
+    voxel, label = helpful[chosen]
+    return voxels[voxel], int(known[label])
 
 
-def _cost(near: NDArray[np.uint8]) -> float:
-    """Critical blocks among 3 x 3 x 3 voxels, then the middle's faces towards other labels.
+def _cost(near: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Cost of blocks (..., 3, 3, 3): critical places, then the middle's faces towards other labels.
 
     Faces between two tissues count more than faces with the background, so that none touch that did not.
     """
-    middle = int(near[1, 1, 1])
-    beside = near[tuple(np.array(FACES).T)]
-    other = beside[beside != middle]
-    between_tissues = np.count_nonzero(other) if middle else 0
+    middle = near[..., 1, 1, 1]
+    beside = np.stack([near[(..., *face)] for face in FACES], axis=-1)
+    other = beside != middle[..., None]
+    between_tissues = other & (beside > 0) & (middle > 0)[..., None]
     forbidden = sum(
-        np.count_nonzero(near == other)
+        (near == b).sum(axis=(-3, -2, -1)) * (middle == a)
         for pair in FORBIDDEN_CONTACTS
-        for own, other in (pair, pair[::-1])
-        if own == middle
+        for a, b in (pair, pair[::-1])
     )
-    return float(
-        CRITICAL_COST * np.count_nonzero(_critical(near))
-        + len(other)
-        + 2 * between_tissues
+    critical = _critical(near).sum(axis=(-3, -2, -1))
+    return (
+        CRITICAL_COST * critical
+        + other.sum(axis=-1)
+        + 2.0 * between_tissues.sum(axis=-1)
         + CONTACT_COST * forbidden
     )
