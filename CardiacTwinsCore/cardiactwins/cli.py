@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from cardiactwins import __version__
 from cardiactwins.cli_infarct import infarct
 from cardiactwins.cli_lma import lma
+from cardiactwins.cli_twin import twin
 
 if TYPE_CHECKING:
     from cardiactwins.compute.environment import Environment
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 app.add_typer(infarct, name="infarct")
 app.add_typer(lma, name="lma")
+app.add_typer(twin, name="twin")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """One digital sibling at 128^3 with the swift preset, against the paper's preset in the same run.
 
-    python Testing/Benchmarks/twin_speed.py [--weights twin.safetensors] [--threads 2] [--repeats 5]
+    python Testing/Benchmarks/twin_speed.py [--weights twin.safetensors] [--threads 2] [--repeats 3]
         [--batch 4] [--device cpu]
 
 A sibling is: the label map encoded, 20 Heun steps (39 evaluations of the denoiser), the result decoded to a
@@ -85,7 +85,7 @@ def swift(weights: str | None, device: str, repeats: int, batch: int) -> dict:
         "decode_seconds": seconds(lambda: model.decode_labels(latents)),
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    many = seconds(lambda: sibling(model, heart.expand(batch, -1, -1, -1), generator), 2)
+    many = seconds(lambda: sibling(model, heart.expand(batch, -1, -1, -1), generator), 1)
     rate = multiplications_a_second(device, model.mixed)
     return {
         "seconds": one,
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", help="trained weights; without, random ones")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4, help="siblings at once for the throughput")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--part", choices=["swift", "paper"], help=argparse.SUPPRESS)

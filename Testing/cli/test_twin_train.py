@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
-from cardiactwins.cli_twin_train import train
+from cardiactwins.cli_twin import twin
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import VALIDATION_STREAM, HeartFolder
@@ -44,10 +44,8 @@ def training(drawn, monkeypatch):
         return HeartFolder(drawn / folder.name, count)
 
     monkeypatch.setattr(training_hearts, "draw_phantoms", known)
-    group, app = typer.Typer(), typer.Typer()
-    group.command()(train)
-    group.command("other")(lambda: None)
-    app.add_typer(group, name="twin")
+    app = typer.Typer()
+    app.add_typer(twin, name="twin")
 
     def run(*options):
         given = ("--phantoms", 3, "--validation", 1, *TINY, *options)

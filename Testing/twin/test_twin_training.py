@@ -305,6 +305,29 @@ def test_two_processes_train_what_one_trains_with_the_same_batches(tmp_path, aut
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=2e-4)
 
 
+def test_the_papers_networks_train_in_small(tmp_path, fabric):
+    coding = replace(
+        PAPER_AUTOENCODER_TRAINING,
+        network=AutoencoderSettings(preset="paper", latent_channels=3, channels=(8, 8, 16)),
+        steps=2,
+        validate_every=1,
+    )
+    denoising = replace(
+        PAPER_DENOISER_TRAINING,
+        network=replace(PAPER_DENOISER_TRAINING.network, channels=(8, 8, 16), blocks=(1, 1, 1), heads=8),
+        steps=2,
+        validate_every=1,
+    )
+    weights = train_autoencoder(HEARTS[:4], HEARTS[4:], tmp_path, coding, fabric=fabric)
+    network = load_autoencoder(weights)
+    known = cached_latents(network, HEARTS, tmp_path / "latents", "a")
+    model = TwinModel.load(train_denoiser(network, known[:4], known[4:], tmp_path, denoising, fabric=fabric))
+    assert model.size == (SIZE,) * 3 and model.latent_shape == (3, 8, 8, 8)
+    noise = torch.ones(1, *model.latent_shape)
+    assert torch.equal(model.widened(noise, 80.0), noise)
+    assert torch.isfinite(model.decode(model.denoise(noise, 80.0))).all()
+
+
 def test_a_batch_is_divided_evenly_or_refused(fabric):
     class Second:
         global_rank, world_size, device = 1, 2, torch.device("cpu")
