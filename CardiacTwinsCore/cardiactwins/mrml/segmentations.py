@@ -262,12 +262,29 @@ def _resample(voxels: NDArray[np.bool_], source: ImageGeometry, target: ImageGeo
     """Nearest neighbour of every voxel centre of `target` in `voxels` on `source`; False outside."""
     to_source = np.linalg.solve(source.ijk_to_ras, target.ijk_to_ras)
     linear, offset = to_source[2::-1, 2::-1], to_source[2::-1, 3]
+    steps = np.round(offset).astype(int)
+    if np.allclose(linear, np.eye(3), atol=1e-6) and np.allclose(offset, steps, atol=1e-3):
+        return _shifted(voxels, steps, target.shape)
     # 'constant' would lose boundary voxels to rounding: only 'grid-constant' reaches half a voxel beyond the
     # centres.
     resampled = affine_transform(
         voxels.view(np.uint8), linear, offset, target.shape, order=0, mode="grid-constant", cval=0
     )
     return resampled.view(bool)
+
+
+def _shifted(
+    voxels: NDArray[np.bool_], steps: NDArray[np.int64], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Voxels on another part of their own lattice, whose first voxel is `steps` (k, j, i) of theirs."""
+    found = np.zeros(shape, dtype=bool)
+    low = np.maximum(-steps, 0)
+    high = np.minimum(np.array(voxels.shape) - steps, shape)
+    if (high > low).all():
+        here = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        there = tuple(slice(a, b) for a, b in zip(low + steps, high + steps, strict=True))
+        found[here] = voxels[there]
+    return found
 
 
 def _text(values: NDArray[np.float64]) -> str:
