@@ -10,11 +10,14 @@ from cardiactwins.twin.cohort import measure_cohort
 from cardiactwins.twin.designs import grid_design, latin_hypercube_design
 from cardiactwins.twin.guidance import GuidedDenoiser
 from cardiactwins.twin.latent_edits import perturbational, unconditional
+from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.siblings import make_siblings
 from cardiactwins.twin.soft_measures import MEASURES, hard_measures, soft_measure
 from cardiactwins.twin.targets import (
     Target,
     TargetReport,
     held_volumes,
+    measured_ranges,
     resolve_targets,
     target_reports,
 )
@@ -113,6 +116,21 @@ def test_unreachable_targets_are_refused_with_what_is_reachable():
         resolve_targets([], present)
     with pytest.raises(ValueError, match="at least one target"):
         GuidedDenoiser(None, {})
+
+
+def test_ranges_are_those_of_the_hearts_and_come_with_the_weights(model):
+    hearts = [ellipsoid_heart(np.random.default_rng([0, index])) for index in range(5)]
+    ranges = measured_ranges(hearts, SPACING)
+    volumes = [hard_measures(heart, SPACING)["RV volume"] for heart in hearts]
+    assert ranges["RV volume"] == (min(volumes), max(volumes)) and set(ranges) == set(MEASURES)
+    with pytest.raises(ValueError, match="no hearts"):
+        measured_ranges([])
+
+    class Carded:
+        size, latent_shape, device, card = model.size, model.latent_shape, model.device, {"ranges": ranges}
+
+    with pytest.raises(ValueError, match="outside what the model has seen"):
+        make_siblings(Carded(), [Recipe("unconditional", 0, targets=("RV volume 500 ml",))], spacing=SPACING)
 
 
 def test_a_report_says_whether_a_target_was_met():

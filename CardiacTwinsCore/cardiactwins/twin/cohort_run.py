@@ -47,7 +47,7 @@ def make_cohort(
     batch: int = 1,
     devices: Sequence[str] = ("cpu",),
     scheduler: str | None = None,
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, Sequence[float]] | None = None,
     progress: Progress = silent,
 ) -> CohortRun:
     """Make the siblings of recipes that are not in the folder yet, and write the manifest.
@@ -81,7 +81,7 @@ def make_cohort(
         "folder": str(folder.path.absolute()),
         "weights": str(weights.absolute()),
         "loader": loader,
-        "ranges": {name: list(pair) for name, pair in (ranges or {}).items()},
+        "ranges": None if ranges is None else {name: list(pair) for name, pair in ranges.items()},
     }
     failed: list[str] = []
     if workers == 0 and scheduler is None:
@@ -125,7 +125,7 @@ def make_cell(
     folder: str,
     weights: str,
     loader: str,
-    ranges: Mapping[str, Sequence[float]],
+    ranges: Mapping[str, Sequence[float]] | None,
 ) -> list[str]:
     """Make and store the siblings of one batch that are not there yet; returns their names."""
     cohort, batch = CohortFolder(Path(folder)), [Recipe.from_values(values) for values in recipes]
@@ -141,7 +141,7 @@ def make_cell(
         cohort.twin(first.twin) if first.twin else None,
         region=cohort.region(first.region) if first.region else None,
         spacing=cohort.geometry.spacing,
-        ranges={name: (low, high) for name, (low, high) in ranges.items()},
+        ranges=ranges,
     )
     seconds = (time.perf_counter() - began) / len(batch)
     return [cohort.store(sibling, key, seconds).name for sibling in made]

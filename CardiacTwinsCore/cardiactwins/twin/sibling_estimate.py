@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
@@ -49,7 +49,7 @@ def estimate_siblings(
     *,
     region: ArrayLike | None = None,
     spacing: ArrayLike = (1.4, 1.4, 1.4),
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, Sequence[float]] | None = None,
     workers: int = 1,
 ) -> SiblingEstimate:
     """Time and memory of `number` siblings of a recipe, from two of few steps made now.
@@ -58,7 +58,7 @@ def estimate_siblings(
     what decoding, pasting and guarding take beside it. Cores are taken to be idle, and no sibling to be made
     again. workers: processes that share the work, each with its own model. Errors as of `make_siblings`.
     """
-    asked = {"twin": twin, "region": region, "spacing": spacing, "ranges": dict(ranges or {})}
+    asked = {"twin": twin, "region": region, "spacing": spacing, "ranges": ranges}
     trial = replace(recipe, psi=1.0, attempts=1)
     make_siblings(model, [replace(trial, steps=1)], **asked)
     seconds = []

@@ -109,7 +109,7 @@ def siblings_job(
             own,
             region=painted,
             spacing=geometry.spacing,
-            ranges={name: (low, high) for name, (low, high) in (ranges or {}).items()},
+            ranges=ranges,
             after_step=watch,
             progress=forward,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def make_siblings(
     *,
     region: ArrayLike | None = None,
     spacing: ArrayLike = (1.4, 1.4, 1.4),
-    ranges: dict[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, Sequence[float]] | None = None,
     after_step: AfterStep | None = None,
     progress: Progress = silent,
 ) -> list[Sibling]:
@@ -85,9 +85,9 @@ def make_siblings(
 
     twin: (k, j, i) labels of the heart that is edited. region: (k, j, i) bool, the painted region of a
     localized edit. spacing: along i, j, k in mm. ranges: least and largest value of each measure that is
-    reachable (`resolve_targets`). Where a guard turns a heart away and attempts are left, it is made again
-    with another seed; what remains after the last is given as it came. Targets "by" and "percent", and held
-    volumes, are relative to the twin.
+    reachable (`resolve_targets`); by default those in the card of the model, if it has some. Where a guard
+    turns a heart away and attempts are left, it is made again with another seed; what remains after the last
+    is given as it came. Targets "by" and "percent", and held volumes, are relative to the twin.
 
     ValueError for recipes that differ by more than the seed, without the twin or region that they need, and
     for masks or targets that cannot be.
@@ -178,7 +178,7 @@ class _Plan:
         twin: ArrayLike | None,
         region: ArrayLike | None,
         spacing: ArrayLike,
-        ranges: dict[str, tuple[float, float]] | None,
+        ranges: Mapping[str, Sequence[float]] | None,
     ) -> _Plan:
         plan = cls(model, recipe, spacing)
         if recipe.twin:
@@ -199,6 +199,8 @@ class _Plan:
             )
         if recipe.targets:
             present = {} if plan.twin is None else hard_measures(plan.twin, spacing)
+            if ranges is None:
+                ranges = getattr(model, "card", {}).get("ranges")
             plan.wanted = resolve_targets(recipe.wanted, present, ranges)
             held = held_volumes(plan.wanted, present) if recipe.hold and present else {}
             # Kept tissues stay by themselves; asking for their volumes would fight the kept latents.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from cardiactwins.twin.soft_measures import MEASURES, hard_measures, measure_named
 
-__all__ = ["Target", "TargetReport", "held_volumes", "resolve_targets", "target_reports"]
+__all__ = ["Target", "TargetReport", "held_volumes", "measured_ranges", "resolve_targets", "target_reports"]
 
 TOLERANCE = 0.05
 """A target is met within this share of its value."""
@@ -86,7 +86,7 @@ class TargetReport:
 def resolve_targets(
     targets: Sequence[Target],
     present: Mapping[str, float],
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, float]:
     """Targets as values in ml or mm, by measure.
 
@@ -111,6 +111,21 @@ def resolve_targets(
             )
         wanted[target.measure] = float(value)
     return wanted
+
+
+def measured_ranges(
+    hearts: Iterable[ArrayLike], spacing: ArrayLike = (1.4, 1.4, 1.4)
+) -> dict[str, tuple[float, float]]:
+    """Least and largest value of every measure in some hearts, such as those that a model is trained on.
+
+    Stored in the card of the weights as "ranges", they tell what targets are reachable. ValueError without
+    hearts.
+    """
+    rows = [list(hard_measures(heart, spacing).values()) for heart in hearts]
+    if not rows:
+        raise ValueError("There are no hearts to take ranges of.")
+    low, high = np.min(rows, axis=0), np.max(rows, axis=0)
+    return {name: (float(a), float(b)) for name, a, b in zip(MEASURES, low, high, strict=True)}
 
 
 def held_volumes(wanted: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
