@@ -28,7 +28,7 @@ from cardiactwins.lma.strain_phantom import simulate_strain
 def outlines():
     cut = cut_slices(phantom_volume(np.random.default_rng(0)), 6)
     points = np.random.default_rng(1).uniform(10, 50, (5, 3))
-    return SliceOutlines(cut.positions, cut.cavity, cut.myocardium, points, np.ones((5, 2), np.float32))
+    return SliceOutlines(cut.positions, cut.cavity, cut.myocardium, points, np.ones((5, 2), np.float32), 51.0)
 
 
 def same(first, second):
@@ -41,11 +41,11 @@ def same(first, second):
 def test_outlines_and_reconstructions_come_back_from_files(outlines, tmp_path):
     found, voxel = load_outlines(save_outlines(outlines, 1.6, tmp_path / "outlines.npz"))
     assert voxel == 1.6
-    for name in ("positions", "cavity", "myocardium", "points", "values"):
+    for name in ("positions", "cavity", "myocardium", "points", "values", "apex"):
         np.testing.assert_array_equal(getattr(found, name), getattr(outlines, name))
     made = reconstruct(outlines, method="interpolation", voxel=1.6)
     same(load_reconstruction(save_reconstruction(made, tmp_path / "made.npz")), made)
-    with pytest.raises(ValueError, match="holds 'cardiactwins slice outlines 1'"):
+    with pytest.raises(ValueError, match="holds 'cardiactwins slice outlines 2'"):
         load_reconstruction(tmp_path / "outlines.npz")
     (tmp_path / "broken.npz").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot be read"):

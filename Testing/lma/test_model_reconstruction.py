@@ -1,5 +1,7 @@
 """Reconstruction by a deformed atlas, on phantoms and with a network that has learned nothing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,11 +11,13 @@ pytest.importorskip("safetensors")
 from cardiactwins.compute import devices  # noqa: E402
 from cardiactwins.compute.devices import Device  # noqa: E402
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
+from cardiactwins.compute.weights import card_path, sha256_of  # noqa: E402
 from cardiactwins.lma import model_reconstruction  # noqa: E402
 from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
+from cardiactwins.lma.model_reconstruction import WEIGHTS  # noqa: E402
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
 from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
@@ -143,6 +147,21 @@ def test_a_device_that_is_not_there_is_refused(model, heart, tmp_path):
     path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0"})
     with pytest.raises(ValueError, match="Unknown device 'GPU'"):
         reconstruct(outlines_of(heart), method="network", model=path, device="GPU")
+
+
+def test_the_weights_that_come_along_rebuild_an_unseen_phantom(heart):
+    card = json.loads(card_path(WEIGHTS).read_text(encoding="utf-8"))
+    assert card["sha256"] == sha256_of(WEIGHTS)
+    assert card["bytes"] == WEIGHTS.stat().st_size < 12e6
+    assert {"data", "seed", "steps", "metrics", "licence", "command", "limits"} <= set(card)
+    outlines = outlines_of(heart, 8)
+    found, interpolated = (reconstruct(outlines, method=name) for name in ("auto", "interpolation"))
+    assert found.method == "refinement" and found.values["meets the slices"]
+    missed, missed_by_interpolation = (
+        1 - agreement(answer.volume.mask, heart.mask).dsc for answer in (found, interpolated)
+    )
+    assert missed < 0.35 * missed_by_interpolation
+    assert min(part.dice for part in found.agreement) > 0.98
 
 
 def test_an_unknown_method_is_refused(heart):
