@@ -265,3 +265,48 @@ def test_files_that_cannot_be_hearts_are_told(tmp_path):
     (tmp_path / "b.nii.gz").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"b\.nii\.gz"):
         heart_of_file(tmp_path / "b.nii.gz")
+
+
+def masks(folder, labels, geometry, names):
+    """One file a structure, as TotalSegmentator writes them by default."""
+    for tissue, name in names.items():
+        write_heart(folder / f"{name}.nii.gz", (labels == tissue).astype(np.uint8), geometry)
+    write_heart(folder / "liver.nii.gz", np.zeros_like(labels), geometry)
+    return folder
+
+
+def test_folders_of_masks_are_read_by_the_names_of_their_files(blocks, geometry, scene, tmp_path):
+    heart = heart_of_file(masks(tmp_path, blocks, geometry, TOTALSEGMENTATOR_NAMES))
+    assert heart.sources == dict(TOTALSEGMENTATOR_NAMES)
+    whole = heart_of_file(write_heart(tmp_path / "whole.nii.gz", blocks, geometry), "CardiacTwins")
+    assert np.array_equal(heart.labels, whole.labels)
+    assert heart.geometry.matches(whole.geometry)
+
+
+def test_folders_that_cannot_be_hearts_are_told(oblique_grid, scene, tmp_path):
+    labels = np.zeros(oblique_grid.shape, np.uint8)
+    labels[1:3, 2:20, 2:20] = np.resize(np.arange(1, 7), 18)
+    names = dict(TOTALSEGMENTATOR_NAMES)
+    folder = masks(tmp_path, labels, oblique_grid, names)
+    (folder / "heart_atrium_left.nii.gz").unlink()
+    with pytest.raises(ValueError, match="has no left atrium"):
+        heart_of_file(folder)
+    with pytest.raises(ValueError, match="has no mask lung"):
+        heart_of_file(folder, {"LA": "lung"})
+    with pytest.raises(ValueError, match=r"liver\.nii\.gz is empty"):
+        heart_of_file(folder, {"LA": "liver"})
+    moved = ImageGeometry(oblique_grid.shape, np.diag([2, 2, 2, 1]) @ oblique_grid.ijk_to_ras)
+    write_heart(folder / "heart_atrium_left.nii.gz", (labels == 6).astype(np.uint8), moved)
+    with pytest.raises(ValueError, match="lies on another grid"):
+        heart_of_file(folder)
+
+
+def test_sheared_axes_are_told(scene, tmp_path):
+    labels = np.zeros((5, 20, 30), np.uint8)
+    path = write_heart(tmp_path / "tilted.nii", labels, ImageGeometry.from_spacing(labels.shape, (1, 1, 3)))
+    raw = bytearray(path.read_bytes())
+    struct.pack_into("<h", raw, 254, 2)
+    struct.pack_into("<12f", raw, 280, 1, 0, 0, 0, 0, 1, 0.8, 0, 0, 0, 3, 0)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"tilted\.nii are sheared: two of them meet at 75\.1 degrees"):
+        heart_of_file(path, "CardiacTwins")

@@ -13,6 +13,7 @@ from vtkmodules.vtkCommonCore import reference
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
+from cardiactwins.mrml.file_checks import check_image_file
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import (
     LABEL_MAP_ENDINGS,
@@ -21,6 +22,7 @@ from cardiactwins.mrml.image_files import (
     segmentation_from_file,
 )
 from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.mask_folders import masks_of_folder
 from cardiactwins.mrml.segment_roles import TISSUE_ROLES
 from cardiactwins.mrml.segmentations import (
     add_segment,
@@ -32,6 +34,7 @@ from cardiactwins.mrml.segmentations import (
 )
 from cardiactwins.mrml.volumes import volume_array
 from cardiactwins.twin.label_table import nifti_label_names
+from cardiactwins.twin.nifti_axes import check_nifti_axes
 from cardiactwins.twin.tissue_names import (
     TISSUE_CODES,
     TOTALSEGMENTATOR_V1,
@@ -171,22 +174,30 @@ def heart_of_label_map(
 def heart_of_file(
     path: str | Path, tissues: Mapping[str | Tissue, str | int] | str | None = None
 ) -> SegmentedHeart:
-    """The whole heart of a segmentation (.seg.nrrd) or label map (.nii.gz, .nrrd, ...).
+    """The whole heart of a segmentation (.seg.nrrd), a label map (.nii.gz, .nrrd, ...) or a folder of masks.
 
-    NIfTI files of TotalSegmentator carry the names of their labels. The scene stays as it is. tissues and
-    ValueError as of the functions above; FileNotFoundError and ValueError for files that cannot be read.
+    NIfTI files of TotalSegmentator carry the names of their labels; its folders hold a mask a structure. The
+    scene stays as it is. tissues: as of the functions above, and their ValueErrors; ValueError too for
+    damaged files and sheared axes, FileNotFoundError where there is none.
     """
     path = Path(path)
     start()
+    if path.is_dir():
+        _refuse_preset(tissues, path)
+        labels, geometry, sources = masks_of_folder(path, DRAWN, tissues)
+        _check_complete(labels, f"The folder {path.name}", sources)
+        return SegmentedHeart(labels, geometry, path.name, {tissue: sources[tissue] for tissue in Tissue})
     ending = path.name.lower()
     if ending.endswith(SEGMENTATION_ENDINGS):
-        if isinstance(tissues, str):
-            raise ValueError(f"'{tissues}' tells label values; {path.name} has segments with names.")
+        _refuse_preset(tissues, path)
         with segmentation_from_file(path) as node:
             return heart_of_segmentation(node, tissues)
     if not ending.endswith(LABEL_MAP_ENDINGS):
         known = ", ".join((*SEGMENTATION_ENDINGS, *LABEL_MAP_ENDINGS))
         raise ValueError(f"{path} is no segmentation or label map ({known}).")
+    if ending.endswith((".nii", ".nii.gz")) and path.is_file():
+        check_image_file(path)
+        check_nifti_axes(path)
     with labels_from_file(path) as node:
         names = nifti_label_names(path) if ending.endswith((".nii", ".nii.gz")) else {}
         return heart_of_label_map(node, tissues, names)
@@ -233,6 +244,11 @@ def new_heart_segmentation(
         scene.RemoveNode(node)
         raise
     return node
+
+
+def _refuse_preset(tissues: Any, path: Path) -> None:
+    if isinstance(tissues, str):
+        raise ValueError(f"'{tissues}' tells label values; {path.name} has structures with names.")
 
 
 def _segments_by_code(node: Any, segments: Mapping[str, str]) -> dict[Tissue, str]:
