@@ -23,6 +23,7 @@ from cardiactwins.twin.denoiser import (
 from cardiactwins.twin.diffusion import denoise
 from cardiactwins.twin.latents import LatentScale
 from cardiactwins.twin.precision import computes_in_bfloat16
+from cardiactwins.twin.single_convolution import keep_single_convolutions_fast
 
 __all__ = ["KIND", "TwinModel"]
 
@@ -94,6 +95,8 @@ class TwinModel:
         """Move everything to a device, ready for use; returns itself."""
         for network in (self.autoencoder, self.denoiser):
             network.to(device).eval().requires_grad_(False)
+            if torch.backends.mkldnn.is_available():
+                keep_single_convolutions_fast(network)
         self.scale = LatentScale(self.scale.mean.to(device), self.scale.deviation.to(device))
         return self
 
