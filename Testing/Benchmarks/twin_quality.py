@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--dilation", type=float, help="of the kept tissues on the latents, mm")
     parser.add_argument("--rule", choices=("nearest", "any"), help="which voxel decides about a latent")
+    parser.add_argument("--fuse-below", type=float, help="noise from which on kept latents are fused")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", action="append", help="such as cuda:0; may be given several times")
@@ -142,7 +143,11 @@ def bench_of(
     )
     recipe = {
         name: value
-        for name, value in (("dilation_mm", chosen.dilation), ("rule", chosen.rule))
+        for name, value in (
+            ("dilation_mm", chosen.dilation),
+            ("rule", chosen.rule),
+            ("fuse_below", chosen.fuse_below),
+        )
         if value is not None
     }
     return Bench(model, maker, unseen, training, sizes, chosen.out, told, recipe)

@@ -129,6 +129,25 @@ def test_kept_latents_are_renoised_afresh_before_every_denoising(model, latent, 
         assert abs(float((a * b).mean())) < 0.1
 
 
+def test_fusing_from_a_lower_noise_on_leaves_the_free_part_more_room(model, latent, twin):
+    keep = [Tissue.AO, Tissue.MYO, Tissue.LV, Tissue.LA, Tissue.RA]
+    kept = latent_keep(kept_by_tissues(twin, keep), model.latent_shape[1:], dilation_mm=0, spacing=SPACING)
+    seen = {}
+
+    def spy(noisy, sigma):
+        seen.setdefault(sigma, float(((noisy - latent)[0][:, kept] / sigma).std()))
+        return model.denoise(noisy, sigma)
+
+    late = localized(model, latent, kept, range(12), fuse_below=1.0)
+    localized(model, latent, kept, [0], fuse_below=1.0, denoise=spy)
+    assert all(abs(spread - 1) < 0.1 for sigma, spread in seen.items() if sigma <= 1)
+    torch.testing.assert_close(late[..., torch.from_numpy(kept)], latent[:, kept].expand(12, -1, -1))
+    always = localized(model, latent, kept, range(12))
+    free = ~torch.from_numpy(kept)
+    spread = [float(found[..., free].var(dim=0).mean()) for found in (always, late)]
+    assert spread[1] > 1.1 * spread[0]
+
+
 def test_small_psi_starts_the_free_part_from_the_twin(model, latent, twin):
     kept = latent_keep(kept_by_tissues(twin, [Tissue.LV]), model.latent_shape[1:], spacing=SPACING)
     near = localized(model, latent, kept, range(4), psi=0.35)

@@ -126,6 +126,7 @@ def localized(
     psi: float = 1.0,
     steps: int = 20,
     counting: PsiCounting = "paper",
+    fuse_below: float | None = None,
     denoise: Denoise | None = None,
     after_step: AfterStep | None = None,
     progress: Progress = silent,
@@ -135,6 +136,8 @@ def localized(
     keep: (d, h, w) bool, latents that are kept (`latent_keep`). Before every denoising they are replaced by
     the twin's latents with fresh noise of the present level (Eq. 5); at the end they are the twin's. psi: 1
     samples the free latents from noise alone as the paper does; smaller ones start from the noised twin.
+    fuse_below: fuse at noise levels up to this one only, so that the free part takes its size without regard
+    to what is kept, and varies more; None fuses at all levels as the paper does.
     """
     import torch
 
@@ -147,6 +150,8 @@ def localized(
     inner = denoise or model.denoise
 
     def fused(noisy: Tensor, sigma: float) -> Tensor:
+        if fuse_below is not None and sigma > fuse_below:
+            return inner(noisy, sigma)
         return inner(torch.where(kept, latent + sigma * noise(), noisy), sigma)
 
     found = heun(fused, state, sigmas, start=start, after_step=after_step, progress=progress)

@@ -27,10 +27,11 @@ class Recipe:
     kind: how it is sampled (`latent_edits`). seed, steps, psi, counting: of the sampling; unconditional
     hearts have psi 1. twin: name of the heart that is edited, "" for unconditional ones. keep: short names of
     the tissues that a localized edit keeps. region: name of a painted region instead, which alone may change.
-    dilation_mm, rule: how the mask is grown on the latents (`latent_keep`). exact: paste the kept voxels of
-    the twin at the end, with a seam of feather_mm. targets: such as "RV volume 150 ml" (`Target.parse`).
-    hold: whether the other chambers that are free to change keep the twin's volumes. guard: repair the
-    topology within `repair_limit`. attempts: how many seeds are tried until the guard accepts a heart.
+    dilation_mm, rule: how the mask is grown on the latents (`latent_keep`). fuse_below: see `localized`.
+    exact: paste the kept voxels of the twin at the end, with a seam of feather_mm. targets: such as
+    "RV volume 150 ml" (`Target.parse`). hold: whether the other chambers that are free to change keep the
+    twin's volumes. guard: repair the topology within `repair_limit`. attempts: how many seeds are tried until
+    the guard accepts a heart.
 
     ValueError for what cannot be made: psi outside (0, 1], steps < 1, a localized edit without tissues or
     region, an edit without a twin, unknown tissues, and targets that are none.
@@ -46,6 +47,7 @@ class Recipe:
     region: str = ""
     dilation_mm: float = DILATION_MM
     rule: Literal["nearest", "any"] = "nearest"
+    fuse_below: float | None = None
     exact: bool = False
     feather_mm: float = FEATHER_MM
     targets: tuple[str, ...] = ()

@@ -220,7 +220,7 @@ class _Plan:
             options |= {"psi": recipe.psi, "counting": recipe.counting}
             if recipe.kind == "perturbational":
                 return perturbational(model, self.latent, seeds, **options)
-            return localized(model, self.latent, self.keep, seeds, **options)
+            return localized(model, self.latent, self.keep, seeds, fuse_below=recipe.fuse_below, **options)
 
     def finish(self, recipe: Recipe, latent: Tensor, attempt: int, rejected: tuple[str, ...]) -> Sibling:
         raw = decoded_labels(self.model, latent[None])[0]
