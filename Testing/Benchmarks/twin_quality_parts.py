@@ -124,11 +124,11 @@ def from_noise(bench: Bench) -> dict[str, Any]:
     recipes = [Recipe("unconditional", seed=seed, steps=sizes.steps) for seed in range(sizes.cohort)]
     records = bench.maker.records(recipes)
     repaired = [record.repaired for record in records if record.accepted and record.raw_violated]
-    raw, halves = found["raw"], found["halves"]
+    raw, guarded, halves = found["raw"], found["guarded"], found["halves"]
     matched = dict(zip(("frechet", "precision", "recall"), halves.matched, strict=True))
     values: dict[str, Any] = {
         "tv_synthetic": raw["violations"]["value"],
-        "tv_guarded": found["guarded"]["violations"]["value"],
+        "tv_guarded": guarded["violations"]["value"] if guarded else float("nan"),
         "rejected_percent": 100 * found["rejected"],
         "repaired_hearts_percent": 100 * len(repaired) / max(len(records), 1),
         "repaired_voxels": float(np.mean(repaired)) if repaired else 0.0,
@@ -138,7 +138,7 @@ def from_noise(bench: Bench) -> dict[str, Any]:
         values[name] = raw[name]["value"]
         values[f"{name}_halves"] = [estimate.low, estimate.high]
         values[f"{name}_matched"] = matched[name]
-        values[f"{name}_guarded"] = found["guarded"][name]["value"]
+        values[f"{name}_guarded"] = guarded[name]["value"] if guarded else float("nan")
     if found["nearest"] is not None:
         values["nearest_train"] = found["nearest"]["synthetic"]
         values["nearest_heldout"] = found["nearest"]["held out"]

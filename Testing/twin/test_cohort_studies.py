@@ -31,6 +31,7 @@ from cardiactwins.twin.heat_maps import heat_maps
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import bias_rows, paper_experiment, seed_hearts, violation_rows
 from cardiactwins.twin.sensitivity import quality_row, size_rows, step_recipes
+from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.violation_places import violation_places
 
 GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
@@ -292,3 +293,20 @@ def test_a_plane_of_heat_maps_runs_through_the_middle_of_the_hearts():
     for axis, middle in enumerate((5, 3, 2)):
         cut = maps.through(axis)
         np.testing.assert_array_equal(cut.difference, np.take(maps.difference, [middle], axis=axis))
+
+
+def test_a_cohort_that_the_guard_turns_away_is_reported_all_the_same(tmp_path, population):
+    hearts = {f"s{i}": ellipsoid_heart(np.random.default_rng([6, i])) for i in range(8)}
+    for index, heart in enumerate(hearts.values()):
+        if index < 5:
+            heart[heart == 5] = 0
+    found = evaluate_hearts(population, Hearts.of(hearts), (4.0,) * 3, tmp_path)
+    assert found["guarded"] is None and found["rejected"] == pytest.approx(5 / 8)
+    assert "too few hearts" in (tmp_path / "cohort.html").read_text()
+
+
+def test_folders_of_training_hearts_are_populations_too(tmp_path):
+    for number in (4, 2):
+        HeartFolder.write(tmp_path, number, np.full((128, 128, 128), number, np.uint8))
+    found = Hearts.in_folder(tmp_path)
+    assert list(found) == ["heart-00002", "heart-00004"] and found["heart-00004"].max() == 4

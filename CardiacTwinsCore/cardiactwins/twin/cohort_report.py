@@ -45,12 +45,15 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class CohortQuality:
-    """A synthetic cohort judged: before (raw) and after the guard against a reference, and what two halves
-    of the reference do against each other. nearest: median distance to the nearest training heart, of
-    "synthetic" and "held out" hearts, and all distances; None without training hearts."""
+    """A synthetic cohort judged.
+
+    raw, guarded: before and after the guard against a reference; guarded is None where the guard accepted too
+    few. halves: what two halves of the reference do against each other. nearest: distances to the nearest
+    training heart, of "held out" and "synthetic" hearts; None without training hearts.
+    """
 
     raw: CohortComparison
-    guarded: CohortComparison
+    guarded: CohortComparison | None
     halves: Halves
     nearest: dict[str, np.ndarray] | None
 
@@ -79,7 +82,7 @@ def cohort_quality(
         }
     return CohortQuality(
         compare_cohorts(reference, raw, rng, k=k, repeats=repeats),
-        compare_cohorts(reference, guarded, rng, k=k, repeats=repeats),
+        compare_cohorts(reference, guarded, rng, k=k, repeats=repeats) if len(guarded) > k else None,
         compare_halves(reference, rng, synthetic=raw, k=k, splits=splits),
         nearest,
     )
@@ -94,9 +97,15 @@ def quality_sections(
     """
     folder = Path(pictures)
     halves = quality.halves
+    raw_row = quality.raw.row()
     rows = [
-        {"cohort": "synthetic, raw", **quality.raw.row()},
-        {"cohort": "synthetic, guarded", **quality.guarded.row()},
+        {"cohort": "synthetic, raw", **raw_row},
+        {
+            "cohort": "synthetic, guarded",
+            **(
+                dict.fromkeys(raw_row, "too few hearts") if quality.guarded is None else quality.guarded.row()
+            ),
+        },
         {
             "cohort": "two halves of the reference",
             "hearts": len(reference) // 2,

@@ -292,7 +292,7 @@ def _reported(
         "reference": len(reference),
         "rejected": 1 - len(guarded) / max(len(raw), 1),
         "raw": quality.raw.values(),
-        "guarded": quality.guarded.values(),
+        "guarded": None if quality.guarded is None else quality.guarded.values(),
         "halves": quality.halves,
         "nearest": None if nearest is None else {name: float(np.median(v)) for name, v in nearest.items()},
         **values,
