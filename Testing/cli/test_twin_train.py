@@ -14,8 +14,8 @@ from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import VALIDATION_STREAM, HeartFolder
 
 TINY = (
-    "--autoencoder=steps=2,batch=2,width=8,inner=8,latent_channels=2,validate_every=1",
-    "--denoiser=steps=3,batch=2,heads=32,modes=2,places=2,validate_every=1",
+    "--autoencoder=steps=2,batch=2,width=8,inner=8,latent_channels=2,validate_every=2",
+    "--denoiser=steps=3,batch=2,modes=2,places=2,mode_steps=10,validate_every=3",
     "--precision=full",
     "--threads=1",
 )
