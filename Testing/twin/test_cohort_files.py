@@ -22,7 +22,7 @@ from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin import cohort_files
 from cardiactwins.twin.cohort import measure_cohort
 from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
-from cardiactwins.twin.cohort_run import make_cohort
+from cardiactwins.twin.cohort_run import make_cohort, own_device
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import make_siblings
@@ -149,7 +149,14 @@ def test_batches_and_processes_make_the_same_cohort(folder, weights, tmp_path):
     for name, (_, digest) in written(folder).items():
         if name.endswith(".nrrd"):
             assert written(other)[name][1] == digest
-    assert not (other.path / ".cells").exists()
+    assert not list(other.path.glob(".cells*"))
+
+
+def test_processes_take_the_devices_in_turn(tmp_path):
+    devices, slots = ("cuda:0", "cuda:1", "cuda:2"), str(tmp_path / "slots")
+    taken = [own_device.__wrapped__(devices, slots) for _ in range(5)]
+    assert taken == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
+    assert own_device(devices, slots) == own_device(devices, slots) == "cuda:2"
 
 
 def test_a_dask_cluster_makes_the_same_cohort(folder, weights, tmp_path):
@@ -183,7 +190,7 @@ from pathlib import Path
 from test_cohort_files import LOADER, recipes
 from cardiactwins.twin import cohort_files
 from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.cohort_run import make_cohort
+from cardiactwins.twin.cohort_run import make_cohort, own_device
 slow = cohort_files.write_heart
 def write_slowly(path, labels, geometry):
     time.sleep(0.05)
@@ -286,6 +293,9 @@ def test_what_a_killed_run_left_half_written_is_swept(folder, weights):
     old, new = (folder.path / "siblings" / f".0123456789ab-{name}.nrrd" for name in ("old", "new"))
     for file in (old, new):
         file.write_bytes(b"NRRD")
-    os.utime(old, (time.time() - 7200,) * 2)
+    cells = folder.path / ".cells-old"
+    cells.mkdir()
+    for path in (old, cells):
+        os.utime(path, (time.time() - 7200,) * 2)
     make_cohort(folder, recipes(1), weights, loader=LOADER)
-    assert not old.exists() and new.exists() and len(folder.records()) == 1
+    assert not old.exists() and not cells.exists() and new.exists() and len(folder.records()) == 1

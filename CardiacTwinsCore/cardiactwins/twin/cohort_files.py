@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -131,11 +132,12 @@ class CohortFolder:
         return self._whole(recipe.name(weights))
 
     def sweep(self, older_than: float = 3600.0) -> None:
-        """Remove half-written files that a killed run left, older than so many seconds."""
-        for file in (self.path / "siblings").glob(".*"):
+        """Remove what a killed run left half-written, older than so many seconds."""
+        left = [*(self.path / "siblings").glob(".*"), *self.path.glob(".cells-*")]
+        for path in left:
             with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > older_than:
-                    file.unlink()
+                if time.time() - path.stat().st_mtime > older_than:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def records(self) -> list[SiblingRecord]:
         """The records of all siblings that are whole, by name."""

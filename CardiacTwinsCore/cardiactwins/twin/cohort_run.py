@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import make_siblings
 
-__all__ = ["MODEL_LOADER", "CohortRun", "make_cell", "make_cohort"]
+__all__ = ["MODEL_LOADER", "CohortRun", "make_cell", "make_cohort", "own_device"]
 
 MODEL_LOADER = "cardiactwins.twin.model:TwinModel.load"
 BYTES_A_SIBLING = 60_000
@@ -54,8 +54,8 @@ def make_cohort(
 
     weights: file of the model; its SHA256 becomes part of each sibling's name, so that other weights make
     other siblings. loader: "module:name" of what takes that path and returns the model. workers: processes,
-    0 for this one. batch: siblings that are sampled together. devices: such as ("cuda:0", "cuda:1"), taken in
-    turn. scheduler: address of a Dask scheduler instead, whose workers see folder and weights. ranges: what
+    0 for this one. batch: siblings that are sampled together. devices: such as ("cuda:0", "cuda:1"), which
+    processes take in turn. scheduler: address of a Dask scheduler instead, whose workers see folder and weights. ranges: what
     targets are reachable.
 
     A sibling is named by its recipe and weights and written whole: a run that was killed goes on where it
@@ -63,8 +63,11 @@ def make_cohort(
     run; a full disk stops the run with an OSError. progress: siblings; raises Cancelled to stop, what is
     finished stays. ValueError for a batch below 1 or workers below 0, FileNotFoundError without weights.
     """
-    if batch < 1 or workers < 0:
-        raise ValueError(f"A batch has 1 sibling or more, workers are 0 or more; found {batch}, {workers}.")
+    if batch < 1 or workers < 0 or not devices:
+        raise ValueError(
+            f"A batch has 1 sibling or more, workers are 0 or more, on one device at least; found {batch}, "
+            f"{workers} and {list(devices)}."
+        )
     weights = Path(weights)
     key = sha256_of(weights)
     unique = {recipe.name(key): recipe for recipe in recipes}
@@ -72,47 +75,29 @@ def make_cohort(
     found = len(unique) - len(pending)
     folder.sweep()
     check_writable(folder.path / "siblings", BYTES_A_SIBLING * len(pending))
-    parts = _batches(pending, batch)
-    cells = [
-        {"recipes": [recipe.values() for recipe in part], "device": device}
-        for part, device in zip(parts, itertools.cycle(devices), strict=False)
-    ]
-    places: dict[str, Any] = {
-        "folder": str(folder.path.absolute()),
-        "weights": str(weights.absolute()),
-        "loader": loader,
-        "ranges": None if ranges is None else {name: list(pair) for name, pair in ranges.items()},
-    }
-    failed: list[str] = []
-    if workers == 0 and scheduler is None:
-        done = found
-        for cell in cells:
-            progress(done, len(unique), "Making siblings")
-            done += len(cell["recipes"])
-            try:
-                make_cell(**cell, **places)
-            except OSError:
-                raise
-            except Exception as error:
-                failed.append(f"{Recipe.from_values(cell['recipes'][0]).title()}: {error}")
-    elif cells:
-        answers = folder.path / ".cells"
-        shutil.rmtree(answers, ignore_errors=True)
-        outcomes = run_cells(
-            make_cell,
-            cells,
-            answers,
-            places=places,
-            workers=workers or None,
-            scheduler=scheduler,
-            progress=_of_siblings(progress, found, batch, len(unique)),
-        )
-        failed = [
-            f"{Recipe.from_values(one.cell['recipes'][0]).title()}: {one.error}"
-            for one in outcomes
-            if one.error is not None
-        ]
-        shutil.rmtree(answers, ignore_errors=True)
+    cells = [{"recipes": [recipe.values() for recipe in part]} for part in _batches(pending, batch)]
+    with tempfile.TemporaryDirectory(prefix=".cells-", dir=folder.path, ignore_cleanup_errors=True) as own:
+        places: dict[str, Any] = {
+            "folder": str(folder.path.absolute()),
+            "weights": str(weights.absolute()),
+            "loader": loader,
+            "devices": list(devices),
+            "slots": str(Path(own).absolute() / "slots"),
+            "ranges": None if ranges is None else {name: list(pair) for name, pair in ranges.items()},
+        }
+        if workers == 0 and scheduler is None:
+            failed = _made_here(cells, places, found, len(unique), progress)
+        else:
+            outcomes = run_cells(
+                make_cell,
+                cells,
+                own,
+                places=places,
+                workers=workers or None,
+                scheduler=scheduler,
+                progress=_of_siblings(progress, found, batch, len(unique)),
+            )
+            failed = [_told(one.cell, one.error) for one in outcomes if one.error is not None]
     folder.write_manifest()
     made = sum(folder.finished(recipe, key) for recipe in pending)
     progress(found + made, len(unique), f"{made} siblings made, {found} were there")
@@ -121,10 +106,11 @@ def make_cohort(
 
 def make_cell(
     recipes: Sequence[Mapping[str, Any]],
-    device: str,
     folder: str,
     weights: str,
     loader: str,
+    devices: Sequence[str],
+    slots: str,
     ranges: Mapping[str, Sequence[float]] | None,
 ) -> list[str]:
     """Make and store the siblings of one batch that are not there yet; returns their names."""
@@ -134,7 +120,7 @@ def make_cell(
     if not batch:
         return []
     began = time.perf_counter()
-    model, first = _model(loader, weights, key, device), batch[0]
+    model, first = _model(loader, weights, key, own_device(tuple(devices), slots)), batch[0]
     made = make_siblings(
         model,
         batch,
@@ -145,6 +131,40 @@ def make_cell(
     )
     seconds = (time.perf_counter() - began) / len(batch)
     return [cohort.store(sibling, key, seconds).name for sibling in made]
+
+
+def _made_here(
+    cells: Sequence[Mapping[str, Any]], places: Mapping[str, Any], found: int, total: int, progress: Progress
+) -> list[str]:
+    """Make the cells in this process; returns what failed."""
+    failed = []
+    for cell in cells:
+        progress(found, total, "Making siblings")
+        found += len(cell["recipes"])
+        try:
+            make_cell(**cell, **places)
+        except OSError:
+            raise
+        except Exception as error:
+            failed.append(_told(cell, str(error)))
+    return failed
+
+
+def _told(cell: Mapping[str, Any], error: str) -> str:
+    return f"{Recipe.from_values(cell['recipes'][0]).title()}: {error}"
+
+
+@lru_cache(maxsize=1)
+def own_device(devices: tuple[str, ...], slots: str) -> str:
+    """The device of this process: each process of a run takes the next free slot, and devices in turn."""
+    place = Path(slots)
+    place.mkdir(parents=True, exist_ok=True)
+    for slot in itertools.count():
+        try:
+            (place / str(slot)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return devices[slot % len(devices)]
 
 
 @lru_cache(maxsize=2)
