@@ -55,8 +55,8 @@ def make_cohort(
     weights: file of the model; its SHA256 becomes part of each sibling's name, so that other weights make
     other siblings. loader: "module:name" of what takes that path and returns the model. workers: processes,
     0 for this one. batch: siblings that are sampled together. devices: such as ("cuda:0", "cuda:1"), which
-    processes take in turn. scheduler: address of a Dask scheduler instead, whose workers see folder and weights. ranges: what
-    targets are reachable.
+    processes take in turn. scheduler: address of a Dask scheduler instead, whose workers see folder and
+    weights. ranges: what targets are reachable.
 
     A sibling is named by its recipe and weights and written whole: a run that was killed goes on where it
     stopped, and nothing is made twice. Recipes that fail are told in the result and tried again by the next
