@@ -134,7 +134,7 @@ def train_denoiser(
             break
         loss = _loss(run, settings, known, torch.Generator().manual_seed(seed * 1_000_003 + run.step))
         run.descend(loss, share)
-        run.seconds = already + time.monotonic() - began
+        run.seconds = run.agreed(already + time.monotonic() - began)
         values: dict[str, float] = {"loss": float(loss.detach())}
         ends = run.step == settings.steps or (seconds is not None and run.seconds >= seconds)
         if run.step % settings.validate_every == 0 or ends:

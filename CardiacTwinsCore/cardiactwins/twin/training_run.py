@@ -119,10 +119,14 @@ class TrainingRun:
             raise ValueError(f"A batch of {len(batch)} cannot be divided among {world} processes.")
         return batch[self.fabric.global_rank :: world].to(self.fabric.device)
 
+    def agreed(self, value: float) -> float:
+        """The first process's value, for all: processes that decided each for itself could part."""
+        return value if self.fabric.world_size == 1 else float(self.fabric.broadcast(value))
+
     def validated(self, error: float) -> bool:
-        """Note a validation's error; whether it is the smallest so far."""
-        self.history.append(error)
-        return error <= min(self.history)
+        """Note a validation's error, the first process's; whether it is the smallest so far."""
+        self.history.append(self.agreed(error))
+        return self.history[-1] <= min(self.history)
 
     def stalled(self, patience: int) -> bool:
         """Whether the last `patience` validations all were worse than an earlier one; never with 0."""
