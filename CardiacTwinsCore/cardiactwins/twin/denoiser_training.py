@@ -46,7 +46,7 @@ class DenoiserTraining:
     network: DenoiserSettings = field(default_factory=DenoiserSettings)
     steps: int = 8000
     batch: int = 8
-    rate: float = 1e-3
+    rate: float = 5e-4
     averaging: float = 0.998
     schedule: Schedule = "cosine"
     levels: NoiseLevels = field(default_factory=NoiseLevels)
