@@ -33,8 +33,8 @@ from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.files import json_text, write_json_atomic
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_run import MODEL_LOADER
-from cardiactwins.twin.cohort_studies import StudyMaker
 from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.training_hearts import draw_phantoms
 from cardiactwins.twin.twin_grid import TWIN_GRID
 

@@ -20,7 +20,6 @@ from cardiactwins.twin.cohort_augmentation import (
 from cardiactwins.twin.cohort_comparison import compare_cohorts
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_studies import (
-    StudyMaker,
     augmentation_study,
     editing_study,
     evaluate_hearts,
@@ -31,6 +30,7 @@ from cardiactwins.twin.heat_maps import heat_maps
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import bias_rows, paper_experiment, seed_hearts, violation_rows
 from cardiactwins.twin.sensitivity import quality_row, size_rows, step_recipes
+from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.violation_places import violation_places
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,6 @@ from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
 from cardiactwins.compute.page import PageSection, write_page
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort
 from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augmentation_rows
-from cardiactwins.twin.cohort_comparison import (
-    CohortComparison,
-    Halves,
-    compare_cohorts,
-    compare_halves,
-    nearest_training,
-)
 from cardiactwins.twin.cohort_figures import (
     curves_figure,
     heat_map_figure,
@@ -29,63 +21,17 @@ from cardiactwins.twin.cohort_figures import (
     scatter_figure,
     scatter_grid,
 )
+from cardiactwins.twin.cohort_quality import CohortQuality
 from cardiactwins.twin.heat_maps import HeatMaps, heat_maps
 from cardiactwins.twin.paper_experiment import bias_rows, violation_rows
 
 __all__ = [
-    "CohortQuality",
     "augmentation_section",
-    "cohort_quality",
     "experiment_sections",
     "quality_sections",
     "sensitivity_section",
     "write_cohort_report",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class CohortQuality:
-    """A synthetic cohort judged.
-
-    raw, guarded: before and after the guard against a reference; guarded is None where the guard accepted too
-    few. halves: what two halves of the reference do against each other. nearest: distances to the nearest
-    training heart, of "held out" and "synthetic" hearts; None without training hearts.
-    """
-
-    raw: CohortComparison
-    guarded: CohortComparison | None
-    halves: Halves
-    nearest: dict[str, np.ndarray] | None
-
-
-def cohort_quality(
-    reference: Cohort,
-    raw: Cohort,
-    guarded: Cohort,
-    rng: np.random.Generator,
-    *,
-    training: Cohort | None = None,
-    k: int = 5,
-    repeats: int = 1000,
-    splits: int = 200,
-) -> CohortQuality:
-    """Judge a cohort against hearts that the model never saw.
-
-    raw, guarded: the same hearts before the topology guard, and those that it accepted. training: hearts
-    that the model was trained on, of which copies would lie too near.
-    """
-    nearest = None
-    if training is not None:
-        nearest = {
-            "held out": nearest_training(reference, training)[0],
-            "synthetic": nearest_training(raw, training)[0],
-        }
-    return CohortQuality(
-        compare_cohorts(reference, raw, rng, k=k, repeats=repeats),
-        compare_cohorts(reference, guarded, rng, k=k, repeats=repeats) if len(guarded) > k else None,
-        compare_halves(reference, rng, synthetic=raw, k=k, splits=splits),
-        nearest,
-    )
 
 
 def quality_sections(

@@ -19,7 +19,6 @@ from cardiactwins.twin.cohort_augmentation import CohortFilter
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.cohort_studies import (
-    StudyMaker,
     augmentation_study,
     editing_study,
     evaluate_hearts,
@@ -30,6 +29,7 @@ from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import decoded_labels, make_siblings, tissue_changes
+from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
 if TYPE_CHECKING:

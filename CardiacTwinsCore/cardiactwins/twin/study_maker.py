@@ -1,0 +1,74 @@
+"""Where and with what the siblings of a study are made, and the cohorts that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.weights import sha256_of
+from cardiactwins.twin.cohort import Cohort
+from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, cohort_of
+from cardiactwins.twin.cohort_run import MODEL_LOADER, CohortRun, make_cohort
+from cardiactwins.twin.recipe import Recipe
+
+__all__ = ["StudyMaker"]
+
+
+@dataclass(frozen=True)
+class StudyMaker:
+    """Where and with what the siblings of a study are made; the arguments of `make_cohort`."""
+
+    folder: CohortFolder
+    weights: Path
+    loader: str = MODEL_LOADER
+    workers: int = 0
+    batch: int = 1
+    devices: tuple[str, ...] = ("cpu",)
+    scheduler: str | None = None
+
+    def make(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
+        """Make what is missing. ValueError when siblings failed, with the first reason."""
+        run = make_cohort(
+            self.folder,
+            recipes,
+            self.weights,
+            loader=self.loader,
+            workers=self.workers,
+            batch=self.batch,
+            devices=self.devices,
+            scheduler=self.scheduler,
+            progress=progress,
+        )
+        if run.failed:
+            raise ValueError(f"{len(run.failed)} batches of siblings failed, the first: {run.failed[0]}")
+        return run
+
+    def records(self, recipes: Sequence[Recipe]) -> list[SiblingRecord]:
+        """The records of recipes, in their order; those that were not made are left out."""
+        key = sha256_of(self.weights)
+        found = (self.folder.record(recipe, key) for recipe in recipes)
+        return [record for record in found if record is not None]
+
+    def cohorts(self, recipes: Sequence[Recipe], *, heat_map: bool = False) -> tuple[Cohort, Cohort]:
+        """The hearts before the guard, and those that it accepted after it.
+
+        heat_map: read the label maps, as they are stored, for the occupancy too.
+        """
+        records = self.records(recipes)
+        accepted = [record for record in records if record.accepted]
+        raw, guarded = cohort_of(records, raw=True), cohort_of(accepted)
+        return (self.with_occupancy(raw), self.with_occupancy(guarded)) if heat_map else (raw, guarded)
+
+    def with_occupancy(self, cohort: Cohort) -> Cohort:
+        """A cohort of the folder with the heat map of its label maps as they are stored."""
+        counts = np.zeros((7, *self.folder.geometry.shape), np.uint32)
+        for name in cohort.names:
+            labels = self.folder.labels(name)
+            for tissue in range(7):
+                counts[tissue] += labels == tissue
+        share = (counts / np.float32(max(len(cohort), 1))).astype(np.float32)
+        return Cohort(cohort.names, cohort.morphology, cohort.violated, share)
