@@ -15,6 +15,8 @@ the protocol in a minute.
 
 Prints a table of what is asked and found, and one JSON line last: vae_dice, tv_heldout, tv_autoencoded,
 tv_synthetic, tv_guarded, precision, recall, frechet, *_halves, nearest_train, nearest_heldout and more.
+precision, recall and frechet are at the size of the halves whose intervals stand beside them; *_whole are
+those of the whole cohort.
 """
 
 from __future__ import annotations
