@@ -108,13 +108,18 @@ def _falling(away: Distance, width: float) -> Distance:
 
 
 def _signed_distance(inside: Mask, sizes: NDArray[np.float64]) -> Distance:
-    """Distance to the border of a tissue in mm, negative inside; far everywhere where there is none."""
+    """Distance to a tissue in mm, negative inside; far everywhere where there is none.
+
+    One transform serves both sides: the distance to the tissue's outer layer, which within the tissue is
+    short of that to what lies outside by a voxel.
+    """
     if not inside.any():
         return np.full(inside.shape, np.float32(1e3))
-    if inside.all():
+    layer = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    if not layer.any():
         return np.full(inside.shape, np.float32(-1e3))
-    outside = ndimage.distance_transform_edt(~inside, sampling=sizes)
-    return (outside - ndimage.distance_transform_edt(inside, sampling=sizes)).astype(np.float32)
+    away = ndimage.distance_transform_edt(~layer, sampling=sizes).astype(np.float32)
+    return np.where(inside, -away - np.float32(sizes.mean()), away)
 
 
 def _box(mask: Mask, margin: NDArray[np.intp]) -> tuple[slice, ...]:
