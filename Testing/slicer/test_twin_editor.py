@@ -1,12 +1,15 @@
 """TwinEditor's console interface, with a stand-in for the trained model."""
 
 import json
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_morphology import heart_morphology
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.compute.progress import Cancelled
@@ -16,6 +19,7 @@ from cardiactwins.mrml.segmentations import add_segment, geometry_of_segmentatio
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.mrml.twin_editor import TwinEditorLogic
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation, new_heart_segmentation
+from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.label_resampling import resampled_labels
 
 torch = pytest.importorskip("torch")
@@ -83,7 +87,11 @@ def weights(tmp_path_factory):
 def logic(phantom, weights):
     torch.set_num_threads(1)
     model = BlockHearts(phantom.labels)
-    return TwinEditorLogic(weights, loader=lambda path: model)
+    module = ModuleType("stand_in_for_trained_hearts")
+    module.load = lambda path: model
+    sys.modules[module.__name__] = module
+    yield TwinEditorLogic(weights, loader=f"{module.__name__}:load")
+    del sys.modules[module.__name__]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +197,7 @@ def test_differences_and_violations_are_shown_where_they_are(logic, shared_case,
 def test_a_target_is_told_with_what_was_reached(logic, shared_case, scene):
     volume = np.count_nonzero(shared_case.twin.labels == Tissue.LV) * 1.4**3 / 1000
     plans = [[f"LV volume {volume:.0f} ml"], [f"LV volume {volume * 1.03:.0f} ml"]]
-    made = logic.editToTarget(shared_case, plans, guard=False, steps=6)
+    made = logic.editToTarget(shared_case, plans, guard=False, steps=2)
     assert len(made) == 2
     for plan, one in zip(plans, made, strict=True):
         report = one.sibling.targets[0]
@@ -199,26 +207,50 @@ def test_a_target_is_told_with_what_was_reached(logic, shared_case, scene):
 
 
 def test_surfaces_lie_in_the_patient_and_in_files(logic, shared_case, tmp_path, scene):
-    found, models = logic.makeSurfaces(shared_case, edgeLength=None, directory=tmp_path)
+    twin = shared_case.twin
+    left = np.where(np.isin(twin.labels, (Tissue.LV, Tissue.LA)), twin.labels, 0)
+    found, models = logic.makeSurfaces(shared_case, left, edgeLength=6.0, directory=tmp_path)
     assert found.quality.watertight
-    labels, geometry = shared_case.twin.original, shared_case.twin.original_geometry
-    center = geometry.kji_to_ras(np.argwhere(labels == Tissue.LV)).mean(axis=0)
+    assert set(models) == {Tissue.LV, Tissue.LA}
+    center = twin.original_geometry.kji_to_ras(np.argwhere(twin.original == Tissue.LV)).mean(axis=0)
     points = slicer.util.arrayFromModelPoints(models[Tissue.LV])
     assert points.mean(axis=0) == pytest.approx(center, abs=2.5)
     assert json.loads((tmp_path / "Patient-mesh.json").read_text())["space"] == "LPS"
 
 
-def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
+def population(heart, number=40):
+    """Measures scattered by 15 % around those of a heart."""
     rng = np.random.default_rng(0)
-    hearts = [whole_heart_phantom(np.random.default_rng([6, n])).labels for n in range(14)]
-    made = logic.sample(7, seed=int(rng.integers(100)), guard=True)
-    found = logic.evaluateCohort(made, hearts, directory=tmp_path, repeats=20, name="Test")
-    assert len(found.raw) == 7 and len(found.reference) == 14
+    morphology = heart_morphology(heart) * (1 + 0.15 * rng.standard_normal((number, 12)))
+    names = tuple(f"heart {n}" for n in range(number))
+    return Cohort(names, morphology, np.zeros((number, 12), dtype=bool))
+
+
+def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
+    made = logic.perturb(shared_case, psi=0.4, number=6, steps=6, guard=False)
+    known = population(shared_case.twin.labels)
+    found = logic.evaluateCohort(made, known, directory=tmp_path, repeats=20, name="Test")
+    assert len(found.raw) == 6 and found.reference is known
+    for heart, row in zip(made, found.raw.morphology, strict=True):
+        assert row == pytest.approx(np.nan_to_num(heart_morphology(heart.sibling.raw)))
     assert list(columns_of_table(found.quality_table)["cohort"]) == ["raw", "guarded"]
     assert len(columns_of_table(found.morphology_table)["heart"]) == len(found.guarded)
     assert found.report.is_file()
     with pytest.raises(ValueError, match="no hearts"):
-        logic.evaluateCohort([], hearts)
+        logic.evaluateCohort([], known)
+
+
+def test_a_cohort_is_enriched_and_a_second_run_makes_nothing_twice(logic, shared_case, tmp_path, scene):
+    known = population(shared_case.twin.labels)
+    asked = {"measure": "RV volume", "least": 20.0, "number": 2, "strategies": ("perturbational",)}
+    (first,) = logic.augment([shared_case], known, tmp_path, **asked)
+    assert (first.strategy, len(first.kept)) == ("perturbational", first.passed)
+    siblings = tmp_path / "perturbational" / "siblings"
+    files = {path: path.stat().st_mtime_ns for path in siblings.iterdir()}
+    assert len(files) == 4
+    (second,) = logic.augment([shared_case], known, tmp_path, **asked)
+    assert second.made == first.made
+    assert {path: path.stat().st_mtime_ns for path in siblings.iterdir()} == files
 
 
 def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, scene):

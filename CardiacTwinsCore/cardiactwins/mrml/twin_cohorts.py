@@ -16,12 +16,8 @@ from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
 from cardiactwins.mrml.twin_segmentation import heart_of_file, heart_of_segmentation
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort, measure_cohort
 from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
-from cardiactwins.twin.cohort_report import (
-    CohortQuality,
-    cohort_quality,
-    quality_sections,
-    write_cohort_report,
-)
+from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
+from cardiactwins.twin.cohort_report import quality_sections, write_cohort_report
 from cardiactwins.twin.label_files import read_heart
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import cardiactwins
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
@@ -35,7 +36,7 @@ from cardiactwins.mrml.twin_segmentation import (
 from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces, new_surface_models
 from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augment, augmentation_recipes
 from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.cohort_run import make_cohort
+from cardiactwins.twin.cohort_run import MODEL_LOADER, make_cohort
 from cardiactwins.twin.heart_pose import Alignment
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
@@ -63,13 +64,12 @@ class TwinEditorLogic:
         rv = logic.editToTarget(case, ["RV volume +20 %"])[0]
         logic.makeSurfaces(case, rv, edgeLength=2.0, directory="meshes")
 
-    weights: file of the model; the one that comes with the library when None. loader: path -> model, the
-    trained one by default (needs PyTorch).
+    weights: file of the model; the one that comes with the library when None. loader: "module:name" of what
+    takes that path and returns the model, so that other processes find it too; the trained model by default
+    (needs PyTorch).
     """
 
-    def __init__(
-        self, weights: str | Path | None = None, loader: Callable[[Path], Any] | None = None
-    ) -> None:
+    def __init__(self, weights: str | Path | None = None, loader: str = MODEL_LOADER) -> None:
         start()
         self._weights = weights
         self._loader = loader
@@ -329,7 +329,14 @@ class TwinEditorLogic:
             for case in twins:
                 folder.add_twin(case.name, case.twin.labels)
             recipes = augmentation_recipes(strategy, [case.name for case in twins], number, first_seed=seed)
-            make_cohort(folder, recipes, self.weights(), workers=workers, progress=progress)
+            make_cohort(
+                folder,
+                recipes,
+                self.weights(),
+                loader=self._loader,
+                workers=workers,
+                progress=progress,
+            )
             made[strategy] = cohort_pair(folder.path)[1]
         return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
 
@@ -353,12 +360,7 @@ class TwinEditorLogic:
         path = self.weights()
         key = (path, path.stat().st_mtime)
         if key not in self._models:
-            loader = self._loader
-            if loader is None:
-                from cardiactwins.twin.model import TwinModel
-
-                loader = TwinModel.load
-            self._models = {key: loader(path)}
+            self._models = {key: resolve_function(self._loader)(path)}
         return self._models[key]
 
     def _make(
