@@ -33,7 +33,7 @@ def train(
     preset: Annotated[
         str, typer.Option(help="swift, or paper: the networks of Kadry et al. 2023.")
     ] = "swift",
-    phantoms: Annotated[int, typer.Option(min=2, help="Phantoms to train on.")] = 3000,
+    phantoms: Annotated[int, typer.Option(min=2, help="Phantoms to train on.")] = 4000,
     validation: Annotated[int, typer.Option(min=1, help="Other phantoms to choose the weights by.")] = 32,
     data: Annotated[
         Path | None,

@@ -43,7 +43,7 @@ class DenoiserSettings:
     heads: int = 32
     places: int = 8
     modes: int = 192
-    bent: int = 64
+    bent: int = 48
     mode_width: int = 256
 
     @classmethod

@@ -11,7 +11,7 @@ from cardiactwins.twin.latent_modes import LatentModes
 __all__ = ["ModeNetwork", "NoiseEmbedding"]
 
 FREQUENCIES = 16
-DROPOUT = 0.1
+DROPOUT = 0.3
 
 
 class NoiseEmbedding(nn.Module):
