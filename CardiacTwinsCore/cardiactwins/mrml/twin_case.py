@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
-from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.anatomy.heart_topology import TopologyCheck
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.segment_roles import TISSUE_ROLES
 from cardiactwins.mrml.segmentations import add_segment, set_reference_geometry
@@ -87,13 +87,13 @@ def new_sibling_nodes(case: TwinCase, sibling: Sibling, name: str) -> SiblingNod
     table = None
     if sibling.recipe.kind != "unconditional":
         table = _table(f"{name}: volumes", tissue_changes(case.twin.labels, sibling.labels))
-    violations = new_violation_markups(f"{name}: violations", sibling.labels, case)
+    violations = new_violation_markups(f"{name}: violations", sibling.checks, case)
     return SiblingNodes(sibling, node, table, violations)
 
 
-def new_violation_markups(name: str, labels: NDArray[np.uint8], case: TwinCase) -> Any:
+def new_violation_markups(name: str, checks: Sequence[TopologyCheck], case: TwinCase) -> Any:
     """A point list where topology checks of a heart fail, labelled with the check; None where all hold."""
-    places = violation_places(topology_checks(labels), case.twin.geometry)
+    places = violation_places(checks, case.twin.geometry)
     if not places:
         return None
     return new_markups(name, [place.position for place in places], [place.check for place in places])

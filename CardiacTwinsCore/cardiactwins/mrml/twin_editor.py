@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import cardiactwins
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights_folder import listed_weights, used_weights
@@ -114,7 +115,7 @@ class TwinEditorLogic:
 
     def showViolations(self, case: TwinCase, name: str = "") -> Any:
         """Points where the topology checks of the current heart fail; None where all hold."""
-        return new_violation_markups(name or f"{case.name}: violations", case.current, case)
+        return new_violation_markups(name or f"{case.name}: violations", topology_checks(case.current), case)
 
     def sample(
         self,
