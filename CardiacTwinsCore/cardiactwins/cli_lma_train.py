@@ -112,7 +112,7 @@ def train(
             weights = train_reconstruction(
                 known, held_out, out, settings, seed=seed, card=card, progress=progress
             )
-            finish_model(weights, known, held_out, progress=progress)
+            finish_model(weights, held_out, progress=progress)
     except (KeyboardInterrupt, Cancelled) as error:
         raise Cancelled(f"Cancelled. What was saved is kept in {out}: the same command goes on.") from error
     written = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))

@@ -211,7 +211,7 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
         return tuple(values.numpy() for values in BAND.basis(torch.from_numpy(points)))
 
     slices = np.array([7.0, 11.0, 15.0])
-    found = surface_deviation(surface, slices, prior, basis)
+    found = surface_deviation(surface, slices, prior, basis, floor=SEEN_NOISE)
     side = np.abs(surface.points[:, 0] - 11.5) < 6.5
     gap = np.abs(surface.points[:, 0, None] - slices).min(axis=1)
     assert found[side & (gap < 0.3)].mean() < 0.6 * found[side & (gap > 1.8)].mean()

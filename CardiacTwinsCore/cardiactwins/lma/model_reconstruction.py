@@ -65,9 +65,9 @@ def atlas_deformation(
 ) -> Tensor:
     """Coefficients (3, n, n, n) of the velocity that deforms the atlas to outlined slices.
 
-    The network answers with the mean over `samples` draws. refine: deform on until the slices are met, under
-    a prior around that answer for what slices do not show. The network sees each slice at the nearest voxel,
-    the refinement at its true place, and further points too.
+    The network answers with the mean over `samples` draws. refine: deform on from there until the slices are
+    met, under the prior of the population for what slices do not show. The network sees each slice at the
+    nearest voxel, the refinement at its true place, and further points too.
     """
     device = model.atlas.device
     cavity, myocardium = (
@@ -84,10 +84,6 @@ def atlas_deformation(
         velocity = found.geodesic.initial.mean(dim=0)
     if not refine:
         return velocity
-    prior, start = model.prior, velocity
-    if model.residual is not None:
-        start = velocity + model.residual.mean
-        prior = model.residual.around(start)
     further = (
         None if part is None else torch.from_numpy(part.astype(np.float32)).to(device)
         for part in _further_places(outlines)
@@ -98,10 +94,10 @@ def atlas_deformation(
         known,
         model.band,
         model.metric,
-        prior,
+        model.prior,
         sigma=SIGMA,
         iterations=iterations,
-        start=start,
+        start=velocity,
         progress=progress,
     )
 
@@ -153,8 +149,9 @@ def model_deviation(
     return surface_deviation(
         surface,
         outlines.positions,
-        model.residual or model.prior,
+        model.prior,
         basis,
         points=None if outlines.points is None else outlines.points,
-        factor=model.deviation_factor,
+        scale=model.deviation_scale,
+        floor=model.deviation_floor,
     )

@@ -19,8 +19,8 @@ from cardiactwins.lma.velocity_prior import VelocityPrior
 __all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
 
 KIND = "lma reconstruction"
-RESIDUAL = "residual."
 PRIOR = "diffusion.network."
+UNCALIBRATED_FLOOR = 0.2
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,12 @@ class TrainingSettings:
 class ReconstructionModel:
     """Atlas and reconstruction network, built from settings and saved with them.
 
-    residual: prior of what is left between the network's velocities and the true ones, or None.
-    deviation_factor: what `surface_deviation` is multiplied by, from the calibration on validation hearts.
+    deviation_scale, deviation_floor: of `surface_deviation`, from the calibration on validation hearts.
     """
 
     def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
-        self.settings, self.deviation_factor = settings, 1.0
-        self.residual: VelocityPrior | None = None
+        self.settings = settings
+        self.deviation_scale, self.deviation_floor = 1.0, UNCALIBRATED_FLOOR
         self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
@@ -82,9 +81,6 @@ class ReconstructionModel:
         """This model, moved to a device by its name in torch."""
         self.builder.to(device)
         self.diffusion.to(device)
-        if self.residual is not None:
-            moved = {name: tensor.to(device) for name, tensor in self.residual.tensors().items()}
-            self.residual = VelocityPrior.of_tensors(moved)
         return self
 
     @property
@@ -94,12 +90,9 @@ class ReconstructionModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a reconstruction needs: the atlas and the network's weights."""
-        tensors = {"atlas": self.atlas} | {
+        return {"atlas": self.atlas} | {
             f"diffusion.{name}": tensor for name, tensor in self.diffusion.state_dict().items()
         }
-        if self.residual is not None:
-            tensors |= self.residual.tensors(RESIDUAL)
-        return tensors
 
     def save(self, path: str | Path, card: Mapping[str, Any]) -> Path:
         """Write atlas, network and card; see `save_weights`."""
@@ -112,11 +105,10 @@ class ReconstructionModel:
         tensors, card = load_weights(path, KIND)
         prior = VelocityPrior.of_tensors(tensors, PRIOR)
         model = cls(tensors["atlas"], TrainingSettings(**card["settings"]), prior)
-        if any(name.startswith(RESIDUAL) for name in tensors):
-            model.residual = VelocityPrior.of_tensors(tensors, RESIDUAL)
         prefix = "diffusion."
         weights = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         model.diffusion.load_state_dict(weights)
         model.diffusion.eval()
-        model.deviation_factor = float(card.get("deviation_factor", 1.0))
+        model.deviation_scale = float(card.get("deviation_scale", model.deviation_scale))
+        model.deviation_floor = float(card.get("deviation_floor", model.deviation_floor))
         return model

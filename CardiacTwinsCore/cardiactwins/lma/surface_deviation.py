@@ -23,7 +23,7 @@ NODES = 900
 """Points of the surface at which the deviation is computed; it is interpolated to the others."""
 SEEN_EVERY = 2.0
 """Voxels along an outline from one observation to the next."""
-SEEN_NOISE = 0.2
+SEEN_NOISE = 0.1
 """Standard deviation of an outline's place in voxels."""
 KEPT_VARIANCE = 0.995
 
@@ -35,17 +35,19 @@ def surface_deviation(
     basis: Basis,
     *,
     points: NDArray[np.float64] | None = None,
-    factor: float = 1.0,
+    scale: float = 1.0,
+    floor: float = 0.0,
 ) -> NDArray[np.float64]:
     """Posterior standard deviation of each surface point along its normal in voxels, (P,).
 
     To first order a surface point moves by the velocity there, a Gaussian random field under the prior. The
-    field is conditioned on the outlines, where its component along the normal is known up to 0.2 voxels:
-    kriging in closed form, instead of the spread of samples.
+    field is conditioned on the outlines, where its component along the normal is known up to 0.1 voxels:
+    kriging in closed form, instead of the spread of samples. The deviation is the root of
+    (scale x that of the field)^2 + floor^2.
 
     positions: (S,) places of the short-axis slices along k. prior: of the velocity's coefficients. basis:
     (m, 3) places in voxels to (m, n), (m, n), (m, n) values of the basis functions along each axis. points:
-    (m, 3) further seen places of the surface, or None. factor: from calibration.
+    (m, 3) further seen places of the surface, or None. scale, floor (voxels): from calibration.
     """
     rng = np.random.default_rng(0)
     normals = surface_normals(surface)
@@ -62,10 +64,10 @@ def surface_deviation(
         across = covariance[:count, count:].astype(float)
         known = np.einsum("ns,sn->n", across, cho_solve(cho_factor(inner), across.T))
         prior = prior - known
-    at_nodes = np.sqrt(np.clip(prior, 1e-4, None) + SEEN_NOISE**2)
+    at_nodes = np.sqrt(scale**2 * np.clip(prior, 1e-4, None) + floor**2)
     distance, neighbour = cKDTree(surface.points[nodes]).query(surface.points, k=4)
     weights = 1 / np.maximum(distance, 1e-3) ** 2
-    return factor * (weights * at_nodes[neighbour]).sum(axis=1) / weights.sum(axis=1)
+    return (weights * at_nodes[neighbour]).sum(axis=1) / weights.sum(axis=1)
 
 
 def surface_normals(surface: WallSurface) -> NDArray[np.float64]:
