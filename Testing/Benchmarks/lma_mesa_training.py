@@ -52,7 +52,7 @@ def main() -> None:
     weights = train_reconstruction(
         training, validation[:VALIDATED], options.out, settings, seed=0, card=card, progress=progress
     )
-    print(finish_model(weights, training, validation, progress=progress))
+    print(finish_model(weights, validation, progress=progress))
 
 
 if __name__ == "__main__":
