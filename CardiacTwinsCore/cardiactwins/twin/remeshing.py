@@ -51,6 +51,7 @@ def remeshed(mesh: InterfaceMesh, edge_length: float, progress: Progress = silen
         )
         triangles = flip_edges(points, triangles, interface)
         points = _relaxed(points, triangles, interface, original)
+    triangles = flip_edges(points, triangles, interface)
     progress(ROUNDS, ROUNDS, "Remeshed")
     return InterfaceMesh(points, triangles, pairs[interface]).used()
 
