@@ -32,7 +32,7 @@ from cardiactwins.mrml.segment_roles import TISSUE_ROLES
 from cardiactwins.mrml.twin_surfaces import OUTSIDE, VALVES, heart_surfaces, tissue_poly_data
 from cardiactwins.twin.interface_mesh import InterfaceMesh
 
-SIZE = (1500, 560)
+SIZE = (1200, 450)
 VALVE_COLOR = (0.95, 0.9, 0.1)
 
 
