@@ -114,3 +114,16 @@ def test_an_import_tells_what_is_wrong_and_cleans_on_request(phantom):
     assert twin.remarks[0].startswith("Cleaned")
     assert len(twin.remarks) == 1
     assert np.array_equal(twin.original, clean_heart(labels, geometry).labels)
+
+
+def test_an_aorta_that_leaves_the_image_keeps_its_parts(phantom):
+    geometry = phantom.patient_geometry()
+    labels = phantom.labels.copy()
+    aorta = np.argwhere(labels == Tissue.AO)
+    k = int(np.quantile(aorta[:, 0], 0.5))
+    labels[k - 1 : k + 1][labels[k - 1 : k + 1] == Tissue.AO] = 0
+    labels[2, 2, 2] = Tissue.AO
+    cleaned = clean_heart(labels, geometry)
+    assert cleaned.removed == {Tissue.AO: 1}
+    (finding,) = [f for f in review_heart(labels, geometry) if f.tissue is Tissue.AO]
+    assert "is in parts" in finding.text and not finding.serious

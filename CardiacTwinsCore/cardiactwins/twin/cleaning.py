@@ -14,6 +14,8 @@ from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labe
 __all__ = ["CleanedHeart", "clean_heart"]
 
 LARGEST_HOLE_ML = 2.0
+AORTIC_PART_ML = 1.0
+"""Parts of the aorta from this volume on stay: the arch often leaves the image."""
 FULL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -44,9 +46,9 @@ class CleanedHeart:
 def clean_heart(labels: ArrayLike, geometry: ImageGeometry) -> CleanedHeart:
     """Keep the largest piece of every tissue and fill holes in tissues.
 
-    Pieces count as joined over all 26 neighbours. A voxel of a removed piece takes the label of the nearest
-    voxel (in mm) that stays. A hole is a piece of background of at most 2 ml inside one tissue. Parts that
-    are missing are not made up: see `review_heart`.
+    Pieces count as joined over all 26 neighbours; of the aorta, all from 1 ml on stay. A voxel of a removed
+    piece takes the label of the nearest voxel (in mm) that stays. A hole is a piece of background of at most
+    2 ml inside one tissue. Parts that are missing are not made up: see `review_heart`.
     """
     array = tissue_labels(labels)
     inside = ndimage.find_objects((array != 0).astype(np.uint8))
@@ -57,7 +59,8 @@ def clean_heart(labels: ArrayLike, geometry: ImageGeometry) -> CleanedHeart:
     open_voxels = np.zeros(part.shape, dtype=bool)
     removed = {}
     for tissue in Tissue:
-        loose = _all_but_largest(part == tissue)
+        stays = AORTIC_PART_ML / geometry.voxel_volume_ml if tissue is Tissue.AO else np.inf
+        loose = _loose_pieces(part == tissue, stays)
         if loose.any():
             removed[tissue] = int(np.count_nonzero(loose))
             open_voxels |= loose
@@ -68,13 +71,16 @@ def clean_heart(labels: ArrayLike, geometry: ImageGeometry) -> CleanedHeart:
     return CleanedHeart(cleaned, removed, int(np.count_nonzero(holes)))
 
 
-def _all_but_largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _loose_pieces(mask: NDArray[np.bool_], stays: float) -> NDArray[np.bool_]:
+    """Pieces beside the largest with fewer voxels than `stays`."""
     pieces, count = ndimage.label(mask, FULL_NEIGHBOURS)
     if count <= 1:
         return np.zeros(mask.shape, dtype=bool)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
-    return mask & (pieces != np.argmax(sizes))
+    loose = sizes < stays
+    loose[[0, int(np.argmax(sizes))]] = False
+    return loose[pieces]
 
 
 def _holes(labels: NDArray[np.uint8], voxel_ml: float) -> NDArray[np.uint8]:

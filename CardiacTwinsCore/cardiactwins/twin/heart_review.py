@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_measures import PUBLISHED
@@ -31,6 +32,10 @@ LAYER_MM = 1.4
 THICKEST_SLICES = 2.0
 DIRECTIONS = 2000
 """Directions in which flat ends are looked for, about 3 degrees apart on half a sphere."""
+CHUNKS = 20
+"""Parts in which they are taken, to spare memory."""
+MOST_POINTS = 8000
+"""Of larger surfaces only every so many voxels are looked at."""
 FULL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -88,6 +93,9 @@ def _pieces(mask: NDArray[np.bool_], tissue: Tissue, geometry: ImageGeometry) ->
     share = rest / sizes.sum()
     serious = bool(share > CLEAR_FRAGMENTS and tissue is not Tissue.AO)
     what = "is fragmented: it" if serious else "has specks: it"
+    if tissue is Tissue.AO and share > CLEAR_FRAGMENTS:
+        # Where the arch leaves the image, ascending and descending part are apart.
+        what = "is in parts: it"
     text = (
         f"{TISSUE_NAMES[tissue]} {what} lies in {count} pieces; all but the largest hold "
         f"{rest * geometry.voxel_volume_ml:.2g} ml ({100 * share:.2g} %)."
@@ -135,21 +143,24 @@ def _flat_end(
     wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
     mask, outside = labels[wide] == tissue, labels[wide] == 0
     surface = mask & ndimage.binary_dilation(outside)
-    directions = _directions(DIRECTIONS)
-
-    def heights(voxels: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return geometry.kji_to_ras(np.argwhere(voxels) + [s.start for s in wide]) @ directions.T
-
-    free = heights(surface)
+    start = [s.start for s in wide]
+    free = geometry.kji_to_ras(np.argwhere(surface) + start)
     if not len(free):
         return []
-    outermost = heights(mask & ~ndimage.binary_erosion(mask))
-    voxel = geometry.voxel_volume_ml * 1000
-    most = max(
-        np.count_nonzero(free > outermost.max(axis=0) - LAYER_MM, axis=0).max(),
-        np.count_nonzero(free < outermost.min(axis=0) + LAYER_MM, axis=0).max(),
-    )
-    flat = float(most * np.cbrt(voxel) ** 2)
+    every = -(-len(free) // MOST_POINTS)
+    free = free[::every]
+    hull = geometry.kji_to_ras(np.argwhere(mask & ~ndimage.binary_erosion(mask)) + start)
+    if len(hull) > 3 and np.linalg.matrix_rank(hull - hull[0]) == 3:
+        hull = hull[ConvexHull(hull).vertices]
+    most = 0
+    for directions in np.array_split(_directions(DIRECTIONS), CHUNKS):
+        heights, extent = free @ directions.T, hull @ directions.T
+        most = max(
+            most,
+            np.count_nonzero(heights > extent.max(axis=0) - LAYER_MM, axis=0).max(),
+            np.count_nonzero(heights < extent.min(axis=0) + LAYER_MM, axis=0).max(),
+        )
+    flat = float(most * every * np.cbrt(geometry.voxel_volume_ml * 1000) ** 2)
     if flat < FLAT_AREA_MM2[tissue]:
         return []
     text = f"{TISSUE_NAMES[tissue]} is incomplete: it ends in a plane of about {flat / 100:.0f} cm²."
