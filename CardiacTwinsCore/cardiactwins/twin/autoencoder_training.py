@@ -63,7 +63,7 @@ class AutoencoderTraining:
     averaging: float = 0.995
     schedule: Schedule = "cosine"
     loss: Literal["overlap", "square"] = "overlap"
-    divergence_weight: float = 1e-6
+    divergence_weight: float = 3e-7
     augmentation: Augmentation = field(default_factory=Augmentation)
     validate_every: int = 200
     patience: int = 0
@@ -77,6 +77,7 @@ PAPER_AUTOENCODER_TRAINING = AutoencoderTraining(
     averaging=0.999,
     schedule="constant",
     loss="square",
+    divergence_weight=1e-6,
     augmentation=PAPER_AUGMENTATION,
     validate_every=1000,
     patience=10,
@@ -187,17 +188,18 @@ def drawn_batch(hearts: LabelMaps, settings: AutoencoderTraining, rng: np.random
 
 
 def overlap_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy + 1 - Dice over the tissues, of logits (B, 7, ...) against labels (B, ...).
+    """Cross entropy + 1 - Dice over tissues and hearts, of logits (B, 7, ...) against labels (B, ...).
 
-    Dice is taken over the whole batch, so that a tissue that one heart lacks does no harm.
+    Dice is that of each heart by itself, so that thin walls and small chambers count as much as large ones.
     """
-    labels = labels.long()
-    logs = logits.float().log_softmax(dim=1)
-    true = logs.gather(1, labels[:, None])
-    both = torch.zeros(CLASSES, device=logs.device).index_add(0, labels.flatten(), true.exp().flatten())
-    predicted = logs.exp().sum(dim=(0, *range(2, logs.dim())))
-    dice = (2 * both + 1) / (predicted + torch.bincount(labels.flatten(), minlength=CLASSES) + 1)
-    return 1 - true.mean() - dice[1:].mean()
+    labels = labels.flatten(1).long()
+    logs = logits.float().flatten(2).log_softmax(dim=1)
+    true = logs.gather(1, labels[:, None])[:, 0]
+    empty = torch.zeros(len(labels), CLASSES, device=logs.device)
+    both = empty.scatter_add(1, labels, true.exp())
+    given = empty.scatter_add(1, labels, torch.ones_like(true))
+    dice = (2 * both + 1) / (logs.exp().sum(dim=2) + given + 1)
+    return 1 - true.mean() - dice[:, 1:].mean()
 
 
 def square_loss(logits: Tensor, labels: Tensor) -> Tensor:
