@@ -31,7 +31,7 @@ PRESETS: Mapping[str, tuple[AutoencoderTraining, DenoiserTraining]] = {
 }
 """How both networks of a preset are trained."""
 
-AUTOENCODER_SHARE = 0.35
+AUTOENCODER_SHARE = 0.5
 """Of a training that is limited in time."""
 
 
@@ -51,7 +51,7 @@ def train_twin(
     """Train both networks, one after the other, and return the path of the model's weights.
 
     A run that was stopped goes on where it last saved. coding, denoising: how; the swift preset by default.
-    seconds: for both together, a share of 0.35 for the autoencoder; learning rates then follow the time.
+    seconds: for both together, half of it for the autoencoder; learning rates then follow the time.
     card, fabric, ValueError: as of `train_autoencoder`. progress: that of each part in turn.
     """
     coding, denoising = coding or PRESETS["swift"][0], denoising or PRESETS["swift"][1]
