@@ -20,6 +20,8 @@ FADING = 6.0
 """Voxels beyond the outermost slices over which their corrections fall to 1/e."""
 THINNEST = 1.0
 """Voxels of wall that stay."""
+FINENESS = 8
+"""Points on each piece of an outline, which is about a pixel long."""
 FAR = 6.0
 """Voxels: what lies farther from an outline needs no exact distance."""
 
@@ -46,7 +48,7 @@ def meet_slices(
         for a, b, c in zip(found, here, wanted, strict=True)
     )
     cavity = np.maximum(cavity, whole + THINNEST)
-    whole, cavity = (np.clip(0.5 - distance, 0, 1).astype(np.float32) for distance in (whole, cavity))
+    whole, cavity = (_shares(distance) for distance in (whole, cavity))
     wall = whole - cavity
     for share in (cavity, wall):
         share[: ceil(BASE)] = 0
@@ -54,6 +56,12 @@ def meet_slices(
     if _topology(corrected) != _topology(volume):
         return volume, False
     return corrected, True
+
+
+def _shares(level: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Share of each voxel inside, from distances within its plane: a border that leans is nearer than that."""
+    leaning = np.gradient(level, axis=0)
+    return np.clip(0.5 - level / np.sqrt(1 + leaning**2), 0, 1).astype(np.float32)
 
 
 def outline_distance(share: NDArray[np.floating], pixels: NDArray[np.bool_] | None = None) -> NDArray:
@@ -68,8 +76,9 @@ def outline_distance(share: NDArray[np.floating], pixels: NDArray[np.bool_] | No
     contours = find_contours(np.pad(share, 1), 0.5)
     if not contours:
         return distance
-    corners = [(c, (c + np.roll(c, -1, axis=0)) / 2) for c in contours]
-    tree = cKDTree(np.concatenate([points for pair in corners for points in pair]) - 1)
+    along = np.arange(FINENESS)[:, None, None] / FINENESS
+    points = [((1 - along) * c[:-1] + along * c[1:]).reshape(-1, 2) for c in contours]
+    tree = cKDTree(np.concatenate(points) - 1)
     places = np.argwhere(np.ones_like(share, dtype=bool) if pixels is None else pixels)
     away = tree.query(places)[0]
     distance[tuple(places.T)] = np.where(share[tuple(places.T)] >= 0.5, -away, away)
