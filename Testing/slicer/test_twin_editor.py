@@ -17,6 +17,7 @@ from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.segmentations import add_segment, geometry_of_segmentation, segment_array
 from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.mrml.twin_cohorts import cohort_pair
 from cardiactwins.mrml.twin_editor import TwinEditorLogic
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation, new_heart_segmentation
 from cardiactwins.twin.cohort import Cohort
@@ -226,15 +227,22 @@ def population(heart, number=40):
     return Cohort(names, morphology, np.zeros((number, 12), dtype=bool))
 
 
-def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
-    made = logic.perturb(shared_case, psi=0.4, number=6, steps=6, guard=False)
-    known = population(shared_case.twin.labels)
-    found = logic.evaluateCohort(made, known, directory=tmp_path, repeats=20, name="Test")
-    assert len(found.raw) == 6 and found.reference is known
-    for heart, row in zip(made, found.raw.morphology, strict=True):
+def test_siblings_are_measured_before_and_after_the_guard(logic, shared_case, scene):
+    made = logic.perturb(shared_case, psi=0.4, number=2, steps=6, guard=False)
+    raw, guarded = cohort_pair(made, heat_map=False)
+    assert len(raw) == len(guarded) == 2
+    for heart, row in zip(made, raw.morphology, strict=True):
         assert row == pytest.approx(np.nan_to_num(heart_morphology(heart.sibling.raw)))
+
+
+def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
+    known = population(shared_case.twin.labels)
+    asked = population(shared_case.twin.labels, 20)
+    found = logic.evaluateCohort(asked, known, directory=tmp_path, repeats=20, name="Test")
+    assert found.raw is asked and found.reference is known
     assert list(columns_of_table(found.quality_table)["cohort"]) == ["raw", "guarded"]
-    assert len(columns_of_table(found.morphology_table)["heart"]) == len(found.guarded)
+    rows = columns_of_table(found.morphology_table)
+    assert rows["RV volume (ml)"] == pytest.approx(asked.measure("RV volume (ml)"))
     assert found.report.is_file()
     with pytest.raises(ValueError, match="no hearts"):
         logic.evaluateCohort([], known)
