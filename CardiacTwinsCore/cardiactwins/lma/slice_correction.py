@@ -20,6 +20,8 @@ FADING = 6.0
 """Voxels beyond the outermost slices over which their corrections fall to 1/e."""
 THINNEST = 1.0
 """Voxels of wall that stay."""
+SMOOTHING = 1.0
+"""Pixels over which a remainder is averaged: outlines of masks have steps, which the heart has not."""
 FINENESS = 8
 """Points on each piece of an outline, which is about a pixel long."""
 FAR = 6.0
@@ -59,7 +61,7 @@ def meet_slices(
 
 
 def _shares(level: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Share of each voxel inside, from distances within its plane: a border that leans is nearer than that."""
+    """Share of each voxel inside, from distances within its plane; a border that leans is nearer."""
     leaning = np.gradient(level, axis=0)
     return np.clip(0.5 - level / np.sqrt(1 + leaning**2), 0, 1).astype(np.float32)
 
@@ -101,7 +103,7 @@ def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDAr
     for number, (here, there) in enumerate(zip(found, wanted, strict=True)):
         if here.max() >= 0.5:
             remainders[number] = outline_distance(there) - outline_distance(here)
-    return np.clip(remainders, -LARGEST, LARGEST)
+    return ndimage.gaussian_filter(np.clip(remainders, -LARGEST, LARGEST), (0, SMOOTHING, SMOOTHING))
 
 
 def _between(remainders: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
