@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -171,6 +172,8 @@ def main() -> None:
             capture_output=True,
             text=True,
             check=False,
+            # Threads that wait actively keep the others from the cores of a busy machine.
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
         )
         if done.returncode:
             sys.exit(done.stderr)

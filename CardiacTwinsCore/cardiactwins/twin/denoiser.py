@@ -38,7 +38,7 @@ class DenoiserSettings:
     """
 
     preset: Literal["swift", "paper"] = "swift"
-    channels: tuple[int, ...] = (64, 96, 128)
+    channels: tuple[int, ...] = (48, 96, 128)
     blocks: tuple[int, ...] = (1, 2, 1)
     heads: int = 32
     places: int = 8
