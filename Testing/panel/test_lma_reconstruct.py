@@ -609,8 +609,8 @@ def test_the_device_is_kept_with_the_scene_and_goes_to_the_job(host, ready, monk
 
 def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, ready, tmp_path):
     torch = pytest.importorskip("torch")
-    from cardiactwins.lma.shape_volume import phantom_volume
     from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings
+    from cardiactwins.lma.shape_volume import phantom_volume
 
     shape = phantom_volume(np.random.default_rng(0))
     atlas = torch.from_numpy(np.stack([shape.cavity, shape.myocardium]))
