@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from cardiactwins.cli_twin_import import import_heart
 from cardiactwins.cli_twin_train import train
 
 __all__ = ["twin"]
 
 twin = typer.Typer(
-    help="Make digital siblings of a segmented heart, and train the model that makes them.",
+    help="Make digital siblings of a segmented heart and cohorts of hearts, judge them, and train the model "
+    "that makes them.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
 
 
-@twin.callback()
-def _group() -> None:
-    """Keeps the name of the command while there is one alone."""
-
-
+twin.command("import")(import_heart)
 twin.command()(train)

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.cli import app
 from cardiactwins.demo_activation import write_inputs
 from cardiactwins.infarct.archive import save_population
@@ -20,7 +23,9 @@ from cardiactwins.infarct.population import InfarctPopulation
 from cardiactwins.mrml.cohorts import write_cohort
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lma_sample import new_sample_heart
-from cardiactwins.mrml.saving import save_scene
+from cardiactwins.mrml.saving import save_node, save_scene
+from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
+from cardiactwins.twin.label_resampling import resampled_labels
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,42 @@ def infarct():
 def lma():
     """Runs `cardiactwins lma ARGUMENTS` in this process."""
     return runner("lma")
+
+
+@pytest.fixture(scope="session")
+def twin():
+    """Runs `cardiactwins twin ARGUMENTS` in this process."""
+    return runner("twin")
+
+
+@pytest.fixture(scope="session")
+def whole_heart():
+    """A whole-heart phantom."""
+    return whole_heart_phantom(np.random.default_rng([3, 1]))
+
+
+@pytest.fixture(scope="session")
+def oblique_heart(whole_heart):
+    """The phantom on an oblique grid of 2.5 mm: labels (k, j, i) and their geometry."""
+    fine = whole_heart.patient_geometry()
+    matrix = fine.ijk_to_ras.copy()
+    matrix[:3, :3] *= 2.5 / 1.4
+    matrix[:3, 3] = fine.ijk_to_ras[:3, 3] - matrix[:3, :3] @ np.full(3, 3.0)
+    geometry = ImageGeometry((78,) * 3, matrix)
+    return resampled_labels(whole_heart.labels, fine, geometry), geometry
+
+
+@pytest.fixture(scope="session")
+def heart_file(oblique_heart, tmp_path_factory):
+    """The same as a segmentation whose segments have names and colours of their own."""
+    start()
+    styles = {
+        tissue: SegmentStyle(f"My {TISSUE_NAMES[tissue]}", (0.1 * tissue, 0.5, 0.2), "") for tissue in Tissue
+    }
+    node = new_heart_segmentation("Ann", *oblique_heart, styles)
+    path = save_node(node, tmp_path_factory.mktemp("heart") / "ann.seg.nrrd")
+    start().scene.Clear(False)
+    return path
 
 
 @pytest.fixture(scope="session")
