@@ -13,7 +13,7 @@ from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.volumes import new_label_volume
 
-TINY = "prior_shapes=0,width=8,atlas_width=8,band_size=6,validate_every=1,averaging=0.5"
+TINY = "pretraining=1,prior_shapes=0,width=8,atlas_width=8,band_size=6,validate_every=1,averaging=0.5"
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def finished(monkeypatch):
 
     calls = []
 
-    def finish(path, training, validation, progress):
-        calls.append((path, len(training), len(validation)))
+    def finish(path, validation, progress):
+        calls.append((path, len(validation)))
 
     monkeypatch.setattr(model_finishing, "finish_model", finish)
     return calls
@@ -75,7 +75,7 @@ def test_a_training_leaves_weights_with_the_command_that_makes_them_again(traini
     assert card["command"] == (
         f"cardiactwins lma train --phantoms 3 --validation 1 --steps 3 --seed 3 --set {TINY} --out DIR"
     )
-    assert finished == [(tmp_path / "t" / "reconstruction.safetensors", 3, 1)]
+    assert finished == [(tmp_path / "t" / "reconstruction.safetensors", 1)]
     assert json.loads((tmp_path / "t" / "report.json").read_text())["job"] == "lma train"
     again = training("--out", tmp_path / "t", "--seed", 3, "--json")
     assert (again.exit_code, again.summary["sha256"]) == (0, card["sha256"])
@@ -175,7 +175,7 @@ def test_the_weights_of_the_command_tell_how_far_they_miss(lma, tmp_path):
     given = ("--phantoms", 3, "--validation", 1, "--steps", 2, "--threads", 1, "--set", TINY)
     assert lma("train", *given, "--out", tmp_path / "t").exit_code == 0
     card = json.loads((tmp_path / "t" / "reconstruction.json").read_text())
-    assert card["deviation_factor"] > 0
+    assert card["deviation_scale"] > 0
 
 
 def test_what_needs_torch_tells_how_to_get_it(lma, heart_folder, tmp_path, monkeypatch):
@@ -204,7 +204,7 @@ def test_what_needs_torch_tells_how_to_get_it(lma, heart_folder, tmp_path, monke
     ("command", "options", "message"),
     [
         ("train", ("--set", "width"), "--set takes pairs key=value"),
-        ("train", ("--set", "depth=3"), "--set knows batch, rate"),
+        ("train", ("--set", "depth=3"), "--set knows pretraining, batch"),
         ("train", ("--set", "width=wide"), "--set width=... takes a whole number; found 'wide'"),
         ("train", ("--data", "nowhere"), "No such file or directory: nowhere"),
         ("train", ("--data", "empty"), "holds no segmentations"),
