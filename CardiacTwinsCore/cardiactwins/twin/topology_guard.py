@@ -177,13 +177,15 @@ class _Workshop:
         for tissue, other in (sides, sides[::-1]):
             near = ndimage.binary_dilation(self.labels[box] == other, self.around)
             contact = (self.labels[box] == tissue) & near & ~self.held[box]
-            clusters, count = ndimage.label(contact, structure=self.around)
-            for cluster in range(1, count + 1):
-                own = clusters == cluster
+            clusters, _ = ndimage.label(contact, structure=self.around)
+            for cluster, part in enumerate(ndimage.find_objects(clusters), start=1):
+                inner = _grown(part)
+                own = clusters[inner] == cluster
                 shell = ndimage.binary_dilation(own, self.around) & ~own
-                wall = ventricles and (self.labels[box][shell] == Tissue.MYO).any()
+                wall = ventricles and (self.labels[box][inner][shell] == Tissue.MYO).any()
                 value = int(Tissue.MYO) if wall else 0
-                self._change(check.name, "contact separated", _places(own, box), value)
+                places = _places(own, inner) + [axis.start for axis in box]
+                self._change(check.name, "contact separated", places, value)
 
     def _close_gap(self, check: TopologyCheck) -> None:
         growing = [tissue for tissue in check.tissues if int(tissue) not in self.whole]
