@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from cardiactwins.cli_twin_evaluate import evaluate
 from cardiactwins.cli_twin_import import import_heart
+from cardiactwins.cli_twin_sample import sample
 from cardiactwins.cli_twin_train import train
 
 __all__ = ["twin"]
@@ -18,4 +20,6 @@ twin = typer.Typer(
 
 
 twin.command("import")(import_heart)
+twin.command()(sample)
+twin.command()(evaluate)
 twin.command()(train)

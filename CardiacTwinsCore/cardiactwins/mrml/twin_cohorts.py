@@ -11,6 +11,7 @@ import numpy as np
 
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.mrml.image_files import SEGMENTATION_ENDINGS
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
 from cardiactwins.mrml.twin_segmentation import heart_of_file, heart_of_segmentation
@@ -19,6 +20,7 @@ from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
 from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
 from cardiactwins.twin.cohort_report import quality_sections, write_cohort_report
 from cardiactwins.twin.label_files import read_heart
+from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
 
@@ -44,8 +46,9 @@ class EvaluatedCohort:
 def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True) -> tuple[Cohort, Cohort]:
     """Hearts before and after the topology guard; the same where there was none.
 
-    source: a `Cohort`; the folder of a cohort that TwinEditor made, or of label maps; or nodes, twins,
-    siblings and label maps (128, 128, 128) one after the other. ValueError when there is no heart.
+    source: a `Cohort`; the folder of a cohort that TwinEditor made, of a training's hearts (`HeartFolder`),
+    or of segmentations and label maps; or nodes, twins, siblings and label maps (128, 128, 128) one after the
+    other. ValueError when there is no heart.
     """
     if isinstance(source, Cohort):
         return source, source
@@ -57,6 +60,9 @@ def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True)
                 raise ValueError(f"The cohort in {path} has no siblings yet.")
             accepted = [record for record in records if record.accepted]
             return cohort_of(records, raw=True), cohort_of(accepted)
+        trained = HeartFolder(path)
+        if trained:
+            return _same(_measured(iter(trained), len(trained), progress, heat_map))
         files = [file for file in sorted(path.iterdir()) if file.name.lower().endswith(HEART_ENDINGS)]
         if not files:
             raise ValueError(f"The folder {path} holds no label maps ({', '.join(HEART_ENDINGS)}).")
@@ -131,6 +137,9 @@ def _same(cohort: Cohort) -> tuple[Cohort, Cohort]:
 
 
 def _of_file(path: Path) -> np.ndarray:
+    if path.name.lower().endswith(SEGMENTATION_ENDINGS):
+        heart = heart_of_file(path)
+        return import_twin(heart.labels, heart.geometry, name=heart.name).labels
     labels, geometry = read_heart(path)
     if geometry.shape == TWIN_GRID.shape and np.allclose(geometry.spacing, TWIN_GRID.spacing):
         return labels

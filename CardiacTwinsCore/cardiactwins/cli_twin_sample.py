@@ -1,0 +1,153 @@
+"""`cardiactwins twin sample`: a cohort of hearts from noise alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cardiactwins.cli_run import REPORT, CommandRun, Json, Seed
+from cardiactwins.cli_twin_inputs import (
+    MODEL_LOADER,
+    Attempts,
+    Batch,
+    Guard,
+    Loader,
+    Steps,
+    Targets,
+    Weights,
+    Workers,
+    logic_with_model,
+)
+
+if TYPE_CHECKING:
+    from cardiactwins.twin.cohort import Cohort
+    from cardiactwins.twin.cohort_files import CohortFolder
+    from cardiactwins.twin.cohort_run import CohortRun
+
+__all__ = ["sample"]
+
+
+def sample(
+    context: typer.Context,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Hearts of the cohort.")] = 10,
+    seed: Seed = 0,
+    steps: Steps = 20,
+    targets: Targets = None,
+    guard: Guard = True,
+    attempts: Attempts = 1,
+    weights: Weights = None,
+    loader: Loader = MODEL_LOADER,
+    workers: Workers = 0,
+    batch: Batch = 1,
+    devices: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="Such as cuda:0; several, which processes take in turn. Default: cpu."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, whose workers see the folder.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the cohort, also to go on.")] = Path("cohort"),
+    as_json: Json = False,
+) -> None:
+    """Make a cohort of hearts that are no patient's, from noise alone.
+
+    Heart n has the seed --seed + n. Writes each as siblings/NAME.nrrd with its recipe, all of them in
+    manifest.csv, and report.json. A run that was stopped, or asked for too few, goes on when the command is
+    given again: what is there is not made twice.
+    """
+    run = CommandRun.begin(context, {"weights": weights})
+    logic = logic_with_model(weights, loader)
+
+    from cardiactwins.twin.cohort_run import make_cohort
+    from cardiactwins.twin.recipe import Recipe
+    from cardiactwins.twin.targets import resolve_targets
+    from cardiactwins.twin.twin_grid import TWIN_GRID
+
+    first = Recipe(
+        "unconditional", seed, steps=steps, targets=tuple(targets or ()), guard=guard, attempts=attempts
+    )
+    # Read here once, so that weights that cannot be used and targets that cannot be met leave no folder.
+    model = logic.model()
+    if first.targets:
+        resolve_targets(first.wanted, {}, getattr(model, "card", {}).get("ranges"))
+    recipes = [first.seeded(seed + n) for n in range(number)]
+    folder = claimed_cohort(out, TWIN_GRID)
+    with run.progress("Sample") as progress:
+        done = make_cohort(
+            folder,
+            recipes,
+            logic.weights(),
+            loader=loader,
+            workers=workers,
+            batch=batch,
+            devices=devices or ("cpu",),
+            scheduler=scheduler,
+            progress=progress,
+        )
+    figures = figures_of_run(folder, recipes, logic.weights(), done)
+    run.show(*remarks_on_run(figures))
+    run.finish(figures, {"folder": out, "manifest": out / "manifest.csv"}, out / REPORT)
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def claimed_cohort(out: Path, geometry: Any) -> CohortFolder:
+    """The folder of a cohort, new or one to go on with. ValueError when it holds something else."""
+    from cardiactwins.twin.cohort_files import CohortFolder
+
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file. Choose a folder with --out.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "cohort.json").is_file():
+        raise ValueError(f"{out} holds files of something else. Choose another folder with --out.")
+    return CohortFolder.create(out, geometry)
+
+
+def figures_of_run(
+    folder: CohortFolder, recipes: list[Any], weights: Path, done: CohortRun
+) -> dict[str, Any]:
+    """What became of the recipes of a run: counts, TV before and after the guard, targets that were met."""
+    import numpy as np
+
+    from cardiactwins.compute.weights import sha256_of
+    from cardiactwins.twin.cohort_files import cohort_of
+
+    key = sha256_of(weights)
+    records = [record for recipe in recipes if (record := folder.record(recipe, key)) is not None]
+    accepted = [record for record in records if record.accepted]
+
+    def violations(cohort: Cohort) -> float | None:
+        return cohort.violations_percent if len(cohort) else None
+
+    rows = [row for record in records for row in record.targets if not row["held"]]
+    return {
+        "found": done.found,
+        "made": done.made,
+        "failed": done.failed,
+        "accepted": len(accepted),
+        "rejected": [record.reason for record in records if not record.accepted],
+        "violations_raw_percent": violations(cohort_of(records, raw=True)),
+        "violations_guarded_percent": violations(cohort_of(accepted)),
+        "repaired_voxels_mean": float(np.mean([record.repaired for record in accepted]))
+        if accepted
+        else None,
+        "targets_met": sum(row["met"] for row in rows),
+        "targets": len(rows),
+        "weights_sha256": key,
+    }
+
+
+def remarks_on_run(figures: dict[str, Any]) -> list[str]:
+    """The figures of a run for people."""
+    remarks = [
+        f"{figures['made']} hearts made, {figures['found']} were there; the guard accepted "
+        f"{figures['accepted']}."
+    ]
+    raw, guarded = figures["violations_raw_percent"], figures["violations_guarded_percent"]
+    if raw is not None:
+        after = "" if guarded is None else f", {guarded:.1f} % of those accepted"
+        remarks.append(f"Violations of the topology: {raw:.1f} % before the guard{after}.")
+    if figures["targets"]:
+        remarks.append(f"Targets within 5 %: {figures['targets_met']} of {figures['targets']}.")
+    return remarks + [f"Failed: {text}" for text in figures["failed"]]

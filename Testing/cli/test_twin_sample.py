@@ -1,0 +1,94 @@
+"""`cardiactwins twin sample`: cohorts from noise, with a stand-in for trained weights."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cardiactwins.twin.label_files import read_heart
+
+QUICK = ("--steps", 3, "--no-guard")
+
+
+def seeds_of(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return sorted(sibling["recipe"]["seed"] for sibling in manifest["siblings"])
+
+
+@pytest.fixture(scope="module")
+def cohort(twin, stand_in, tmp_path_factory):
+    """A cohort of two hearts, and what was told of it."""
+    out = tmp_path_factory.mktemp("sample") / "cohort"
+    outcome = twin("sample", "-n", 2, "--seed", 5, *QUICK, *stand_in, "--out", out, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    return out, outcome.summary
+
+
+def test_a_cohort_is_made_with_its_manifest(cohort, rows):
+    out, summary = cohort
+    assert (summary["made"], summary["found"], summary["failed"]) == (2, 0, [])
+    assert seeds_of(out) == [5, 6]
+    table = rows(out / "manifest.csv")
+    assert [row["kind"] for row in table] == ["unconditional"] * 2
+    assert summary["accepted"] == sum(row["accepted"] == "True" for row in table)
+    labels, _ = read_heart(out / "siblings" / f"{table[0]['name']}.nrrd")
+    assert labels.shape == (128, 128, 128) and set(np.unique(labels)) == set(range(7))
+    assert json.loads((out / "report.json").read_text())["job"] == "twin sample"
+
+
+def test_the_same_command_goes_on_where_it_stopped(twin, stand_in, cohort):
+    out, _ = cohort
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "siblings").iterdir()}
+    again = twin("sample", "-n", 3, "--seed", 5, *QUICK, *stand_in, "--out", out, "--json").summary
+    assert (again["made"], again["found"]) == (1, 2) and seeds_of(out) == [5, 6, 7]
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "siblings").iterdir()}
+    assert before.items() <= after.items() and len(after) == 6
+
+
+def test_missing_weights_are_named_with_the_command_that_makes_them(twin, tmp_path, monkeypatch):
+    from cardiactwins.mrml import twin_editor
+
+    pytest.importorskip("monai")
+    monkeypatch.setattr(twin_editor, "LIBRARY_WEIGHTS", tmp_path)
+    for options, place in (
+        ((), str(tmp_path)),
+        (("--weights", tmp_path / "my.safetensors"), "my.safetensors"),
+    ):
+        outcome = twin("sample", *options, "--out", tmp_path / "out")
+        assert outcome.exit_code == 2 and not (tmp_path / "out").exists()
+        assert place in outcome.stderr and "cardiactwins twin train" in outcome.stderr
+
+
+def test_what_cannot_be_made_is_told_before_a_folder_is(twin, stand_in, tmp_path):
+    for options, reason in (
+        (("--target", "RV 150 litres"), "is no target"),
+        (("--target", "RV volume -10 %"), "that is no heart"),
+        (("--target", "RV volume 150 ml", "--target", "RV volume 160 ml"), "has two targets"),
+    ):
+        outcome = twin("sample", *options, *stand_in, "--out", tmp_path / "out")
+        assert outcome.exit_code == 2 and reason in outcome.stderr
+        assert not (tmp_path / "out").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("Dear")
+    assert "something else" in twin("sample", *stand_in, "--out", tmp_path / "other").stderr
+
+
+def test_weights_that_are_damaged_are_refused(twin, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("monai")
+    (tmp_path / "bad.safetensors").write_bytes(b"no weights")
+    outcome = twin("sample", "-n", 1, "--weights", tmp_path / "bad.safetensors", "--out", tmp_path / "out")
+    assert outcome.exit_code != 0 and "bad" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_loads_no_heavy_package():
+    code = (
+        "import sys; from typer.testing import CliRunner; from cardiactwins.cli import app\n"
+        "assert CliRunner().invoke(app, ['twin', '--help']).exit_code == 0\n"
+        "print([name for name in ('torch', 'monai', 'numpy', 'vtkmodules') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
