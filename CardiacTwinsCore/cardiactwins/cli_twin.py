@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cardiactwins.cli_twin_edit import edit
 from cardiactwins.cli_twin_evaluate import evaluate
 from cardiactwins.cli_twin_import import import_heart
 from cardiactwins.cli_twin_sample import sample
@@ -21,5 +22,6 @@ twin = typer.Typer(
 
 twin.command("import")(import_heart)
 twin.command()(sample)
+twin.command()(edit)
 twin.command()(evaluate)
 twin.command()(train)

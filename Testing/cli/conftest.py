@@ -111,6 +111,7 @@ class BlockHearts:
     def __init__(self, labels, deviation=0.01):
         import torch
 
+        self.size = (128, 128, 128)
         self.latent_shape = (7, 16, 16, 16)
         self.device = torch.device("cpu")
         self.deviation = deviation

@@ -1,0 +1,287 @@
+"""`cardiactwins twin edit`: siblings of a patient's heart, in the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cardiactwins.cli_inputs import existing
+from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
+from cardiactwins.cli_twin_inputs import (
+    MODEL_LOADER,
+    Attempts,
+    Guard,
+    Loader,
+    Steps,
+    Targets,
+    Tissues,
+    Weights,
+    logic_with_model,
+    opened_case,
+    tissues_from,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cardiactwins.compute.progress import Progress
+    from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
+    from cardiactwins.mrml.twin_editor import TwinEditorLogic
+
+__all__ = ["edit"]
+
+VOLUMES, MESHES = "volumes.csv", "meshes"
+
+
+def edit(
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(help="Twin (.npz) of `import`, or a segmentation, label map or folder of masks."),
+    ],
+    psi: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the sampling that is made anew, above 0 to 1: the scale of the changes. Default: "
+            "0.5, and 1 for localized edits."
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Localized: tissues that stay, with commas between, as LV,Myo,Ao,LA."),
+    ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            help="Localized: what may change, a mask on the patient's grid (label map, or segmentation of "
+            "one segment)."
+        ),
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option(help="Segment of --region by name, where it holds several.")
+    ] = None,
+    dilation: Annotated[
+        float | None, typer.Option(min=0, help="Localized: mm by which the kept part grows. Default: 11.2.")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Localized: kept voxels stay exactly, behind a feathered seam.")
+    ] = False,
+    targets: Targets = None,
+    hold: Annotated[bool, typer.Option(help="With targets: the other chambers keep their volumes.")] = True,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Siblings.")] = 1,
+    seed: Seed = 0,
+    steps: Steps = 20,
+    guard: Guard = True,
+    attempts: Attempts = 1,
+    weights: Weights = None,
+    loader: Loader = MODEL_LOADER,
+    tissues: Tissues = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove loose pieces and fill holes of the segmentation first.")
+    ] = False,
+    surfaces: Annotated[
+        bool, typer.Option("--surfaces", help="Write closed surfaces of each sibling, VTP and STL.")
+    ] = False,
+    edge_length: Annotated[float, typer.Option(min=0.1, help="Edge length of the surfaces in mm.")] = 2.0,
+    space: Annotated[str, typer.Option(help="Coordinates of the surfaces: LPS or RAS.")] = "LPS",
+    out: Annotated[Path, typer.Option(help="Folder for the results; it must be new or empty.")] = Path(
+        "siblings"
+    ),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make siblings of a heart: all of it varied, one region, or towards wanted measures.
+
+    Without --keep and --region, every part varies (perturbational); with one of them, the rest alone
+    (localized). Sibling n has the seed --seed + n. Writes each sibling in the patient's own grid, with the
+    names and colours of the patient's segments (sibling-1.seg.nrrd, ...), volumes by tissue (volumes.csv),
+    report.json with the recipes, and on request surfaces (meshes).
+    """
+    run = CommandRun.begin(context, {"source": source, "region": region, "weights": weights})
+    labels, kept = tissues_from(tissues), _kept(keep)
+    if keep and region:
+        raise ValueError("--keep and --region are two ways to tell what may change: give one of them.")
+    if not (keep or region) and (exact or dilation is not None):
+        raise ValueError("--exact and --dilation belong to localized edits: give --keep or --region too.")
+    if segment and not region:
+        raise ValueError("--segment names a segment of --region: give its file too.")
+    if space not in ("LPS", "RAS"):
+        raise ValueError(f"--space is LPS or RAS; found '{space}'.")
+    for path in (source, *([region] if region else ())):
+        existing(path)
+    claim_folder(out, run.report.job, force)
+    logic = logic_with_model(weights, loader)
+
+    common = {"number": number, "seed": seed, "steps": steps, "guard": guard, "attempts": attempts}
+    with run.progress("Edit") as progress, new_folder(out) as folder:
+        case = opened_case(source, labels, progress, clean=clean)
+        if kept or region:
+            made = logic.editRegion(
+                case,
+                None if region is None else mask_of_file(region, segment, case),
+                keep=kept,
+                psi=1.0 if psi is None else psi,
+                dilation=dilation,
+                exact=exact,
+                targets=tuple(targets or ()),
+                progress=progress,
+                **common,
+            )
+        elif targets:
+            common.pop("number")
+            made = logic.editToTarget(
+                case,
+                [tuple(targets)] * number,
+                psi=0.5 if psi is None else psi,
+                hold=hold,
+                progress=progress,
+                **common,
+            )
+        else:
+            made = logic.perturb(case, psi=0.5 if psi is None else psi, progress=progress, **common)
+        files = _write(logic, case, made, folder, edge_length if surfaces else None, space, progress)
+    figures = {
+        "twin": case.name,
+        "siblings": [figures_of_sibling(one, name) for one, name in zip(made, files, strict=True)],
+        "remarks": case.twin.remarks,
+    }
+    run.show(_table(figures))
+    outputs = {"folder": out, "volumes": out / VOLUMES, **({"meshes": out / MESHES} if surfaces else {})}
+    run.finish(figures, outputs, out / REPORT)
+
+
+def mask_of_file(path: Path, segment: str | None, case: TwinCase) -> NDArray[np.bool_]:
+    """A mask (k, j, i) on the patient's grid. ValueError for one on another grid, and an unclear segment."""
+    import numpy as np
+
+    from cardiactwins.mrml.image_files import SEGMENTATION_ENDINGS, labels_from_file, segmentation_from_file
+    from cardiactwins.mrml.segmentations import find_segment, segment_array, segment_names
+    from cardiactwins.mrml.volumes import volume_array
+
+    geometry = case.twin.original_geometry
+    if path.name.lower().endswith(SEGMENTATION_ENDINGS):
+        with segmentation_from_file(path) as node:
+            names = segment_names(node)
+            if segment is None and len(names) != 1:
+                raise ValueError(
+                    f"{path} holds {len(names)} segments ({', '.join(names.values())}): name the one that "
+                    "may change with --segment."
+                )
+            chosen = next(iter(names)) if segment is None else find_segment(node, segment)
+            return np.asarray(segment_array(node, chosen, geometry)).astype(bool)
+    if segment is not None:
+        raise ValueError(f"{path} is a label map and has no segments: leave out --segment.")
+    with labels_from_file(path) as node:
+        values, found = volume_array(node)
+    if found.shape != geometry.shape or not np.allclose(found.ijk_to_ras, geometry.ijk_to_ras, atol=1e-3):
+        raise ValueError(
+            f"{path} lies on another grid than the patient's label map, {geometry.shape} (k, j, i). Paint it "
+            "on the segmentation of the heart, or give a .seg.nrrd."
+        )
+    return np.asarray(values) != 0
+
+
+def figures_of_sibling(nodes: SiblingNodes, name: str) -> dict[str, Any]:
+    """What became of a sibling, for summary and report; volumes in ml."""
+    import numpy as np
+
+    from cardiactwins.mrml.tables import columns_of_table
+
+    sibling = nodes.sibling
+    columns = columns_of_table(nodes.changes)
+    return {
+        "file": f"{name}.seg.nrrd",
+        "recipe": sibling.recipe.values(),
+        "title": sibling.recipe.title(),
+        "accepted": sibling.accepted,
+        "attempt": sibling.attempt,
+        "rejected": sibling.rejected,
+        "violations_raw": [check.name for check in sibling.raw_checks if not check.holds],
+        "violations": [check.name for check in sibling.checks if not check.holds],
+        "repaired_voxels": int(np.count_nonzero(sibling.labels != sibling.raw)),
+        "volumes": [
+            dict(zip(columns, map(_plain, row), strict=True)) for row in zip(*columns.values(), strict=True)
+        ],
+        "targets": [
+            {"measure": r.measure, "wanted": r.wanted, "reached": r.reached, "held": r.held, "met": r.met}
+            for r in sibling.targets
+        ],
+    }
+
+
+def _kept(text: str | None) -> tuple[str, ...]:
+    """'LV,Myo' as tissues. ValueError that names the option."""
+    from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES
+
+    if text is None:
+        return ()
+    known = {name.casefold(): name for name in TISSUE_NAMES.values()}
+    parts = [part.strip() for part in text.split(",")]
+    unknown = [part for part in parts if part.casefold() not in known]
+    if unknown:
+        raise ValueError(f"--keep knows {', '.join(known.values())}; found '{unknown[0]}'.")
+    return tuple(known[part.casefold()] for part in parts)
+
+
+def _write(
+    logic: TwinEditorLogic,
+    case: TwinCase,
+    made: Sequence[SiblingNodes],
+    folder: Path,
+    edge_length: float | None,
+    space: str,
+    progress: Progress,
+) -> list[str]:
+    """Write siblings, their volumes, and meshes where there is an edge length; the siblings' names."""
+    from cardiactwins.mrml.saving import save_node
+
+    names = [f"sibling-{n + 1:0{len(str(len(made)))}d}" for n in range(len(made))]
+    rows = []
+    for nodes, name in zip(made, names, strict=True):
+        save_node(nodes.segmentation, folder / f"{name}.seg.nrrd")
+        rows += [{"sibling": name, **row} for row in figures_of_sibling(nodes, name)["volumes"]]
+        if edge_length is not None:
+            logic.makeSurfaces(
+                case,
+                nodes,
+                edgeLength=edge_length,
+                directory=folder / MESHES,
+                space=space,
+                name=name,
+                show=False,
+                progress=progress,
+            )
+    write_table(folder / VOLUMES, rows)
+    return names
+
+
+def _table(figures: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    siblings = figures["siblings"]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("sibling")
+    tissues = [row["tissue"] for row in siblings[0]["volumes"]]
+    for heading in (*(f"{tissue}\n(ml)" for tissue in tissues), "violations\nraw, guarded", "accepted"):
+        table.add_column(heading, justify="right")
+    for one in siblings:
+        table.add_row(
+            one["title"],
+            *(f"{row['sibling (ml)']:.0f} ({row['change (ml)']:+.0f})" for row in one["volumes"]),
+            f"{len(one['violations_raw'])}, {len(one['violations'])}",
+            "yes" if one["accepted"] else "no",
+        )
+        for target in one["targets"]:
+            if not target["held"]:
+                table.add_row(
+                    f"  {target['measure']}: wanted {target['wanted']:.4g}, reached {target['reached']:.4g}"
+                )
+    return table
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

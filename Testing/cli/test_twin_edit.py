@@ -1,0 +1,114 @@
+"""`cardiactwins twin edit`: siblings in the patient's grid, with a stand-in for trained weights."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.mrml.twin_files import read_case
+from cardiactwins.mrml.twin_segmentation import heart_of_file
+from cardiactwins.twin.label_files import write_heart
+
+QUICK = ("--steps", 4, "--no-guard")
+NAMES = {name: f"My {name}" for name in TISSUE_NAMES.values()}
+
+
+@pytest.fixture(scope="module")
+def twin_file(twin, heart_file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("twin") / "twin"
+    names = ",".join(f"{name}={own}" for name, own in NAMES.items())
+    assert twin("import", heart_file, "--tissues", names, "--out", out).exit_code == 0
+    return out / "twin.npz"
+
+
+def test_siblings_come_back_in_the_grid_of_the_patient(
+    twin, stand_in, twin_file, oblique_heart, tmp_path, rows
+):
+    out = tmp_path / "s"
+    outcome = twin("edit", twin_file, "--psi", 0.5, "-n", 2, *QUICK, *stand_in, "--out", out, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    names = {"sibling-1.seg.nrrd", "sibling-2.seg.nrrd", "volumes.csv", "report.json"}
+    assert {path.name for path in out.iterdir()} == names
+    _, geometry = oblique_heart
+    first = heart_of_file(out / "sibling-1.seg.nrrd", NAMES)
+    assert first.geometry.shape == geometry.shape
+    np.testing.assert_allclose(first.geometry.ijk_to_ras, geometry.ijk_to_ras, atol=1e-4)
+    siblings = outcome.summary["siblings"]
+    assert [one["recipe"]["seed"] for one in siblings] == [0, 1]
+    assert siblings[0]["recipe"]["psi"] == 0.5 and siblings[0]["recipe"]["kind"] == "perturbational"
+    table = rows(out / "volumes.csv")
+    assert [row["sibling"] for row in table] == ["sibling-1"] * 6 + ["sibling-2"] * 6
+    told = {row["tissue"]: float(row["sibling (ml)"]) for row in table[:6]}
+    measured = np.count_nonzero(first.labels == Tissue.LV) * geometry.voxel_volume_ml
+    assert measured == pytest.approx(told["LV"], rel=0.1)
+
+
+def test_kept_tissues_stay_exactly(twin, stand_in, twin_file, tmp_path):
+    out = tmp_path / "s"
+    options = ("--keep", "lv,Myo,Ao,LA", "--exact")
+    outcome = twin("edit", twin_file, *options, *QUICK, *stand_in, "--out", out, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    recipe = outcome.summary["siblings"][0]["recipe"]
+    assert (recipe["kind"], recipe["keep"], recipe["psi"]) == ("localized", ["LV", "Myo", "Ao", "LA"], 1.0)
+    changes = {row["tissue"]: row for row in outcome.summary["siblings"][0]["volumes"]}
+    assert changes["LV"]["Dice"] == 1.0 and changes["LA"]["change (ml)"] == 0.0
+    assert changes["RV"]["Dice"] < 1.0
+
+
+@pytest.mark.long
+def test_surfaces_state_their_units_and_space(twin, stand_in, twin_file, tmp_path):
+    out = tmp_path / "s"
+    options = ("--surfaces", "--edge-length", 6, "--space", "RAS", *QUICK, *stand_in)
+    outcome = twin("edit", twin_file, *options, "--out", out, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    mesh = json.loads((out / "meshes" / "sibling-1-mesh.json").read_text())
+    assert (mesh["units"], mesh["space"]) == ("mm", "RAS")
+    assert (out / "meshes" / "sibling-1-RV.stl").is_file() and (out / "meshes" / "sibling-1-RV.vtp").is_file()
+
+
+def test_a_painted_region_alone_changes(twin, stand_in, twin_file, oblique_heart, tmp_path):
+    labels, geometry = oblique_heart
+    painted = write_heart(tmp_path / "paint.nrrd", (labels == Tissue.RA).astype(np.uint8), geometry)
+    options = ("--region", painted, "--exact", "--dilation", 0, *QUICK, *stand_in)
+    outcome = twin("edit", twin_file, *options, "--out", tmp_path / "s", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    after = heart_of_file(tmp_path / "s" / "sibling-1.seg.nrrd", NAMES).labels
+    np.testing.assert_array_equal(after[labels == Tissue.LV], Tissue.LV)
+    other = write_heart(tmp_path / "other.nrrd", np.ones((4, 4, 4), np.uint8), geometry)
+    refused = twin("edit", twin_file, "--region", other, *QUICK, *stand_in, "--out", tmp_path / "t")
+    assert refused.exit_code == 2 and "another grid" in refused.stderr
+
+
+def test_targets_are_reported_with_what_was_reached(twin, stand_in, twin_file, tmp_path):
+    options = ("--target", "RV volume +1 %", "--no-hold", "--steps", 3, "--no-guard", *stand_in)
+    outcome = twin("edit", twin_file, *options, "--out", tmp_path / "s", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    sibling = outcome.summary["siblings"][0]
+    (target,) = sibling["targets"]
+    before = {row["tissue"]: row["twin (ml)"] for row in sibling["volumes"]}["RV"]
+    assert target["wanted"] == pytest.approx(1.01 * before, rel=1e-3)
+    assert target["met"] == (abs(target["reached"] / target["wanted"] - 1) <= 0.05)
+
+
+def test_edits_that_cannot_be_made_are_refused(twin, stand_in, twin_file, tmp_path):
+    everything = ",".join(TISSUE_NAMES.values())
+    for options, reason in (
+        (("--psi", 1.5), "psi"),
+        (("--psi", 0), "psi"),
+        (("--keep", "LV,Lung"), "--keep knows Ao, Myo"),
+        (("--keep", everything), "keep"),
+        (("--keep", "LV", "--region", twin_file), "give one of them"),
+        (("--exact",), "--keep or --region"),
+        (("--segment", "paint"), "--region"),
+        (("--space", "XYZ"), "LPS or RAS"),
+        (("--target", "RV volume 150 mm"), "is in ml"),
+        (("--target", "RV volume -100 %"), "that is no heart"),
+    ):
+        outcome = twin("edit", twin_file, *options, *QUICK, *stand_in, "--out", tmp_path / "out")
+        assert outcome.exit_code == 2 and reason in outcome.stderr, options
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_twin_is_not_changed(twin_file, oblique_heart):
+    np.testing.assert_array_equal(read_case(twin_file).twin.original, oblique_heart[0])
