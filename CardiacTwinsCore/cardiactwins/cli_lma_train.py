@@ -13,6 +13,7 @@ import typer
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_lma_inputs import need_torch
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
+from cardiactwins.cli_training import claim_training
 from cardiactwins.cli_values import labels_from, pairs_from, roles_from
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["train"]
 
 TRAINING_STREAM, VALIDATION_STREAM = 1, 3
 """Phantom number n is drawn with the seed (stream, n)."""
-DATA = "data.json"
 """What a training in a folder was begun with."""
 OWN_SHARE = 0.15
 """Share of one's own hearts that is held out for validation."""
@@ -85,7 +85,7 @@ def train(
         if data is None
         else {"data": str(data.absolute()), "hearts": _listed(data)}
     )
-    _claim(out, {**source, "seed": seed, "settings": asdict(settings)}, force)
+    claim_training(out, {**source, "seed": seed, "settings": asdict(settings)}, force, _remove_training)
     if threads is not None:
         torch.set_num_threads(threads)
     left_out: dict[str, str] = {}
@@ -202,35 +202,6 @@ def _own_hearts(
     every = round(1 / OWN_SHARE)
     held_out = hearts[every - 1 :: every] or hearts[-1:]
     return [heart for heart in hearts if heart not in held_out], held_out, left_out
-
-
-def _claim(out: Path, begun: Mapping[str, Any], force: bool) -> None:
-    """Make the folder ready: new, or one in which a training of the same data and settings goes on.
-
-    ValueError when it holds something else, or a training of others and `force` is not given.
-    """
-    from cardiactwins.compute.files import check_writable, write_json_atomic
-
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file. Choose a folder with --out.")
-    known = out / DATA
-    if out.is_dir() and any(out.iterdir()):
-        try:
-            earlier = json.loads(known.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ValueError(
-                f"{out} holds files, but no training to go on with. Choose another folder with --out."
-            ) from None
-        same = earlier == json.loads(json.dumps(begun))
-        if not same and not force:
-            raise ValueError(
-                f"{out} holds a training of other data or settings. Give the same options to go on with it, "
-                "choose another folder with --out, or add --force to begin anew."
-            )
-        if force:
-            _remove_training(out)
-    check_writable(out)
-    write_json_atomic(known, begun)
 
 
 def _remove_training(out: Path) -> None:

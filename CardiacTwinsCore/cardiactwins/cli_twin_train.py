@@ -12,6 +12,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
+from cardiactwins.cli_training import DATA, claim_training
 from cardiactwins.cli_values import pairs_from
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-DATA = "data.json"
 """What a training in a folder was begun with."""
 OWN_SHARE = 0.15
 """Share of one's own hearts that is held out for validation."""
@@ -117,7 +117,7 @@ def train(
     fabric = _fabric(precision, processes, machines)
     first = fabric.global_rank == 0
     if first:
-        _claim(out, begun, force)
+        claim_training(out, begun, force, _remove_training)
     left_out: dict[str, str] = {}
     try:
         with run.progress("Train") as progress, fabric.rank_zero_first():
@@ -272,35 +272,6 @@ def _described(data: Path | None, known: HeartFolder, held_out: HeartFolder) -> 
             f"{len(held_out)} of seeds [{VALIDATION_STREAM}, n]. No heart of a patient."
         )
     return f"{len(known)} hearts of the user; validation on {len(held_out)} others"
-
-
-def _claim(out: Path, begun: Mapping[str, Any], force: bool) -> None:
-    """Make the folder ready: new, or one in which a training of the same data and settings goes on.
-
-    ValueError when it holds something else, or a training of others and `force` is not given.
-    """
-    from cardiactwins.compute.files import check_writable, write_json_atomic
-
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file. Choose a folder with --out.")
-    known = out / DATA
-    if out.is_dir() and any(out.iterdir()):
-        try:
-            earlier = json.loads(known.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ValueError(
-                f"{out} holds files, but no training to go on with. Choose another folder with --out."
-            ) from None
-        same = earlier == json.loads(json.dumps(begun))
-        if not same and not force:
-            raise ValueError(
-                f"{out} holds a training of other data or settings. Give the same options to go on with it, "
-                "choose another folder with --out, or add --force to begin anew."
-            )
-        if force:
-            _remove_training(out)
-    check_writable(out)
-    write_json_atomic(known, begun)
 
 
 def _remove_training(out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -125,26 +124,17 @@ def train_autoencoder(
         averaging=settings.averaging,
         schedule=settings.schedule,
     )
-    if (folder / STATE).exists():
-        run.restore(folder / STATE)
-    began, already = time.monotonic(), run.seconds
-    while run.step < settings.steps and not run.stalled(settings.patience):
-        share = run.step / settings.steps if seconds is None else run.seconds / seconds
-        if share >= 1:
-            break
+
+    def loss() -> Tensor:
         rng = np.random.default_rng([seed, run.step])
-        loss = _loss(run, settings, drawn_batch(training, settings, rng), rng)
-        run.descend(loss, share)
-        run.seconds = run.agreed(already + time.monotonic() - began)
-        values: dict[str, float] = {"loss": float(loss.detach())}
-        ends = run.step == settings.steps or (seconds is not None and run.seconds >= seconds)
-        if run.step % settings.validate_every == 0 or ends:
-            values |= dice_of(run.averaged, validation, fabric.autocast)
-            if run.validated(1 - values["dice"]) and not fabric.global_rank:
-                _save(run.averaged, settings, folder / WEIGHTS, _card(run, seed, values, card))
-            run.save(folder / STATE)
-        progress(run.step, settings.steps, f"Step {run.step}, loss {values['loss']:.4f}", values)
-    fabric.barrier()
+        return _loss(run, settings, drawn_batch(training, settings, rng), rng)
+
+    def validate(values: dict[str, float]) -> None:
+        values |= dice_of(run.averaged, validation, fabric.autocast)
+        if run.validated(1 - values["dice"]) and not fabric.global_rank:
+            _save(run.averaged, settings, folder / WEIGHTS, _card(run, seed, values, card))
+
+    run.train(settings, folder / STATE, loss, validate, seconds=seconds, progress=progress)
     return folder / WEIGHTS
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -125,27 +124,18 @@ def train_denoiser(
         averaging=settings.averaging,
         schedule=settings.schedule,
     )
-    if (folder / STATE).exists():
-        run.restore(folder / STATE)
-    began, already = time.monotonic(), run.seconds
-    while run.step < settings.steps and not run.stalled(settings.patience):
-        share = run.step / settings.steps if seconds is None else run.seconds / seconds
-        if share >= 1:
-            break
-        loss = _loss(run, settings, known, torch.Generator().manual_seed(seed * 1_000_003 + run.step))
-        run.descend(loss, share)
-        run.seconds = run.agreed(already + time.monotonic() - began)
-        values: dict[str, float] = {"loss": float(loss.detach())}
-        ends = run.step == settings.steps or (seconds is not None and run.seconds >= seconds)
-        if run.step % settings.validate_every == 0 or ends:
-            for name, latents in (("validation", held_out), ("training", known[: len(held_out)])):
-                values[name] = validation_loss(run.averaged, latents, settings.levels, fabric.autocast)
-            if run.validated(values["validation"]) and not fabric.global_rank:
-                model = TwinModel(autoencoder, run.averaged, scale)
-                model.save(folder / WEIGHTS, _card(run, settings, seed, values, len(training), card))
-            run.save(folder / STATE)
-        progress(run.step, settings.steps, f"Step {run.step}, loss {values['loss']:.4f}", values)
-    fabric.barrier()
+
+    def loss() -> Tensor:
+        return _loss(run, settings, known, torch.Generator().manual_seed(seed * 1_000_003 + run.step))
+
+    def validate(values: dict[str, float]) -> None:
+        for name, latents in (("validation", held_out), ("training", known[: len(held_out)])):
+            values[name] = validation_loss(run.averaged, latents, settings.levels, fabric.autocast)
+        if run.validated(values["validation"]) and not fabric.global_rank:
+            model = TwinModel(autoencoder, run.averaged, scale)
+            model.save(folder / WEIGHTS, _card(run, settings, seed, values, len(training), card))
+
+    run.train(settings, folder / STATE, loss, validate, seconds=seconds, progress=progress)
     return folder / WEIGHTS
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.twin.precision import computes_in_bfloat16
 
@@ -61,6 +63,17 @@ def _fabric(precision: str, **places: Any) -> Fabric:
     return Fabric(accelerator=device, precision="bf16-mixed" if mixed else "32-true", **places)
 
 
+class Limits(Protocol):
+    """How long a training goes on and how often it is validated, in steps."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def validate_every(self) -> int: ...
+
+
 class TrainingRun:
     """A network, the running mean of its weights, Adam, and what the validations found.
 
@@ -90,6 +103,39 @@ class TrainingRun:
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
         self.step, self.seconds = 0, 0.0
         self.history: list[float] = []
+
+    def train(
+        self,
+        limits: Limits,
+        state: Path,
+        loss: Callable[[], Tensor],
+        validate: Callable[[dict[str, float]], None],
+        *,
+        seconds: float | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        """Steps until a limit is reached, from the stored state on where there is one.
+
+        loss: of the step that comes. validate: adds what it finds to the values of a step, notes the error
+        (`validated`) and keeps the best weights. seconds: stop after so long; the rate then follows the time.
+        """
+        if state.exists():
+            self.restore(state)
+        began, already = time.monotonic(), self.seconds
+        while self.step < limits.steps and not self.stalled(limits.patience):
+            share = self.step / limits.steps if seconds is None else self.seconds / seconds
+            if share >= 1:
+                break
+            found = loss()
+            self.descend(found, share)
+            self.seconds = self.agreed(already + time.monotonic() - began)
+            values = {"loss": float(found.detach())}
+            ends = self.step == limits.steps or (seconds is not None and self.seconds >= seconds)
+            if self.step % limits.validate_every == 0 or ends:
+                validate(values)
+                self.save(state)
+            progress(self.step, limits.steps, f"Step {self.step}, loss {values['loss']:.4f}", values)
+        self.fabric.barrier()
 
     def descend(self, loss: Tensor, share: float) -> None:
         """One step of the optimizer. share: of the training that is done, for the learning rate."""
