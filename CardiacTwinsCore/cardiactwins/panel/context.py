@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
+import cardiactwins
 from cardiactwins.compute.job import Job
+from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, used_weights
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
 from cardiactwins.mrml.undo import ResultStack
 from cardiactwins.panel.requirements import ensure_requirements
 from cardiactwins.panel.run_controls import RunControls
 
-__all__ = ["PanelContext", "Section", "fillTable"]
+__all__ = ["PanelContext", "Section", "fillTable", "inScene"]
 
 
 class PanelContext:
@@ -26,7 +29,8 @@ class PanelContext:
     ui: widgets by name. logic: the console API. worker: the process shared by all sections. requirements:
     file of the Python packages that runs need. title: of the module. jobs: name of the module whose functions
     run in the worker. results: what can be taken back; onChange is called when that changes. parameterNode:
-    the wrapped parameter node, None while no scene is open.
+    the wrapped parameter node, None while no scene is open. panelChanged: to be called when something changed
+    that the parameter node does not tell.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class PanelContext:
         self.title, self.jobs = title, jobs
         self.results = ResultStack(on_change=onChange)
         self.parameterNode: Any = None
+        self.panelChanged: Callable[[], None] = lambda: None
         self._folders: list[Path] = []
 
     def controls(self, button: Any, onApply: Callable[[], None]) -> RunControls:
@@ -69,7 +74,8 @@ class PanelContext:
         onProgress: Callable[[WorkerEvent], None] | None = None,
         onEnd: Callable[[], None] | None = None,
     ) -> None:
-        """Start a function of `jobs` in a temporary folder, which does not outlive it.
+        """Start a function of `jobs`, or "module:function" of another, in a temporary folder, which does not
+        outlive it.
 
         prepare(folder): writes the inputs and returns the arguments. onEnd(): called first, whatever came of
         the job. onDone(folder, result): reads the outputs and shows them. Raises what `prepare` and
@@ -94,7 +100,8 @@ class PanelContext:
                 self._drop(folder)
 
         try:
-            job = Job(folder, f"{self.jobs}:{function}", prepare(folder))
+            name = function if ":" in function else f"{self.jobs}:{function}"
+            job = Job(folder, name, prepare(folder))
             controls.start(job, done, onProgress, onFailed=ended, onCancelled=ended)
         except BaseException:
             self._drop(folder)
@@ -103,6 +110,21 @@ class PanelContext:
     def _drop(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._folders.remove(folder)
+
+    def weights(self) -> list[WeightsFile]:
+        """The trained networks on this computer."""
+        return listed_weights(Path(cardiactwins.__file__).parent / "Resources" / "Models", self.ownWeights())
+
+    def weightsOf(self, kind: str) -> WeightsFile | None:
+        """The file of a kind that is used, None without one."""
+        return used_weights(self.weights(), kind)
+
+    @staticmethod
+    def ownWeights() -> Path:
+        """The folder of the networks that the user has added, beside the application's settings."""
+        settings = getattr(slicer.app, "slicerUserSettingsFilePath", None)
+        parent = Path(settings).parent if isinstance(settings, str) and settings else Path.home()
+        return parent / "CardiacTwins" / "Models"
 
     def say(self, text: str) -> None:
         """Show one line at the foot of the panel."""
@@ -162,9 +184,12 @@ def _rounded(value: float) -> str:
     return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:#.2g}"
 
 
-def _temporaryRoot() -> str | None:
-    import slicer
+def inScene(node: Any) -> bool:
+    """Whether a node is in the scene."""
+    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))
 
+
+def _temporaryRoot() -> str | None:
     path = getattr(slicer.app, "temporaryPath", None)
     if not isinstance(path, str) or not path:
         return None

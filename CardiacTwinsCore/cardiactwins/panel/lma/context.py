@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
-import slicer.util
 from slicer.i18n import tr as _
 
-import cardiactwins
-from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, used_weights
 from cardiactwins.compute.worker_process import WorkerProcess
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_late import LateNodes
@@ -20,7 +16,7 @@ from cardiactwins.mrml.lma_map import ActivationNodes
 from cardiactwins.mrml.lma_models import FRAME
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic, ReconstructedHeart
 from cardiactwins.mrml.tables import columns_of_table
-from cardiactwins.panel.context import PanelContext
+from cardiactwins.panel.context import PanelContext, inScene
 
 __all__ = [
     "AGREEMENT",
@@ -34,7 +30,6 @@ __all__ = [
     "SEGMENTATION",
     "WHY",
     "LMAContext",
-    "inScene",
 ]
 
 SEGMENTATION = "CardiacTwins.Segmentation"
@@ -55,8 +50,7 @@ class LMAContext(PanelContext):
     """What the sections share.
 
     heart, activation, late: the last results of this session, which the report is made of; `reconstructed`,
-    `mapped` and `lateRegion` give them as far as they belong to the chosen model. panelChanged: to be called
-    when something changed that the parameter node does not tell.
+    `mapped` and `lateRegion` give them as far as they belong to the chosen model.
     """
 
     def __init__(
@@ -68,7 +62,6 @@ class LMAContext(PanelContext):
         onChange: Callable[[], None],
     ) -> None:
         super().__init__(ui, logic, worker, requirements, "LMAReconstruct", "cardiactwins.lma.jobs", onChange)
-        self.panelChanged: Callable[[], None] = lambda: None
         self.heart: ReconstructedHeart | None = None
         self.activation: ActivationNodes | None = None
         self.late: LateNodes | None = None
@@ -136,26 +129,6 @@ class LMAContext(PanelContext):
             )
         return own
 
-    def weights(self) -> list[WeightsFile]:
-        """The trained networks on this computer."""
-        return listed_weights(Path(cardiactwins.__file__).parent / "Resources" / "Models", self.ownWeights())
-
-    def weightsOf(self, kind: str) -> WeightsFile | None:
-        """The file of a kind that is used, None without one."""
-        return used_weights(self.weights(), kind)
-
-    @staticmethod
-    def ownWeights() -> Path:
-        """The folder of the networks that the user has added, beside the application's settings."""
-        settings = getattr(slicer.app, "slicerUserSettingsFilePath", None)
-        parent = Path(settings).parent if isinstance(settings, str) and settings else Path.home()
-        return parent / "CardiacTwins" / "Models"
-
     def forget(self) -> None:
         """Forget the results of a scene that was closed."""
         self.heart = self.activation = self.late = None
-
-
-def inScene(node: Any) -> bool:
-    """Whether a node is in the scene."""
-    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))

@@ -15,7 +15,7 @@ from cardiactwins.mrml.lma_models import FRAME
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.panel.launcher import launch_python
 from cardiactwins.panel.lma.activation_section import ActivationSection
-from cardiactwins.panel.lma.context import METHOD, LMAContext
+from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, RECONSTRUCTION_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.guesses import denseSlices
 from cardiactwins.panel.lma.late_section import LateSection
 from cardiactwins.panel.lma.map_section import MapSection
@@ -23,9 +23,11 @@ from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
 from cardiactwins.panel.lma.report_section import ReportSection
 from cardiactwins.panel.lma.sample_data import addSample
 from cardiactwins.panel.lma.slice_list import SliceList
-from cardiactwins.panel.lma.weights_section import WeightsSection
+from cardiactwins.panel.weights_section import WeightsSection
 
 __all__ = ["LMAReconstructPanel"]
+
+WEIGHTS = {RECONSTRUCTION_WEIGHTS: _("reconstruction"), ONSET_WEIGHTS: _("onset")}
 
 
 class LMAReconstructPanel:
@@ -49,7 +51,7 @@ class LMAReconstructPanel:
         self.map = MapSection(self.context)
         self.late = LateSection(self.context)
         self.report = ReportSection(self.context, self.reconstruction)
-        self.weights = WeightsSection(self.context)
+        self.weights = WeightsSection(self.context, WEIGHTS)
         self.sections = (
             self.reconstruction,
             self.activation,

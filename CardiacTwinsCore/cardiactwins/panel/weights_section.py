@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,20 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from cardiactwins.compute.weights_folder import WeightsFile, add_weights, delete_weights
-from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.context import ONSET_WEIGHTS, RECONSTRUCTION_WEIGHTS, LMAContext
+from cardiactwins.panel.context import PanelContext, Section, fillTable
 
 __all__ = ["WeightsSection"]
 
-KINDS = {
-    RECONSTRUCTION_WEIGHTS: _("reconstruction"),
-    ONSET_WEIGHTS: _("onset"),
-}
-
 
 class WeightsSection(Section):
-    """Lists the weights from their cards; nothing is loaded, and nothing is downloaded."""
+    """Lists the weights from their cards; nothing is loaded, and nothing is downloaded.
 
-    def __init__(self, context: LMAContext) -> None:
+    kinds: kind of weights that can be added here -> what they are for.
+    """
+
+    def __init__(self, context: PanelContext, kinds: Mapping[str, str]) -> None:
         super().__init__(context)
+        self.kinds = dict(kinds)
         ui = self.ui
         self._files: list[WeightsFile] = []
         self._shown: Any = None
@@ -43,7 +42,7 @@ class WeightsSection(Section):
         if not chosen:
             return
         with slicer.util.tryWithErrorDisplay(_("The weights cannot be used."), waitCursor=True):
-            added = add_weights(chosen, self.context.ownWeights(), KINDS)
+            added = add_weights(chosen, self.context.ownWeights(), self.kinds)
             self._problems = {}
             self.context.panelChanged()
             self.context.say(_("{name} is used from now on.").format(name=added.path.name))
@@ -69,7 +68,9 @@ class WeightsSection(Section):
 
     def update(self) -> None:
         """List the files, when they have changed."""
-        self._files = self.context.weights()
+        self._files = [
+            file for file in self.context.weights() if file.kind in self.kinds or file.kind == "unknown"
+        ]
         shown = (tuple(self._files), tuple(self._problems.items()))
         if shown != self._shown:
             self._shown = shown
@@ -90,7 +91,7 @@ class WeightsSection(Section):
         if not problem and file.path in self._problems:
             state = _("{state}, checked").format(state=state)
         return (
-            KINDS.get(file.kind, file.kind),
+            self.kinds.get(file.kind, file.kind),
             _("file of yours") if file.own else _("the extension"),
             _("{size:.1f} MB").format(size=file.size / 1e6),
             state,
@@ -99,7 +100,7 @@ class WeightsSection(Section):
         )
 
     def _describe(self) -> None:
-        absent = [text for kind, text in KINDS.items() if self.context.weightsOf(kind) is None]
+        absent = [text for kind, text in self.kinds.items() if self.context.weightsOf(kind) is None]
         lines = [_("There are no weights for: {kinds}.").format(kinds=", ".join(absent))] if absent else []
         lines.append(_("Files of your own are kept in {folder}.").format(folder=self.context.ownWeights()))
         self.ui.weightsLabel.text = "\n".join(lines)
