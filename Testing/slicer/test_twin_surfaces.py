@@ -15,10 +15,10 @@ from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.surface_files import write_surfaces
+from cardiactwins.mrml.twin_models import new_surface_models
 from cardiactwins.mrml.twin_surfaces import (
     OUTSIDE,
     heart_surfaces,
-    new_surface_models,
     patch_name,
     tissue_poly_data,
 )

@@ -17,7 +17,6 @@ from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.segmentations import segment_array
 from cardiactwins.mrml.surface_files import write_surfaces
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
@@ -27,14 +26,10 @@ from cardiactwins.mrml.twin_case import (
     new_violation_markups,
 )
 from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, cohort_pair, evaluate_cohort
-from cardiactwins.mrml.twin_segmentation import (
-    SegmentedHeart,
-    heart_of_file,
-    heart_of_label_map,
-    heart_of_segmentation,
-    new_heart_segmentation,
-)
-from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces, new_surface_models
+from cardiactwins.mrml.twin_models import new_surface_models
+from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
+from cardiactwins.mrml.twin_sources import heart_of, labels_of, region_name, region_on_twin, unplaced_case
+from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces
 from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augment, augmentation_recipes
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_run import MODEL_LOADER, make_cohort
@@ -43,8 +38,8 @@ from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
 from cardiactwins.twin.siblings import make_siblings
 from cardiactwins.twin.tissue_names import tissue_of_key
-from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
-from cardiactwins.twin.twin_import import import_twin, mask_on_twin
+from cardiactwins.twin.twin_grid import TWIN_GRID
+from cardiactwins.twin.twin_import import import_twin
 
 __all__ = ["TwinEditorLogic"]
 
@@ -65,15 +60,15 @@ class TwinEditorLogic:
         rv = logic.editToTarget(case, ["RV volume +20 %"])[0]
         logic.makeSurfaces(case, rv, edgeLength=2.0, directory="meshes")
 
-    weights: file of the model; the one that comes with the library when None. loader: "module:name" of what
-    takes that path and returns the model, so that other processes find it too; the trained model by default
-    (needs PyTorch).
+    weights (kept in `weightsFile`): file of the model; the one that comes with the library when None.
+    loader: "module:name" of what takes that path and returns the model, so that other processes find it too;
+    the trained model by default (needs PyTorch).
     """
 
     def __init__(self, weights: str | Path | None = None, loader: str = MODEL_LOADER) -> None:
         start()
-        self._weights = weights
-        self._loader = loader
+        self.weightsFile = weights
+        self.loader = loader
         self._models: dict[tuple[Path, float], Any] = {}
 
     def importTwin(
@@ -93,7 +88,7 @@ class TwinEditorLogic:
         value, where names and terminology do not tell; or a key of LABEL_PRESETS. clean: remove specks and
         fill holes first. alignment: see `registered_pose`. Adds no node. ValueError as the steps raise it.
         """
-        heart = self._heart(source, tissues)
+        heart = heart_of(source, tissues)
         twin = import_twin(
             heart.labels,
             heart.geometry,
@@ -111,7 +106,7 @@ class TwinEditorLogic:
 
     def showDifference(self, case: TwinCase, sibling: SiblingNodes | ArrayLike, name: str = "") -> Any:
         """A segmentation node of what a sibling changed; see `new_difference`."""
-        return new_difference(case, _labels_of(sibling), name or f"{case.name}: difference")
+        return new_difference(case, labels_of(sibling), name or f"{case.name}: difference")
 
     def showViolations(self, case: TwinCase, name: str = "") -> Any:
         """Points where the topology checks of the current heart fail; None where all hold."""
@@ -135,7 +130,7 @@ class TwinEditorLogic:
         recipe = Recipe(
             "unconditional", seed, steps=steps, targets=tuple(targets), guard=guard, attempts=attempts
         )
-        place = case or _unplaced(name)
+        place = case or unplaced_case(name)
         return self._make(place, recipe, number, None, name, afterStep, progress)
 
     def perturb(
@@ -189,10 +184,10 @@ class TwinEditorLogic:
         grid; or keep: tissues that stay ('LV', 'Myo', ...). dilation: mm by which the kept part grows on the
         latents; the paper's when None. exact: kept voxels stay exactly, behind a feathered seam.
         """
-        mask = None if region is None else self._region(case, region)
+        mask = None if region is None else region_on_twin(case, region)
         values: dict[str, Any] = {} if dilation is None else {"dilation_mm": dilation}
         if mask is not None:
-            values["region"] = _region_name(region)
+            values["region"] = region_name(region)
         recipe = Recipe(
             "localized",
             seed,
@@ -270,7 +265,7 @@ class TwinEditorLogic:
         directory: folder for VTP, STL and the mesh quality report, in `space` coordinates. See
         `heart_surfaces` and `write_surfaces`.
         """
-        labels = case.current if sibling is None else _labels_of(sibling)
+        labels = case.current if sibling is None else labels_of(sibling)
         surfaces = heart_surfaces(labels, case.twin.geometry, edge_length=edgeLength, progress=progress)
         title = name or case.name
         if directory is not None:
@@ -334,7 +329,7 @@ class TwinEditorLogic:
                 folder,
                 recipes,
                 self.weights(),
-                loader=self._loader,
+                loader=self.loader,
                 workers=workers,
                 progress=progress,
             )
@@ -343,8 +338,8 @@ class TwinEditorLogic:
 
     def weights(self) -> Path:
         """The file of the model. FileNotFoundError when there is none."""
-        if self._weights is not None:
-            path = Path(self._weights)
+        if self.weightsFile is not None:
+            path = Path(self.weightsFile)
             if not path.is_file():
                 raise FileNotFoundError(f"There are no weights {path}.")
             return path
@@ -361,7 +356,7 @@ class TwinEditorLogic:
         path = self.weights()
         key = (path, path.stat().st_mtime)
         if key not in self._models:
-            self._models = {key: resolve_function(self._loader)(path)}
+            self._models = {key: resolve_function(self.loader)(path)}
         return self._models[key]
 
     def _make(
@@ -389,37 +384,3 @@ class TwinEditorLogic:
         return tuple(
             new_sibling_nodes(case, sibling, one) for sibling, one in zip(siblings, names, strict=True)
         )
-
-    def _heart(self, source: Any, tissues: Any) -> SegmentedHeart:
-        if isinstance(source, (str, Path)):
-            return heart_of_file(source, tissues)
-        if isinstance(source, tuple):
-            return SegmentedHeart(source[0], source[1], "Twin", {})
-        if source.IsA("vtkMRMLSegmentationNode"):
-            return heart_of_segmentation(source, tissues)
-        return heart_of_label_map(source, tissues)
-
-    def _region(self, case: TwinCase, region: Any) -> NDArray[np.bool_]:
-        geometry = case.twin.original_geometry
-        if isinstance(region, tuple):
-            region = segment_array(*region, geometry)
-        mask = np.asarray(region)
-        if mask.shape != geometry.shape:
-            raise ValueError(
-                f"A painted region has the patient's grid, {geometry.shape} (k, j, i); found {mask.shape}."
-            )
-        return mask_on_twin(mask, geometry, case.twin)
-
-
-def _labels_of(sibling: SiblingNodes | ArrayLike) -> NDArray[np.uint8]:
-    return sibling.sibling.labels if isinstance(sibling, SiblingNodes) else np.asarray(sibling)
-
-
-def _region_name(region: Any) -> str:
-    return str(region[1]) if isinstance(region, tuple) else "a painted region"
-
-
-def _unplaced(name: str) -> TwinCase:
-    """Where hearts without a patient lie: on the model's own grid."""
-    empty = np.zeros(TWIN_GRID.shape, dtype=np.uint8)
-    return TwinCase(Twin(empty, np.eye(4), empty, TWIN_GRID, name))

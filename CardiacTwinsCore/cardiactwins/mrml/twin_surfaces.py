@@ -1,4 +1,7 @@
-"""The borders of a whole heart as triangle meshes, with named patches, and as models in the scene."""
+"""The borders of a whole heart as triangle meshes with named patches.
+
+Needs VTK alone, no scene: worker processes import it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,6 @@ from vtkmodules.vtkFiltersCore import vtkPolyDataNormals, vtkSurfaceNets3D
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.twin_segmentation import SegmentStyle
 from cardiactwins.twin.interface_mesh import InterfaceMesh
 from cardiactwins.twin.mesh_quality import MeshQuality, mesh_quality
 from cardiactwins.twin.meshable_labels import meshable_labels
@@ -31,7 +32,6 @@ __all__ = [
     "VALVES",
     "HeartSurfaces",
     "heart_surfaces",
-    "new_surface_models",
     "patch_name",
     "tissue_poly_data",
 ]
@@ -141,25 +141,6 @@ def tissue_poly_data(mesh: InterfaceMesh, tissue: Tissue) -> Any:
     behind, before = (mesh.sides[:, side] == tissue for side in (0, 1))
     others = np.concatenate([mesh.sides[behind, 1], mesh.sides[before, 0]])
     return _poly_data(mesh.points, mesh.surface_of(tissue), others, tissue)
-
-
-def new_surface_models(
-    name: str, surfaces: HeartSurfaces, styles: Mapping[Tissue, SegmentStyle] | None = None
-) -> dict[Tissue, Any]:
-    """Model nodes in the scene, one a tissue, named 'NAME: LV' and coloured as the tissue's segment."""
-    scene = start().scene
-    models = {}
-    for tissue in Tissue:
-        if tissue not in surfaces.mesh.labels:
-            continue
-        style = (styles or {}).get(tissue) or SegmentStyle.standard(tissue)
-        node = scene.AddNewNodeByClass("vtkMRMLModelNode", f"{name}: {style.name}")
-        node.SetAndObservePolyData(tissue_poly_data(surfaces.mesh, tissue))
-        node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetColor(*style.color)
-        node.GetDisplayNode().SetScalarVisibility(False)
-        models[tissue] = node
-    return models
 
 
 def _surface_nets(labels: NDArray[np.uint8], geometry: ImageGeometry) -> InterfaceMesh:
