@@ -13,6 +13,7 @@ from cardiactwins.compute.progress import Cancelled, silent
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sibling_files import load_sibling
 from cardiactwins.twin.sibling_jobs import (
     StepPreview,
     augmentation_job,
@@ -64,12 +65,13 @@ def test_siblings_in_a_job_folder_are_those_of_a_call(small_model, weights, tmp_
     for recipe, row in zip(recipes, rows, strict=True):
         (made,) = make_siblings(small_model, [recipe], twin, region=region > 0, spacing=GRID.spacing)
         labels, geometry = read_heart(tmp_path / row["file"])
+        same_sibling(load_sibling(tmp_path / row["record"]), made)
         np.testing.assert_array_equal(labels, made.labels)
         np.testing.assert_allclose(geometry.ijk_to_ras, GRID.ijk_to_ras)
         assert Recipe.from_values(row["recipe"]) == recipe and row["accepted"] == made.accepted
         assert row["changes"] == tissue_changes(twin, made.labels, GRID.spacing)
     assert rows[0]["targets"][0]["measure"] == "RV volume" and rows[0]["targets"][0]["met"]
-    assert told[-1][0] == told[-1][1] == 60 and told[0][3]["preview"] == "preview.npy"
+    assert told[-1][0] == told[-1][1] == 60 and told[1][3]["preview"] == "preview.npy"
     assert np.load(tmp_path / "preview.npy").shape == (40, 40)
 
 
@@ -84,6 +86,20 @@ def test_the_preview_is_the_middle_slice_of_the_heart_expected(small_model, tmp_
     np.testing.assert_array_equal(np.load(tmp_path / "step.npy"), labels[middle])
     preview(7, 0.0, latent * 0, latent)
     assert (np.load(tmp_path / "step.npy") != labels[middle]).any()
+
+
+def same_sibling(found, made):
+    """All of a sibling but its seam comes back from a file."""
+    assert (found.recipe, found.attempt, found.rejected) == (made.recipe, made.attempt, made.rejected)
+    assert found.targets == made.targets and found.accepted == made.accepted
+    np.testing.assert_array_equal(found.labels, made.labels)
+    np.testing.assert_array_equal(found.raw, made.raw)
+    for one, other in ((found.checks, made.checks), (found.raw_checks, made.raw_checks)):
+        assert [(c.name, c.holds) for c in one] == [(c.name, c.holds) for c in other]
+    assert (found.guarded is None) == (made.guarded is None)
+    for one, other in zip(found.guarded.repairs, made.guarded.repairs, strict=True):
+        assert (one.check, one.action) == (other.check, other.action)
+        np.testing.assert_array_equal(one.voxels, other.voxels)
 
 
 def small_model_input(seed):

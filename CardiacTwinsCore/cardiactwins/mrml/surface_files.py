@@ -18,7 +18,7 @@ from cardiactwins.compute.files import atomic_path
 from cardiactwins.mrml.twin_surfaces import PATCH, HeartSurfaces, patch_name
 from cardiactwins.twin.interface_mesh import InterfaceMesh
 
-__all__ = ["write_surfaces"]
+__all__ = ["Space", "write_surfaces"]
 
 Space = Literal["LPS", "RAS"]
 TO_LPS = np.array([-1.0, -1.0, 1.0])

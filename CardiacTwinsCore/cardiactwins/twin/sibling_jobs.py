@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cardiactwins.compute.cell_worker import resolve_function
+from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
 from cardiactwins.compute.files import atomic_path
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort_augmentation import CohortFilter
@@ -28,6 +29,7 @@ from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.sibling_files import save_sibling
 from cardiactwins.twin.siblings import decoded_labels, make_siblings, tissue_changes
 from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.twin_grid import TWIN_GRID
@@ -35,7 +37,15 @@ from cardiactwins.twin.twin_grid import TWIN_GRID
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["StepPreview", "augmentation_job", "editing_job", "evaluation_job", "sampling_job", "siblings_job"]
+__all__ = [
+    "StepPreview",
+    "augmentation_job",
+    "editing_job",
+    "evaluation_job",
+    "model_on",
+    "sampling_job",
+    "siblings_job",
+]
 
 
 class StepPreview:
@@ -72,18 +82,19 @@ def siblings_job(
     preview: bool = False,
     loader: str = MODEL_LOADER,
 ) -> dict[str, Any]:
-    """Siblings one after the other; writes sibling-1.nrrd, ... See `make_siblings`.
+    """Siblings one after the other; writes sibling-1.nrrd, ... and sibling-1.npz (`load_sibling`), ... See
+    `make_siblings`.
 
     twin, region: label maps that the recipes need (`write_heart`), a region as 0 and 1. ranges: [least,
-    most] of each measure that targets may ask for. preview: keep the middle slice of what is being made in
-    preview.npy, which is told as the value "preview".
+    most] of each measure that targets may ask for. device: of torch, or one of DEVICE_CHOICES. preview: keep
+    the middle slice of what is being made in preview.npy, which is told as the value "preview".
 
-    Returns "siblings": for each its "file", "recipe", "title", "accepted", "reason", "raw_violated" and
-    "violated" (names of checks), "repairs" (check, action, voxels), "targets" (measure, wanted, reached,
-    held, met), "changes" (`tissue_changes`; None for hearts from noise) and "attempt".
+    Returns "siblings": for each its "file", "record", "recipe", "title", "accepted", "reason",
+    "raw_violated" and "violated" (names of checks), "repairs" (check, action, voxels), "targets" (measure,
+    wanted, reached, held, met), "changes" (`tissue_changes`; None for hearts from noise) and "attempt".
     """
-    model = resolve_function(loader)(weights)
-    model = model if device == "cpu" else model.to(device)
+    progress(0, 1, "Loading the model")
+    model = model_on(weights, device, loader)
     made: list[dict[str, Any]] = []
     plan = [Recipe.from_values(values) for values in recipes]
     own, geometry = read_heart(folder / twin) if any(one.twin for one in plan) else (None, TWIN_GRID)
@@ -115,10 +126,12 @@ def siblings_job(
         )
         file = f"sibling-{number}.nrrd"
         write_heart(folder / file, sibling.labels, geometry)
+        save_sibling(folder / f"sibling-{number}.npz", sibling)
         guarded = sibling.guarded
         made.append(
             {
                 "file": file,
+                "record": f"sibling-{number}.npz",
                 "recipe": recipe.values(),
                 "title": recipe.title(),
                 "accepted": sibling.accepted,
@@ -137,6 +150,13 @@ def siblings_job(
             }
         )
     return {"siblings": made}
+
+
+def model_on(weights: str, device: str = "cpu", loader: str = MODEL_LOADER) -> HeartModel:
+    """The model of a file on a device of torch, or on one of DEVICE_CHOICES. Errors as of `choose_device`."""
+    name = choose_device(device).torch_name if device in DEVICE_CHOICES else device
+    model = resolve_function(loader)(weights)
+    return model if name == "cpu" else model.to(name)
 
 
 def sampling_job(*, folder: Path, progress: Progress, reference: str, **arguments: Any) -> dict[str, Any]:
