@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cardiactwins.cli_twin_augment import augment
 from cardiactwins.cli_twin_edit import edit
 from cardiactwins.cli_twin_evaluate import evaluate
 from cardiactwins.cli_twin_import import import_heart
@@ -24,4 +25,5 @@ twin.command("import")(import_heart)
 twin.command()(sample)
 twin.command()(edit)
 twin.command()(evaluate)
+twin.command()(augment)
 twin.command()(train)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Attempts",
     "Batch",
+    "Devices",
     "Guard",
     "Loader",
+    "Scheduler",
     "Steps",
     "Targets",
     "Tissues",
@@ -62,6 +64,13 @@ Guard = Annotated[bool, typer.Option(help="Repair violations of the topology, at
 Attempts = Annotated[int, typer.Option(min=1, help="Seeds that are tried until the guard accepts a heart.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that work together; 0: this one alone.")]
 Batch = Annotated[int, typer.Option(min=1, help="Hearts that are sampled together.")]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--device", help="Such as cuda:0; several, which processes take in turn. Default: cpu."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler, whose workers see the folder.")
+]
 
 
 @contextmanager

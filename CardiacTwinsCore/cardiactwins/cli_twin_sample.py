@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardiactwins.cli_run import REPORT, CommandRun, Json, Seed
+from cardiactwins.cli_twin_cohort import claimed_cohort, tell_estimate
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
     Attempts,
     Batch,
+    Devices,
     Guard,
     Loader,
+    Scheduler,
     Steps,
     Targets,
     Weights,
@@ -41,13 +44,8 @@ def sample(
     loader: Loader = MODEL_LOADER,
     workers: Workers = 0,
     batch: Batch = 1,
-    devices: Annotated[
-        list[str] | None,
-        typer.Option("--device", help="Such as cuda:0; several, which processes take in turn. Default: cpu."),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, whose workers see the folder.")
-    ] = None,
+    devices: Devices = None,
+    scheduler: Scheduler = None,
     out: Annotated[Path, typer.Option(help="Folder of the cohort, also to go on.")] = Path("cohort"),
     as_json: Json = False,
 ) -> None:
@@ -62,8 +60,8 @@ def sample(
 
     from cardiactwins.twin.cohort_run import make_cohort
     from cardiactwins.twin.recipe import Recipe
+    from cardiactwins.twin.study_maker import StudyMaker
     from cardiactwins.twin.targets import resolve_targets
-    from cardiactwins.twin.twin_grid import TWIN_GRID
 
     first = Recipe(
         "unconditional", seed, steps=steps, targets=tuple(targets or ()), guard=guard, attempts=attempts
@@ -73,7 +71,10 @@ def sample(
     if first.targets:
         resolve_targets(first.wanted, {}, getattr(model, "card", {}).get("ranges"))
     recipes = [first.seeded(seed + n) for n in range(number)]
-    folder = claimed_cohort(out, TWIN_GRID)
+    folder = claimed_cohort(out)
+    maker = StudyMaker(folder, logic.weights())
+    if missing := maker.missing(recipes):
+        tell_estimate(logic, missing, {}, workers, devices)
     with run.progress("Sample") as progress:
         done = make_cohort(
             folder,
@@ -91,17 +92,6 @@ def sample(
     run.finish(figures, {"folder": out, "manifest": out / "manifest.csv"}, out / REPORT)
     if done.failed:
         raise typer.Exit(1)
-
-
-def claimed_cohort(out: Path, geometry: Any) -> CohortFolder:
-    """The folder of a cohort, new or one to go on with. ValueError when it holds something else."""
-    from cardiactwins.twin.cohort_files import CohortFolder
-
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file. Choose a folder with --out.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "cohort.json").is_file():
-        raise ValueError(f"{out} holds files of something else. Choose another folder with --out.")
-    return CohortFolder.create(out, geometry)
 
 
 def figures_of_run(

@@ -4,32 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from block_hearts import heart_of
 
 from cardiactwins.anatomy.heart_morphology import heart_morphology
-from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
-
-
-def heart_of(rng, apart=False):
-    """A heart of ellipsoids of random radii around the centre of the grid; `apart`: with a second LV."""
-    k, j, i = np.ogrid[:128, :128, :128]
-
-    def ball(center, radii):
-        return sum(((x - c) / r) ** 2 for x, c, r in zip((k, j, i), center, radii, strict=True)) < 1
-
-    labels = np.zeros((128,) * 3, np.uint8)
-    size = rng.normal(1, 0.08, 4)
-    labels[ball((50, 64, 45), 4 + np.array([28, 18, 18]) * size[0])] = Tissue.MYO
-    labels[ball((50, 64, 80), np.array([20, 16, 16]) * size[1]) & (labels == 0)] = Tissue.RV
-    labels[ball((50, 64, 45), np.array([28, 18, 18]) * size[0])] = Tissue.LV
-    labels[ball((90, 64, 42), np.array([14, 16, 14]) * size[2])] = Tissue.LA
-    labels[ball((88, 64, 84), np.array([14, 15, 15]) * size[3])] = Tissue.RA
-    labels[90:120, 60:68, 58:66] = Tissue.AO
-    if apart:
-        labels[2:5, 2:5, 2:5] = Tissue.LV
-    return labels
 
 
 @pytest.fixture(scope="module")

@@ -11,22 +11,18 @@ import numpy as np
 
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.mrml.image_files import SEGMENTATION_ENDINGS
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
-from cardiactwins.mrml.twin_segmentation import heart_of_file, heart_of_segmentation
+from cardiactwins.mrml.twin_populations import hearts_of_folder
+from cardiactwins.mrml.twin_segmentation import heart_of_segmentation
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort, measure_cohort
 from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
 from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
 from cardiactwins.twin.cohort_report import quality_sections, write_cohort_report
-from cardiactwins.twin.label_files import read_heart
-from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
 
 __all__ = ["EvaluatedCohort", "cohort_pair", "evaluate_cohort"]
-
-HEART_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +42,8 @@ class EvaluatedCohort:
 def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True) -> tuple[Cohort, Cohort]:
     """Hearts before and after the topology guard; the same where there was none.
 
-    source: a `Cohort`; the folder of a cohort that TwinEditor made, of a training's hearts (`HeartFolder`),
-    or of segmentations and label maps; or nodes, twins, siblings and label maps (128, 128, 128) one after the
-    other. ValueError when there is no heart.
+    source: a `Cohort`; a folder as `hearts_of_folder` takes it; or nodes, twins, siblings and label maps
+    (128, 128, 128) one after the other. ValueError when there is no heart.
     """
     if isinstance(source, Cohort):
         return source, source
@@ -60,13 +55,8 @@ def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True)
                 raise ValueError(f"The cohort in {path} has no siblings yet.")
             accepted = [record for record in records if record.accepted]
             return cohort_of(records, raw=True), cohort_of(accepted)
-        trained = HeartFolder(path)
-        if trained:
-            return _same(_measured(iter(trained), len(trained), progress, heat_map))
-        files = [file for file in sorted(path.iterdir()) if file.name.lower().endswith(HEART_ENDINGS)]
-        if not files:
-            raise ValueError(f"The folder {path} holds no label maps ({', '.join(HEART_ENDINGS)}).")
-        return _same(_measured((_of_file(file) for file in files), len(files), progress, heat_map))
+        hearts = hearts_of_folder(path)
+        return _same(hearts.measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress))
     items = list(source)
     if not items:
         raise ValueError("There are no hearts to judge.")
@@ -97,7 +87,9 @@ def evaluate_cohort(
     known, _ = cohort_pair(reference, progress)
     seen = None if training is None else cohort_pair(training, progress, heat_map=False)[0]
     quality = cohort_quality(known, raw, guarded, np.random.default_rng(seed), training=seen, repeats=repeats)
-    rows = [("raw", quality.raw.row()), ("guarded", quality.guarded.row())]
+    rows = [("raw", quality.raw.row())]
+    if quality.guarded is not None:
+        rows.append(("guarded", quality.guarded.row()))
     columns = {"cohort": [title for title, _ in rows]}
     columns |= {key: [row[key] for _, row in rows] for key in rows[0][1]}
     report = None
@@ -134,17 +126,6 @@ def _measured(hearts: Iterable, count: int, progress: Progress, heat_map: bool) 
 
 def _same(cohort: Cohort) -> tuple[Cohort, Cohort]:
     return cohort, cohort
-
-
-def _of_file(path: Path) -> np.ndarray:
-    if path.name.lower().endswith(SEGMENTATION_ENDINGS):
-        heart = heart_of_file(path)
-        return import_twin(heart.labels, heart.geometry, name=heart.name).labels
-    labels, geometry = read_heart(path)
-    if geometry.shape == TWIN_GRID.shape and np.allclose(geometry.spacing, TWIN_GRID.spacing):
-        return labels
-    heart = heart_of_file(path, "CardiacTwins")
-    return import_twin(heart.labels, heart.geometry, name=heart.name).labels
 
 
 def _labels(item: Any) -> np.ndarray:

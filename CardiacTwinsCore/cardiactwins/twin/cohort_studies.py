@@ -84,33 +84,36 @@ def unconditional_study(
     training: Hearts | None = None,
     number: int = 360,
     steps: int = 20,
+    first_seed: int = 0,
     sensitivity: Sequence[int] = (),
     sensitivity_number: int = 100,
+    sizes: Sequence[int] = SIZES,
     rng: np.random.Generator | None = None,
     progress: Progress = silent,
+    **values: Any,
 ) -> dict[str, Any]:
     """Section 4.1 and appendix C: hearts from noise against hearts the model never saw.
 
     sensitivity: numbers of steps to try with `sensitivity_number` hearts each; cohort sizes are tried with
-    the cohort itself. Writes report/unconditional.html and .json in the folder; returns what the latter has.
+    the cohort itself. values: settings of every recipe, such as guard. Writes report/unconditional.html and
+    .json in the folder; returns what the latter has.
     """
     rng = rng or np.random.default_rng(0)
-    recipes = [Recipe("unconditional", seed=seed, steps=steps) for seed in range(number)]
-    by_steps = step_recipes(sensitivity, sensitivity_number)
+    recipes = [Recipe("unconditional", seed=first_seed + n, steps=steps, **values) for n in range(number)]
+    by_steps = step_recipes(sensitivity, sensitivity_number, first_seed, **values)
     maker.make([*recipes, *(recipe for part in by_steps.values() for recipe in part)], progress)
     spacing = maker.folder.geometry.spacing
-    real = reference.measured(spacing, heat_map=True)
-    seen = None if training is None else training.measured(spacing)
+    real = reference.measured(spacing, heat_map=True, progress=progress)
+    seen = None if training is None else training.measured(spacing, progress=progress)
     raw, guarded = maker.cohorts(recipes, heat_map=True)
     steps_found = step_rows(real, {count: maker.cohorts(part)[0] for count, part in by_steps.items()})
-    sizes_found = size_rows(real, raw, rng, SIZES)
+    sizes_found = size_rows(real, raw, rng, sizes)
     pictures = maker.folder.path / "report"
     more = [sensitivity_section(steps_found, sizes_found, pictures)]
-    values = _reported(
+    return _reported(
         real, raw, guarded, seen, pictures / "unconditional", "Hearts from noise", more, rng,
         steps=steps_found, sizes=sizes_found,
     )  # fmt: skip
-    return values
 
 
 def editing_study(
@@ -119,17 +122,19 @@ def editing_study(
     *,
     number: int = 60,
     autoencoded: Mapping[str, NDArray[np.uint8]] | None = None,
+    measured: Cohort | None = None,
     progress: Progress = silent,
     **values: Any,
 ) -> dict[str, Any]:
     """Sections 4.2 and 4.3: four seed hearts of the population, five psi, two masks; tables 2 and 3.
 
     number: siblings a cohort. autoencoded: the encoded and decoded population by name, for the first row of
-    the tables. values: settings of every recipe (`paper_experiment`), such as steps, psis or edits. Writes
-    report/edits.html and .json; returns what the latter has.
+    the tables. measured: the population, where it has been measured. values: settings of every recipe
+    (`paper_experiment`), such as steps, psis or edits. Writes report/edits.html and .json; returns what the
+    latter has.
     """
     spacing = maker.folder.geometry.spacing
-    real = population.measured(spacing)
+    real = measured or population.measured(spacing, progress=progress)
     seeds = seed_hearts(real)
     for name in seeds.values():
         maker.folder.add_twin(name, population[name])
@@ -137,10 +142,10 @@ def editing_study(
     maker.make(experiment.all(), progress)
     raw, guarded, maps = {}, {}, {}
     for key, recipes in experiment.recipes.items():
-        before, after = maker.cohorts(recipes)
+        raw[key], after = maker.cohorts(recipes)
         if not len(after):
             continue
-        raw[key], guarded[key] = before, after
+        guarded[key] = after
         occupied = maker.with_occupancy(after)
         maps[key] = heat_maps(population[seeds[key[1]]], occupied, mask="both").through(1)
     own = None
@@ -169,6 +174,8 @@ def augmentation_study(
     *,
     made: Mapping[str, int] | None = None,
     size: int = 140,
+    first_seed: int = 0,
+    measured: Cohort | None = None,
     rng: np.random.Generator | None = None,
     progress: Progress = silent,
     **values: Any,
@@ -176,18 +183,19 @@ def augmentation_study(
     """Section 4.4: enrich the hearts that pass a filter by three strategies; table 4.
 
     made: hearts by strategy, {"unconditional": 3600, "perturbational": 280, "localized": 280} by default.
-    size: hearts that are kept of each. values: settings of every recipe, such as steps. Writes
-    report/augmentation.html and .json; returns what the latter has. ValueError when too few hearts pass.
+    size: hearts that are kept of each; their names are in the result. measured: the population, where it has
+    been measured. values: settings of every recipe, such as steps. Writes report/augmentation.html and .json;
+    returns what the latter has. ValueError when too few hearts pass, before any is made.
     """
     rng = rng or np.random.default_rng(0)
     made = made or {"unconditional": 3600, "perturbational": 2 * size, "localized": 2 * size}
-    real = population.measured(maker.folder.geometry.spacing)
-    target = chosen(real)
+    real = measured or population.measured(maker.folder.geometry.spacing, progress=progress)
+    target, _ = augment(real, {}, chosen, rng)
     for name in target.names:
         maker.folder.add_twin(name, population[name])
     recipes = {
         strategy: augmentation_recipes(
-            strategy, target.names, made[strategy], first_seed=1_000_000 * (1 + index), **values
+            strategy, target.names, made[strategy], first_seed=first_seed + 1_000_000 * (1 + index), **values
         )
         for index, strategy in enumerate(STRATEGIES)
         if strategy in made
@@ -203,12 +211,19 @@ def augmentation_study(
             "made": one.made,
             "passed": one.passed,
             "kept": len(one.kept),
+            "names": list(one.kept.names),
             **({} if one.comparison is None else one.comparison.values()),
         }
         for one in found
     }
-    result = {"references": len(target), "filter": str(chosen), "strategies": rows}
-    write_json_atomic(pictures / "augmentation.json", {**result, "table": augmentation_rows(target, found)})
+    result = {
+        "population": len(real),
+        "references": len(target),
+        "filter": str(chosen),
+        "strategies": rows,
+        "table": augmentation_rows(target, found),
+    }
+    write_json_atomic(pictures / "augmentation.json", result)
     return result
 
 

@@ -78,19 +78,21 @@ def paper_experiment(
     number: int = 60,
     psis: Sequence[float] = PSIS,
     edits: Mapping[str, Sequence[str]] = LOCAL_EDITS,
+    first_seed: int = 0,
     **values: Any,
 ) -> Experiment:
     """The recipes: `number` siblings a cohort, a cohort for each psi and edit of each seed heart.
 
     seeds: label -> name of the twin, as of `seed_hearts`. values: further settings of every recipe, such as
-    steps. A sibling's seed counts on through the whole experiment, so that no two share their noise.
+    steps. A sibling's seed counts on from `first_seed` through the whole experiment, so that no two share
+    their noise.
     """
     recipes: dict[tuple[str, str], tuple[Recipe, ...]] = {}
     rows: list[tuple[str, dict[str, Any]]] = [
         (f"psi {psi:g}", {"kind": "perturbational", "psi": psi}) for psi in psis
     ]
     rows += [(name, {"kind": "localized", "keep": tuple(keep)}) for name, keep in edits.items()]
-    start = 0
+    start = first_seed
     for label, twin in seeds.items():
         for row, settings in rows:
             recipes[row, label] = tuple(

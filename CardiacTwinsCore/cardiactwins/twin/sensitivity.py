@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,11 @@ SIZES = (5, 10, 20, 50, 100, 200)
 
 
 def step_recipes(
-    steps: Sequence[int] = STEPS, number: int = 100, first_seed: int = 0
+    steps: Sequence[int] = STEPS, number: int = 100, first_seed: int = 0, **values: Any
 ) -> dict[int, list[Recipe]]:
-    """`number` unconditional hearts for each number of steps, of the same seeds."""
+    """`number` unconditional hearts for each number of steps, of the same seeds; values: further settings."""
     return {
-        count: [Recipe("unconditional", seed=first_seed + i, steps=count) for i in range(number)]
+        count: [Recipe("unconditional", seed=first_seed + i, steps=count, **values) for i in range(number)]
         for count in steps
     }
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -14,7 +15,7 @@ from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sampler import evaluations, noise_schedule
 from cardiactwins.twin.siblings import make_siblings
 
-__all__ = ["SiblingEstimate", "estimate_siblings"]
+__all__ = ["SiblingEstimate", "estimate_recipes", "estimate_siblings"]
 
 TRIAL_STEPS = (1, 3)
 """Steps of the two siblings that are timed: 1 and 5 evaluations of the denoiser."""
@@ -58,7 +59,46 @@ def estimate_siblings(
     what decoding, pasting and guarding take beside it. Cores are taken to be idle, and no sibling to be made
     again. workers: processes that share the work, each with its own model. Errors as of `make_siblings`.
     """
-    asked = {"twin": twin, "region": region, "spacing": spacing, "ranges": ranges}
+    speed = _speed(model, recipe, twin=twin, region=region, spacing=spacing, ranges=ranges)
+    return _estimate(number * speed.seconds(recipe), workers)
+
+
+def estimate_recipes(
+    model: HeartModel,
+    recipes: Sequence[Recipe],
+    twins: Mapping[str, ArrayLike],
+    *,
+    spacing: ArrayLike = (1.4, 1.4, 1.4),
+    workers: int = 1,
+) -> SiblingEstimate:
+    """The same for many recipes at once: those whose evaluations take alike are timed once.
+
+    twins: hearts by the names that the recipes have. Recipes of painted regions are not among them.
+    """
+    speeds: dict[tuple[bool, ...], _Speed] = {}
+    seconds = 0.0
+    for recipe in recipes:
+        alike = (bool(recipe.twin), recipe.exact, recipe.guard, bool(recipe.targets))
+        if alike not in speeds:
+            twin = twins[recipe.twin] if recipe.twin else None
+            speeds[alike] = _speed(model, recipe, twin=twin, spacing=spacing)
+        seconds += speeds[alike].seconds(recipe)
+    return _estimate(seconds, workers)
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """Seconds of an evaluation of the denoiser, and of all else that a sibling takes."""
+
+    evaluation: float
+    beside: float
+
+    def seconds(self, recipe: Recipe) -> float:
+        start = start_step(recipe.psi, recipe.steps, recipe.counting)
+        return self.beside + self.evaluation * evaluations(noise_schedule(recipe.steps), start)
+
+
+def _speed(model: HeartModel, recipe: Recipe, **asked: Any) -> _Speed:
     trial = replace(recipe, psi=1.0, attempts=1)
     make_siblings(model, [replace(trial, steps=1)], **asked)
     seconds = []
@@ -68,10 +108,12 @@ def estimate_siblings(
         seconds.append(time.perf_counter() - began)
     counts = [evaluations(noise_schedule(steps)) for steps in TRIAL_STEPS]
     each = max((seconds[1] - seconds[0]) / (counts[1] - counts[0]), 0.0)
-    start = start_step(recipe.psi, recipe.steps, recipe.counting)
-    one = seconds[0] + each * (evaluations(noise_schedule(recipe.steps), start) - counts[0])
-    most = _most_memory()
-    return SiblingEstimate(number * one / max(workers, 1), None if most is None else most * max(workers, 1))
+    return _Speed(each, max(seconds[0] - each * counts[0], 0.0))
+
+
+def _estimate(seconds: float, workers: int) -> SiblingEstimate:
+    most, processes = _most_memory(), max(workers, 1)
+    return SiblingEstimate(seconds / processes, None if most is None else most * processes)
 
 
 def _most_memory() -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ __all__ = ["StudyMaker"]
 
 @dataclass(frozen=True)
 class StudyMaker:
-    """Where and with what the siblings of a study are made; the arguments of `make_cohort`."""
+    """Where and with what the siblings of a study are made; the arguments of `make_cohort`.
+
+    foretell: told the recipes that are not made yet before they are, for an estimate of what they will take.
+    """
 
     folder: CohortFolder
     weights: Path
@@ -29,9 +32,17 @@ class StudyMaker:
     batch: int = 1
     devices: tuple[str, ...] = ("cpu",)
     scheduler: str | None = None
+    foretell: Callable[[Sequence[Recipe]], None] | None = None
+
+    def missing(self, recipes: Sequence[Recipe]) -> list[Recipe]:
+        """The recipes whose siblings are not in the folder."""
+        key = sha256_of(self.weights)
+        return [recipe for recipe in dict.fromkeys(recipes) if not self.folder.finished(recipe, key)]
 
     def make(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
         """Make what is missing. ValueError when siblings failed, with the first reason."""
+        if self.foretell is not None and (missing := self.missing(recipes)):
+            self.foretell(missing)
         run = make_cohort(
             self.folder,
             recipes,

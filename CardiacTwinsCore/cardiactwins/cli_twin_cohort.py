@@ -1,0 +1,111 @@
+"""What commands of TwinEditor that make many hearts share: their folder, and the estimate before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cardiactwins.cli_inputs import existing
+from cardiactwins.cli_twin_inputs import logic_with_model
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from cardiactwins.compute.progress import Progress
+    from cardiactwins.mrml.twin_editor import TwinEditorLogic
+    from cardiactwins.twin.cohort import Cohort
+    from cardiactwins.twin.cohort_files import CohortFolder
+    from cardiactwins.twin.hearts import Hearts
+    from cardiactwins.twin.recipe import Recipe
+    from cardiactwins.twin.sibling_estimate import SiblingEstimate
+    from cardiactwins.twin.study_maker import StudyMaker
+
+__all__ = ["claimed_cohort", "measured", "population_of", "show_estimate", "study_maker", "tell_estimate"]
+
+
+def claimed_cohort(out: Path) -> CohortFolder:
+    """The folder of a cohort, new or one to go on with. ValueError when it holds something else."""
+    from cardiactwins.twin.cohort_files import CohortFolder
+    from cardiactwins.twin.twin_grid import TWIN_GRID
+
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file. Choose a folder with --out.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "cohort.json").is_file():
+        raise ValueError(f"{out} holds files of something else. Choose another folder with --out.")
+    return CohortFolder.create(out, TWIN_GRID)
+
+
+def population_of(folder: Path, option: str = "the population") -> Hearts:
+    """The hearts of a folder. FileNotFoundError without it, ValueError when it is a file or holds none."""
+    from cardiactwins.mrml.twin_populations import hearts_of_folder
+
+    if not existing(folder).is_dir():
+        raise ValueError(f"{folder} is a file. Give a folder of hearts as {option}.")
+    return hearts_of_folder(folder)
+
+
+def measured(hearts: Hearts, progress: Progress) -> Cohort:
+    """Hearts on the common grid as a cohort."""
+    from cardiactwins.twin.twin_grid import TWIN_GRID
+
+    return hearts.measured(TWIN_GRID.spacing, progress=progress)
+
+
+def study_maker(
+    out: Path,
+    weights: Path | None,
+    loader: str,
+    twins: Hearts,
+    *,
+    workers: int,
+    batch: int,
+    devices: Sequence[str] | None,
+    scheduler: str | None,
+) -> tuple[TwinEditorLogic, StudyMaker]:
+    """Where and with what the siblings of a study are made, after the weights were read; nothing is left of
+    a folder when they cannot be. Tells the estimate of what is still to be made."""
+    from cardiactwins.twin.study_maker import StudyMaker
+
+    logic = logic_with_model(weights, loader)
+    logic.model()
+
+    def foretell(recipes: Sequence[Recipe]) -> None:
+        tell_estimate(logic, recipes, twins, workers, devices)
+
+    maker = StudyMaker(
+        claimed_cohort(out),
+        logic.weights(),
+        loader,
+        workers,
+        batch,
+        tuple(devices or ("cpu",)),
+        scheduler,
+        foretell,
+    )
+    return logic, maker
+
+
+def tell_estimate(
+    logic: TwinEditorLogic,
+    recipes: Sequence[Recipe],
+    twins: Mapping[str, ArrayLike],
+    workers: int,
+    devices: Sequence[str] | None,
+) -> None:
+    """Say on standard error what recipes will take here."""
+    from cardiactwins.twin.sibling_estimate import estimate_recipes
+
+    model, device = logic.model(), (devices or ("cpu",))[0]
+    if device != "cpu":
+        model = model.to(device)
+    show_estimate(len(recipes), estimate_recipes(model, recipes, twins, workers=workers), workers)
+
+
+def show_estimate(number: int, estimate: SiblingEstimate, workers: int = 0) -> None:
+    """The line of an estimate on standard error."""
+    hearts = f"{number} hearts" if number > 1 else "1 heart"
+    place = f", {workers} processes" if workers > 1 else ""
+    typer.echo(f"{hearts} to make: {estimate} on this device{place}, if its cores are idle.", err=True)

@@ -1,0 +1,104 @@
+"""Populations of whole hearts as folders, from whatever made them, on the grid of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardiactwins.mrml.image_files import SEGMENTATION_ENDINGS
+from cardiactwins.mrml.twin_files import TWIN_ENDING, read_case
+from cardiactwins.mrml.twin_segmentation import heart_of_file
+from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.label_files import read_heart
+from cardiactwins.twin.training_hearts import HeartFolder
+from cardiactwins.twin.twin_grid import TWIN_GRID
+from cardiactwins.twin.twin_import import import_twin
+
+__all__ = ["HEART_ENDINGS", "hearts_of_folder"]
+
+HEART_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
+LONGEST_FIRST = sorted((*SEGMENTATION_ENDINGS, *HEART_ENDINGS, TWIN_ENDING), key=len, reverse=True)
+
+Labels = NDArray[np.uint8]
+
+
+def hearts_of_folder(folder: str | Path) -> Hearts:
+    """The hearts of a folder by name, each brought onto the common grid when it is asked for.
+
+    folder: a cohort that TwinEditor made (the hearts that the guard accepted), a training's hearts
+    (`HeartFolder`), or files: twins (.npz) of `write_case`, also one a folder as `twin import` leaves them,
+    segmentations, and label maps of the values of Tissue. Hearts are imported where they lie on another grid.
+    ValueError when there are none, or two of one name; FileNotFoundError without the folder.
+    """
+    path = Path(folder)
+    if (path / "cohort.json").is_file():
+        return _of_cohort(path)
+    trained = HeartFolder(path)
+    if trained:
+        numbers = {file.stem: number for number, file in enumerate(trained.paths)}
+        return Hearts(tuple(numbers), lambda name: trained[numbers[name]])
+    found: dict[str, tuple[Path, Callable[[Path], Labels]]] = {}
+    for name, file, read in _files(path):
+        if name in found:
+            raise ValueError(
+                f"{file} and {found[name][0]} would both be the heart '{name}'. Rename one, or keep each "
+                "heart in one format."
+            )
+        found[name] = (file, read)
+    if not found:
+        endings = ", ".join((*HEART_ENDINGS, TWIN_ENDING))
+        raise ValueError(f"The folder {path} holds no label maps of hearts ({endings}).")
+
+    def labels(name: str) -> Labels:
+        file, read = found[name]
+        try:
+            return read(file)
+        except ValueError as error:
+            told = str(error)
+            raise ValueError(told if file.name in told else f"{file}: {told}") from error
+
+    return Hearts(tuple(found), labels)
+
+
+def _of_cohort(path: Path) -> Hearts:
+    cohort = CohortFolder(path)
+    names = tuple(record.name for record in cohort.records() if record.accepted)
+    if not names:
+        raise ValueError(f"The cohort in {path} has no siblings yet that the guard accepted.")
+    return Hearts(names, cohort.labels)
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path, Callable[[Path], Labels]]]:
+    """Name, file and reader of each heart, by name."""
+    for file in sorted(path.iterdir()):
+        ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), None)
+        if file.is_dir() and (file / f"twin{TWIN_ENDING}").is_file():
+            yield _plain(file.name), file / f"twin{TWIN_ENDING}", _of_twin
+        elif ending == TWIN_ENDING:
+            yield _plain(file.name[: -len(ending)]), file, _of_twin
+        elif ending is not None and file.is_file():
+            yield _plain(file.name[: -len(ending)]), file, _of_image
+
+
+def _plain(name: str) -> str:
+    """A name that recipes and files can carry."""
+    return "".join("-" if sign in "/\\:." else sign for sign in name)
+
+
+def _of_twin(path: Path) -> Labels:
+    return read_case(path).twin.labels
+
+
+def _of_image(path: Path) -> Labels:
+    if path.name.lower().endswith(SEGMENTATION_ENDINGS):
+        heart = heart_of_file(path)
+        return import_twin(heart.labels, heart.geometry, name=heart.name).labels
+    labels, geometry = read_heart(path)
+    if geometry.shape == TWIN_GRID.shape and np.allclose(geometry.spacing, TWIN_GRID.spacing):
+        return labels
+    heart = heart_of_file(path, "CardiacTwins")
+    return import_twin(heart.labels, heart.geometry, name=heart.name).labels

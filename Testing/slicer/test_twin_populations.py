@@ -1,0 +1,54 @@
+"""Folders of whole hearts, from whatever made them."""
+
+import numpy as np
+import pytest
+
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.mrml.twin_case import TwinCase
+from cardiactwins.mrml.twin_files import write_case
+from cardiactwins.mrml.twin_populations import hearts_of_folder
+from cardiactwins.twin.label_files import write_heart
+from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
+
+
+def heart(tissue):
+    labels = np.zeros(TWIN_GRID.shape, np.uint8)
+    labels[40:60, 40:60, 40:60] = tissue
+    return labels
+
+
+def case(tissue):
+    small = heart(tissue)[::4, ::4, ::4]
+    return TwinCase(Twin(heart(tissue), np.eye(4), small, ImageGeometry(small.shape, np.eye(4)), "x"))
+
+
+def test_twins_and_label_maps_are_hearts_by_their_files_names(tmp_path):
+    write_case(tmp_path / "Ann v1.2.npz", case(Tissue.LV))
+    (tmp_path / "Bob").mkdir()
+    write_case(tmp_path / "Bob" / "twin.npz", case(Tissue.RV))
+    write_heart(tmp_path / "Cy.nii.gz", heart(Tissue.LA), TWIN_GRID)
+    (tmp_path / "notes.txt").write_text("no heart")
+    found = hearts_of_folder(tmp_path)
+    assert set(found) == {"Ann v1-2", "Bob", "Cy"}
+    for name, tissue in (("Ann v1-2", Tissue.LV), ("Bob", Tissue.RV), ("Cy", Tissue.LA)):
+        np.testing.assert_array_equal(found[name], heart(tissue))
+
+
+def test_two_hearts_of_one_name_and_none_at_all_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no label maps"):
+        hearts_of_folder(tmp_path)
+    for ending in (".nrrd", ".mha"):
+        write_heart(tmp_path / f"Ann{ending}", heart(Tissue.LV), TWIN_GRID)
+    with pytest.raises(ValueError, match="would both be the heart 'Ann'"):
+        hearts_of_folder(tmp_path)
+
+
+def test_the_file_of_a_heart_that_cannot_be_used_is_named(tmp_path):
+    labels = heart(Tissue.LV)
+    write_heart(tmp_path / "Ann.nrrd", labels, TWIN_GRID)
+    np.savez(tmp_path / "Bob.npz", nothing=labels[:1])
+    found = hearts_of_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"Bob\.npz is no twin"):
+        found["Bob"]
+    np.testing.assert_array_equal(found["Ann"], labels)
