@@ -9,12 +9,11 @@ torch = pytest.importorskip("torch")
 
 from cardiactwins.lma.atlas_building import AtlasBuilder  # noqa: E402
 from cardiactwins.lma.band import Band  # noqa: E402
+from cardiactwins.lma.condition import CHANNELS, condition, wall_distances  # noqa: E402
 from cardiactwins.lma.shape_diffusion import (  # noqa: E402
     ShapeDiffusion,
     _noised,
     _posterior,
-    condition,
-    filled_condition,
     kept_signal,
     soft_dice,
 )
@@ -56,7 +55,7 @@ def test_the_energy_of_an_answer_is_that_of_its_velocity():
 def test_an_untrained_network_leaves_the_atlas_as_it_is():
     atlas = cups(1)[0]
     model = ShapeDiffusion(BAND, width=8)
-    given = torch.zeros(1, 3, SIDE, SIDE, SIDE)
+    given = torch.zeros(1, CHANNELS, SIDE, SIDE, SIDE)
     found = model(atlas, given, torch.randn(1, 2, SIDE, SIDE, SIDE), torch.tensor([0.5]))
     assert (found.volumes - atlas).abs().max() < 0.05
 
@@ -107,31 +106,35 @@ def test_states_drawn_step_by_step_are_distributed_as_those_noised_at_once():
     assert at_once.std().item() == pytest.approx(spread[0].item(), abs=0.02)
 
 
-def test_slices_stand_where_they_were_cut_and_nowhere_else():
+def test_distances_of_a_wall_are_those_of_its_circles():
+    center = np.array([31.3, 30.8])
+    away = np.linalg.norm(np.indices((64, 64)) - center[:, None, None], axis=0)
+    radii = (9.6, 15.2)
+    inner, outer = (np.clip(radius + 0.5 - away, 0, 1) for radius in radii)
+    shares = torch.tensor(np.stack([inner, outer - inner])[:, None], dtype=torch.float32)
+    found = 6 * wall_distances(shares)[:, 0].numpy()
+    for distance, radius in zip(found, radii, strict=True):
+        np.testing.assert_allclose(distance, np.clip(away - radius, -6, 6), atol=0.12)
+    assert (wall_distances(torch.zeros(2, 1, 8, 8)) == 1).all()
+
+
+def test_a_condition_holds_atlas_and_slices_and_is_linear_between_slices():
     volumes = cups(2)
+    atlas = wall_distances(cups(3)[1])
     positions = torch.tensor([[3, 6, 9], [4, 7, 10]])
     index = torch.arange(2)[:, None]
-    given = condition(volumes[index, 0, positions], volumes[index, 1, positions], positions, SIDE)
+    found = condition(atlas, volumes[index, 0, positions], volumes[index, 1, positions], positions)
+    full = torch.stack([wall_distances(volume) for volume in volumes])
+    assert found.shape == (2, CHANNELS, SIDE, SIDE, SIDE)
     for case in range(2):
+        torch.testing.assert_close(found[case, :2], atlas)
         known = torch.zeros(SIDE, dtype=torch.bool)
         known[positions[case]] = True
-        torch.testing.assert_close(given[case, :2, known], volumes[case][:, known])
-        assert (given[case, 2, known] == 1).all() and not given[case, :, ~known].any()
-
-
-def test_a_filled_condition_is_that_of_the_slices_and_linear_between_them():
-    volumes = cups(2)
-    positions = torch.tensor([[3, 6, 9], [4, 7, 10]])
-    index = torch.arange(2)[:, None]
-    slices = (volumes[index, 0, positions], volumes[index, 1, positions])
-    filled = filled_condition(*slices, positions, SIDE)
-    sparse = condition(*slices, positions, SIDE)
-    known = sparse[:, 2:] == 1
-    torch.testing.assert_close(filled[:, :2] * known, sparse[:, :2])
-    assert (filled[:, 2:][known] == 1).all() and (filled[:, 2:][~known] < 1).all()
-    torch.testing.assert_close(filled[0, :2, 4], (2 * volumes[0, :, 3] + volumes[0, :, 6]) / 3)
-    torch.testing.assert_close(filled[1, :2, 15], volumes[1, :, 10])
-    torch.testing.assert_close(filled[1, :2, 0], volumes[1, :, 4])
+        torch.testing.assert_close(found[case, 2:4, known], full[case, :, known])
+        assert (found[case, 4, known] == 1).all() and (found[case, 4, ~known] < 1).all()
+    torch.testing.assert_close(found[0, 2:4, 4], (2 * full[0, :, 3] + full[0, :, 6]) / 3)
+    torch.testing.assert_close(found[1, 2:4, 15], full[1, :, 10])
+    torch.testing.assert_close(found[1, 2:4, 0], full[1, :, 4])
 
 
 def test_soft_dice_of_binary_masks_is_dice():
@@ -145,7 +148,7 @@ def test_soft_dice_of_binary_masks_is_dice():
 def test_samples_repeat_with_their_seed_and_differ_among_each_other():
     atlas, model = cups(1)[0], ShapeDiffusion(BAND, width=8)
     torch.nn.init.normal_(model.network.head.weight, std=0.05)
-    given = torch.zeros(3, SIDE, SIDE, SIDE)
+    given = torch.zeros(CHANNELS, SIDE, SIDE, SIDE)
     runs = [
         model.sample(atlas, given, torch.Generator().manual_seed(seed), steps=3, count=2).volumes
         for seed in (1, 1, 2)
@@ -161,13 +164,14 @@ def test_a_few_steps_of_training_bring_atlas_and_reconstruction_closer():
     builder, model = AtlasBuilder(volumes[1], BAND, width=8), ShapeDiffusion(BAND, width=8)
     positions = torch.tensor([[3, 6, 9]]).expand(4, 3)
     index = torch.arange(4)[:, None]
-    given = condition(volumes[index, 0, positions], volumes[index, 1, positions], positions, SIDE)
+    slices = (volumes[index, 0, positions], volumes[index, 1, positions], positions)
     optimizer = torch.optim.Adam([*builder.parameters(), *model.parameters()], lr=3e-3)
     generator = torch.Generator().manual_seed(0)
     atlas_losses, diffusion_losses = [], []
     for _ in range(30):
         optimizer.zero_grad()
         atlas = builder(volumes)
+        given = condition(wall_distances(builder.atlas.detach()), *slices)
         loss, _ = model.loss(builder.atlas.detach(), given, volumes, generator)
         (atlas.total + 100 * loss).backward()
         optimizer.step()

@@ -7,8 +7,9 @@ pytest.importorskip("skimage")
 
 from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
+from cardiactwins.lma.outline_distances import outline_distance
 from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
-from cardiactwins.lma.slice_correction import meet_slices, outline_distance
+from cardiactwins.lma.slice_correction import meet_slices
 from cardiactwins.lma.sparse_slices import cut_slices
 
 ROWS, COLUMNS = np.indices((64, 64)) - 31.5

@@ -45,7 +45,7 @@ def estimate_atlas(
     band: Band,
     metric: Metric,
     *,
-    iterations: int = 25,
+    iterations: int = 60,
     folder: str | Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Tensor, VelocityPrior]:

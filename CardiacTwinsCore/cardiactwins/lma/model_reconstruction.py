@@ -14,7 +14,6 @@ from torch import Tensor
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
-from cardiactwins.lma.shape_diffusion import filled_condition
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
@@ -75,9 +74,7 @@ def atlas_deformation(
         for share in (outlines.cavity, outlines.myocardium)
     )
     planes = np.clip(np.round(outlines.positions), 0, model.atlas.shape[-3] - 1).astype(np.int64)
-    given = filled_condition(
-        cavity[None], myocardium[None], torch.from_numpy(planes)[None].to(device), model.atlas.shape[-3]
-    )[0]
+    given = model.condition(cavity[None], myocardium[None], torch.from_numpy(planes)[None].to(device))[0]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         found = model.diffusion.sample(model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples)

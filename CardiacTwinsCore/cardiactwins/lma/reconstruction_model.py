@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cardiactwins.compute.weights import load_weights, save_weights
 from cardiactwins.lma.atlas_building import AtlasBuilder
 from cardiactwins.lma.band import Band
+from cardiactwins.lma.condition import condition, wall_distances
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shape_diffusion import ShapeDiffusion
 from cardiactwins.lma.velocity_prior import VelocityPrior
@@ -71,6 +73,7 @@ class ReconstructionModel:
         self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
+        self._seen: tuple[Tensor, Tensor] | None = None
 
     @property
     def prior(self) -> VelocityPrior:
@@ -81,12 +84,20 @@ class ReconstructionModel:
         """This model, moved to a device by its name in torch."""
         self.builder.to(device)
         self.diffusion.to(device)
+        self._seen = None
         return self
 
     @property
     def atlas(self) -> Tensor:
         """The mean shape, (2, k, j, i)."""
         return self.builder.atlas.detach()
+
+    def condition(self, cavity: Tensor, myocardium: Tensor, positions: Tensor) -> Tensor:
+        """What the network is shown of slices; see `condition`."""
+        atlas = self.atlas
+        if self._seen is None or not torch.equal(self._seen[0], atlas):
+            self._seen = atlas.clone(), wall_distances(atlas)
+        return condition(self._seen[1], cavity, myocardium, positions)
 
     def tensors(self) -> dict[str, Tensor]:
         """What a reconstruction needs: the atlas and the network's weights."""

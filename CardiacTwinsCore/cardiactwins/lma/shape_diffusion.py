@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from cardiactwins.lma.band import Band
+from cardiactwins.lma.condition import CHANNELS
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shooting import Geodesic, shoot, warp
 from cardiactwins.lma.velocity_network import VelocityNetwork
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["Reconstruction", "ShapeDiffusion", "condition", "filled_condition", "kept_signal", "soft_dice"]
+__all__ = ["Reconstruction", "ShapeDiffusion", "kept_signal", "soft_dice"]
 
-REACH = 4.0
-"""Voxels from a slice over which the condition's third channel falls to 0."""
 PURE_NOISE = 0.4
 """Share of the training at the end of the diffusion, where sampling begins and the slices say all."""
 LEAST_RATE, LARGEST_RATE = 0.1, 20.0
@@ -49,17 +48,17 @@ class ShapeDiffusion(nn.Module):
         prior: VelocityPrior | None = None,
     ) -> None:
         super().__init__()
-        self.network = VelocityNetwork(7, band, metric, width=width, prior=prior)
+        self.network = VelocityNetwork(CHANNELS + 2, band, metric, width=width, prior=prior)
         self.steps = steps
 
     def forward(self, atlas: Tensor, given: Tensor, state: Tensor, level: Tensor) -> Reconstruction:
         """The shape behind a noised state.
 
-        atlas: (2, k, j, i). given: (B, 3, k, j, i) of `filled_condition`. state: (B, 2, k, j, i), noised.
-        level: (B,) time of the diffusion in [0, 1].
+        atlas: (2, k, j, i). given: (B, 5, k, j, i), the `condition` of this atlas and the slices. state:
+        (B, 2, k, j, i), noised. level: (B,) time of the diffusion in [0, 1].
         """
         atlas = atlas.expand(len(state), *atlas.shape)
-        velocity, energy = self.network(torch.cat([atlas, given, state], dim=1), level)
+        velocity, energy = self.network(torch.cat([given, state], dim=1), level)
         geodesic = shoot(velocity, self.network.band, self.network.metric, steps=self.steps)
         return Reconstruction(warp(atlas, geodesic.displacement()), geodesic, energy)
 
@@ -86,12 +85,11 @@ class ShapeDiffusion(nn.Module):
         return squares + dice_weight * (1 - overlap) + energy_weight * energy, found
 
     def velocity_loss(
-        self, atlas: Tensor, given: Tensor, volumes: Tensor, velocity: Tensor, generator: torch.Generator
+        self, given: Tensor, volumes: Tensor, velocity: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Mean squared error of the velocity in voxels, where it is known: coefficients (B, 3, n, n, n)."""
         level, state = _random_state(volumes, generator)
-        atlas = atlas.expand(len(state), *atlas.shape)
-        samples, _ = self.network(torch.cat([atlas, given, state], dim=1), level)
+        samples, _ = self.network(torch.cat([given, state], dim=1), level)
         missed = self.network.band.coefficients(samples) - velocity
         return missed.square().flatten(1).sum(dim=1).mean()
 
@@ -101,7 +99,7 @@ class ShapeDiffusion(nn.Module):
     ) -> Reconstruction:
         """Shapes for slices by ancestral sampling: predict the shape, noise it less, and again.
 
-        given: (3, k, j, i) of one case. count: samples. After each answer x the next state is drawn from the
+        given: (5, k, j, i) of one case. count: samples. After each answer x the next state is drawn from the
         posterior of the forward process given x and the state (Ho et al. 2020, Eq. 7), between `steps` evenly
         spread times; the last answer is the sample.
         """
@@ -120,41 +118,6 @@ class ShapeDiffusion(nn.Module):
             if then > 0:
                 state = _posterior(found.volumes, state, now, then, noise())
         return found
-
-
-def condition(cavity: Tensor, myocardium: Tensor, positions: Tensor, depth: int) -> Tensor:
-    """Slices as volumes (B, 3, depth, j, i): cavity and myocardium where they are known, and where that is.
-
-    cavity, myocardium: (B, S, j, i); positions: (B, S) slices k.
-    """
-    batch, _, rows, columns = cavity.shape
-    given = torch.zeros(batch, 3, depth, rows, columns, dtype=cavity.dtype, device=cavity.device)
-    index = torch.arange(batch, device=cavity.device)[:, None]
-    given[index, 0, positions] = cavity
-    given[index, 1, positions] = myocardium
-    given[index, 2, positions] = 1.0
-    return given
-
-
-def filled_condition(cavity: Tensor, myocardium: Tensor, positions: Tensor, depth: int) -> Tensor:
-    """As `condition`, with something to say at every place, which a network learns from sooner.
-
-    cavity, myocardium: (B, S, j, i); positions: (B, S) slices k, rising. Between slices the shares are
-    interpolated along k, beyond the outermost they stay; the third channel is 1 in the slices and falls to 0
-    within 4 voxels.
-    """
-    heights = torch.arange(depth, device=cavity.device, dtype=cavity.dtype)
-    places = positions.to(cavity)
-    within = heights.expand(len(places), -1).clamp(places[:, :1], places[:, -1:]).contiguous()
-    after = torch.searchsorted(places.contiguous(), within).clamp(1, positions.shape[1] - 1)
-    low, high = (places.gather(1, index) for index in (after - 1, after))
-    share = ((within - low) / (high - low))[:, None, :, None, None]
-    slices = torch.stack([cavity, myocardium], dim=1)
-    index = after[:, None, :, None, None].expand(-1, 2, -1, *cavity.shape[-2:])
-    volumes = (1 - share) * slices.gather(2, index - 1) + share * slices.gather(2, index)
-    gap = (heights[:, None] - places[:, None]).abs().amin(dim=-1)
-    known = (1 - gap / REACH).clamp(min=0)[:, None, :, None, None].expand(-1, 1, -1, *cavity.shape[-2:])
-    return torch.cat([volumes, known], dim=1)
 
 
 def soft_dice(found: Tensor, true: Tensor) -> Tensor:

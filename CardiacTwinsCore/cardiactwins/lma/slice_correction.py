@@ -7,12 +7,12 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
+from cardiactwins.lma.outline_distances import outline_distance, outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 
-__all__ = ["meet_slices", "outline_distance"]
+__all__ = ["meet_slices"]
 
 LARGEST = 2.0
 """Voxels by which a border may be moved."""
@@ -22,10 +22,8 @@ THINNEST = 1.0
 """Voxels of wall that stay."""
 SMOOTHING = 1.0
 """Pixels over which a remainder is averaged: outlines of masks have steps, which the heart has not."""
-FINENESS = 8
-"""Points on each piece of an outline, which is about a pixel long."""
-FAR = 6.0
-"""Voxels: what lies farther from an outline needs no exact distance."""
+NEAR = 3.0
+"""Voxels around a border in which its distance is wanted: it moves by 2 at most."""
 
 
 def meet_slices(
@@ -46,7 +44,7 @@ def meet_slices(
     here = (at_slices[0], at_slices[0] + at_slices[1])
     wanted = (outlines.cavity, outlines.cavity + outlines.myocardium)
     cavity, whole = (
-        _near_distance(a) + _between(_remainders(b, c), outlines.positions)
+        outline_distances(a, NEAR) + _between(_remainders(b, c), outlines.positions)
         for a, b, c in zip(found, here, wanted, strict=True)
     )
     cavity = np.maximum(cavity, whole + THINNEST)
@@ -64,37 +62,6 @@ def _shares(level: NDArray[np.float64]) -> NDArray[np.float32]:
     """Share of each voxel inside, from distances within its plane; a border that leans is nearer."""
     leaning = np.gradient(level, axis=0)
     return np.clip(0.5 - level / np.sqrt(1 + leaning**2), 0, 1).astype(np.float32)
-
-
-def outline_distance(share: NDArray[np.floating], pixels: NDArray[np.bool_] | None = None) -> NDArray:
-    """Distance of pixels (j, i) to where a share crosses one half, negative inside; +-6 where not asked for.
-
-    The outline is found between the pixels (marching squares). pixels: (j, i) where the distance is wanted;
-    None: everywhere. All +6 for a share below one half.
-    """
-    from skimage.measure import find_contours
-
-    distance = np.where(share >= 0.5, -FAR, FAR)
-    contours = find_contours(np.pad(share, 1), 0.5)
-    if not contours:
-        return distance
-    along = np.arange(FINENESS)[:, None, None] / FINENESS
-    points = [((1 - along) * c[:-1] + along * c[1:]).reshape(-1, 2) for c in contours]
-    tree = cKDTree(np.concatenate(points) - 1)
-    places = np.argwhere(np.ones_like(share, dtype=bool) if pixels is None else pixels)
-    away = tree.query(places)[0]
-    distance[tuple(places.T)] = np.where(share[tuple(places.T)] >= 0.5, -away, away)
-    return distance
-
-
-def _near_distance(shares: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Signed distances within each plane, exact within 3 pixels of an outline."""
-    inside = shares >= 0.5
-    square = np.ones((1, 3, 3), dtype=bool)
-    near = ndimage.binary_dilation(inside, square, 3) & ~ndimage.binary_erosion(
-        inside, square, 3, border_value=1
-    )
-    return np.stack([outline_distance(share, where) for share, where in zip(shares, near, strict=True)])
 
 
 def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:

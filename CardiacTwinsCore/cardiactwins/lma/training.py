@@ -18,7 +18,7 @@ from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.lma.atlas_estimation import estimate_atlas
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings
-from cardiactwins.lma.shape_diffusion import filled_condition, soft_dice
+from cardiactwins.lma.shape_diffusion import soft_dice
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.sparse_slices import slice_positions
@@ -134,9 +134,7 @@ class _Run:
             geodesic = shoot(model.band.samples(velocity), model.band, model.metric)
             atlas = model.atlas.expand(self.settings.batch, *model.atlas.shape)
             batch = warp(atlas, geodesic.displacement())
-        return model.diffusion.velocity_loss(
-            model.atlas, self._slices(batch), batch, velocity, self.generator
-        )
+        return model.diffusion.velocity_loss(self._slices(batch), batch, velocity, self.generator)
 
     def _joint_loss(self, volumes: Sequence[Tensor]) -> Tensor:
         """Eq. 10 on some of the volumes, after a step of the atlas (Eq. 9)."""
@@ -164,9 +162,7 @@ class _Run:
         found = []
         for number, volume in enumerate(volumes):
             positions = torch.tensor(_positions(VALIDATION_SLICES, volume.shape[-3]))
-            given = filled_condition(
-                volume[None, 0, positions], volume[None, 1, positions], positions[None], volume.shape[-3]
-            )
+            given = model.condition(volume[None, 0, positions], volume[None, 1, positions], positions[None])
             generator = torch.Generator().manual_seed(number)
             sample = model.diffusion.sample(model.atlas, given[0], generator, steps=2)
             found.append(soft_dice(sample.volumes[:, 1], volume[None, 1]).item())
@@ -240,7 +236,7 @@ class _Run:
         shift = torch.randint(low, high, (len(batch), count), generator=self.generator)
         positions = (spread + shift).clamp(0, depth - 1)
         index = torch.arange(len(batch))[:, None]
-        return filled_condition(batch[index, 0, positions], batch[index, 1, positions], positions, depth)
+        return self.model.condition(batch[index, 0, positions], batch[index, 1, positions], positions)
 
 
 def _prepared(
