@@ -7,6 +7,7 @@ import typer
 from cardiactwins.cli_twin_augment import augment
 from cardiactwins.cli_twin_edit import edit
 from cardiactwins.cli_twin_evaluate import evaluate
+from cardiactwins.cli_twin_experiment import experiment
 from cardiactwins.cli_twin_import import import_heart
 from cardiactwins.cli_twin_sample import sample
 from cardiactwins.cli_twin_train import train
@@ -26,4 +27,5 @@ twin.command()(sample)
 twin.command()(edit)
 twin.command()(evaluate)
 twin.command()(augment)
+twin.command()(experiment)
 twin.command()(train)

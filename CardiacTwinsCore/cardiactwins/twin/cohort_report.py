@@ -143,19 +143,18 @@ def experiment_sections(
         ("Perturbational edits", "psi ", "perturbational"),
         ("Localized edits", "", "localized"),
     ):
-        own = {
-            key: cohort for key, cohort in cohorts.items() if key[0].startswith("psi ") == (part == "psi ")
-        }
-        if not own:
+        before = {key: cohort for key, cohort in raw.items() if key[0].startswith("psi ") == (part == "psi ")}
+        if not before:
             continue
-        rows = violation_rows({key: raw[key] for key in own}, autoencoded)
+        own = {key: cohorts[key] for key in before if key in cohorts}
+        rows = violation_rows(before, autoencoded)
         rows += [{**row, "TV (%)": f"{row['TV (%)']}, guarded"} for row in violation_rows(own)]
         panels = {
             label: (
                 _place(population, seeds[label]),
                 {row: _volumes(cohort) for (row, seed), cohort in own.items() if seed == label},
             )
-            for label in dict.fromkeys(seed for _, seed in own)
+            for label in dict.fromkeys(seed for _, seed in before)
         }
         figures = {
             "Siblings of each seed heart over the population.": save_figure(
