@@ -7,48 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
 from cardiactwins.lma.dyssynchrony import tos_spread
-from cardiactwins.lma.heart_reconstruction import HeartReconstruction
-from cardiactwins.lma.onset_methods import chosen_onset_method, estimate_onset_by
-from cardiactwins.lma.prepared_heart import PreparedHeart, prepare_heart
-from cardiactwins.lma.reconstruction import reconstruct
-from cardiactwins.lma.sectors import SECTORS
-from cardiactwins.lma.slice_strain import slice_strain
-from cardiactwins.lma.tos_table import TosTable, read_tos_csv, tos_of_columns
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lma_dense import dense_slice
-from cardiactwins.mrml.lma_inputs import (
-    heart_of_curves,
-    heart_of_segmentation,
-    heart_of_segmentations,
-    insertion_points,
-    known_points,
-)
 from cardiactwins.mrml.lma_late import (
     LateNodes,
     find_late_region,
     scar_transmurality,
     show_late_region,
 )
-from cardiactwins.mrml.lma_map import ActivationNodes, frame_for, new_tos_table, show_activation
+from cardiactwins.mrml.lma_map import ActivationNodes, frame_for, show_activation
 from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_onset_logic import OnsetLogic
 from cardiactwins.mrml.lma_outcomes import (
     DOUBTFUL_DICE,
     EstimatedTOS,
     MapRun,
     ReconstructedHeart,
-    new_reconstructed_heart,
 )
-from cardiactwins.mrml.lma_places import given_points, known_frame, own_heights, slice_heights
+from cardiactwins.mrml.lma_places import given_points, slice_heights
 from cardiactwins.mrml.lma_run import plain, run_steps
-from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table
+from cardiactwins.mrml.lma_slices_logic import SlicesLogic
 from cardiactwins.mrml.lma_views import new_reference_model
 from cardiactwins.mrml.result_record import ResultRecord
-from cardiactwins.mrml.tables import columns_of_table
 
 __all__ = [
     "DELAY_MS",
@@ -59,14 +43,12 @@ __all__ = [
     "ReconstructedHeart",
 ]
 
-TRIM = 5
-"""Noisy last frames that are left out (jayakumar-2023)."""
 DELAY_MS = 65.0
 """A part is late from this delay behind the earliest on: the dyssynchrony of opposing walls that predicts
 response to resynchronisation (Bax et al., J Am Coll Cardiol 44:1834, 2004)."""
 
 
-class LMAReconstructLogic:
+class LMAReconstructLogic(SlicesLogic, OnsetLogic):
     """Rebuild the left ventricle from a few slices and show which part of it shortens last.
 
     Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
@@ -80,197 +62,6 @@ class LMAReconstructLogic:
 
     def __init__(self) -> None:
         start()
-
-    def prepare(
-        self,
-        source: Any,
-        insertionPoints: Any = None,
-        *,
-        roles: Mapping[str, str] | None = None,
-        slices: int | None = None,
-        longAxis: Any = None,
-        correctShifts: bool = True,
-        base: float | None = None,
-    ) -> PreparedHeart:
-        """Read, correct and place the outlined slices; arguments as of `reconstruct`. Adds no node."""
-        if _segmentations(source):
-            heart = heart_of_segmentations(source, roles, slices)
-        elif isinstance(source, (list, tuple)):
-            heart = heart_of_curves(source, slices)
-        else:
-            heart = heart_of_segmentation(source, roles, slices)
-        insertion = insertion_points(insertionPoints, heart)
-        points = values = None
-        if longAxis is not None:
-            nodes = longAxis if isinstance(longAxis, (list, tuple)) else [longAxis]
-            points, values = known_points(nodes)
-        return prepare_heart(
-            heart.stack,
-            insertion,
-            correct_shifts=correctShifts,
-            base=base,
-            points=points,
-            values=values,
-        )
-
-    def reconstruct(
-        self,
-        source: Any,
-        insertionPoints: Any = None,
-        *,
-        roles: Mapping[str, str] | None = None,
-        method: str = "auto",
-        slices: int | None = None,
-        longAxis: Any = None,
-        correctShifts: bool = True,
-        base: float | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        model: Any = None,
-        device: str = "auto",
-        referenceVolume: Any = None,
-        name: str = "Left ventricle",
-        progress: Progress = silent,
-    ) -> ReconstructedHeart:
-        """The whole left ventricle from outlines in a few short-axis slices, as nodes.
-
-        source: a segmentation node (cavity and myocardium, see `guess_roles`), a list of segmentation nodes
-        with a slice or more each, or a list of closed-curve nodes ('endo ...', 'epi ...') or of pairs of
-        them, base to apex. insertionPoints: markups or (M, 3) RAS mm of the anterior RV insertion; None: from
-        a right ventricle in the segmentation. slices: use so many of them. longAxis: segmentation node or
-        nodes of long-axis slices. correctShifts: correct recognised shifts between breath-holds. base:
-        distance of the base plane above the first slice in mm. method, samples, seed, model, device: see
-        `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the dense segmentation; its
-        own grid of 1 mm when None. ValueError as the steps raise it.
-        """
-        prepared = self.prepare(
-            source,
-            insertionPoints,
-            roles=roles,
-            slices=slices,
-            longAxis=longAxis,
-            correctShifts=correctShifts,
-            base=base,
-        )
-        found = reconstruct(
-            prepared.outlines,
-            method=method,
-            voxel=prepared.pose.voxel,
-            samples=samples,
-            seed=seed,
-            model=model,
-            device=device,
-            progress=progress,
-        )
-        return self.showReconstruction(prepared, found, referenceVolume=referenceVolume, name=name)
-
-    def showReconstruction(
-        self,
-        prepared: PreparedHeart,
-        reconstruction: HeartReconstruction,
-        *,
-        referenceVolume: Any = None,
-        name: str = "Left ventricle",
-    ) -> ReconstructedHeart:
-        """Nodes of a reconstruction, such as one that a worker has computed from `prepared.outlines`."""
-        return new_reconstructed_heart(prepared, reconstruction, referenceVolume, name)
-
-    def computeStrain(
-        self,
-        phaseX: Any,
-        phaseY: Any,
-        mask: Any,
-        *,
-        ke: ArrayLike | None = None,
-        insertionPoints: Any = None,
-        phaseZ: Any = None,
-        times: ArrayLike | None = None,
-        pixel: ArrayLike | None = None,
-        signs: tuple[int, ...] | None = None,
-        storedRange: tuple[float, float] | None = None,
-        model: Any = None,
-        seenFromApex: bool | None = None,
-        sectors: int = SECTORS,
-        trim: int = TRIM,
-        name: str = "Strain",
-        progress: Progress = silent,
-    ) -> StrainNodes:
-        """Strain of one slice from its DENSE images: matrix, table, curves.
-
-        phaseX, phaseY, phaseZ, mask: sequences, lists of volumes or arrays, see `dense_slice`, which the
-        other arguments belong to. ke: encoding frequency in cycles/mm. insertionPoints: markups, (M, 3) RAS
-        mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice
-        is seen. sectors: of the matrix. trim: number of noisy last frames left out.
-        """
-        frame = known_frame(model)
-        given = dense_slice(
-            phaseX,
-            phaseY,
-            mask,
-            ke=ke,
-            insertion=insertionPoints,
-            phase_z=phaseZ,
-            times=times,
-            pixel=pixel,
-            signs=signs,
-            stored_range=storedRange,
-            toward_apex=None if frame is None else frame.direction,
-            seen_from_apex=seenFromApex,
-        )
-        found = slice_strain(
-            given.images, given.insertion, seen_from_apex=given.seen_from_apex, progress=progress
-        )
-        return new_strain_nodes(name, found, given.position, sectors, trim)
-
-    def estimateTOS(
-        self,
-        strain: Any,
-        *,
-        method: str = "auto",
-        slicePositions: Any = None,
-        model: Any = None,
-        sectors: int | None = None,
-        weights: str | Path | None = None,
-        name: str = "TOS",
-        progress: Progress = silent,
-    ) -> EstimatedTOS:
-        """Onset of shortening of every sector of one or more slices, as a table.
-
-        strain: one or a list of `StrainNodes`, table nodes ('time', 'sector 1', ...), or pairs (matrix
-        (sectors, frames), times (frames,) in ms). method: "network", "change point", or "auto" (the network
-        where PyTorch and its weights are there). slicePositions: as in `projectTOS`; with a model (a
-        `ReconstructedHeart` or model node) the slices' own positions are used where they are known. weights:
-        another file of the network. ValueError as of `estimate_onset_by`.
-        """
-        single = hasattr(strain, "GetTable") or isinstance(strain, (StrainNodes, tuple))
-        slices = [strain] if single else list(strain)
-        used = chosen_onset_method(method, weights)
-        estimates = []
-        for number, slice_ in enumerate(slices, start=1):
-            progress(number - 1, len(slices), f"Onset of shortening of slice {number}")
-            matrix, times = _strain(slice_, sectors)
-            estimates.append(estimate_onset_by(matrix, times, method=used, sectors=sectors, weights=weights))
-        heights = slice_heights(
-            slicePositions, known_frame(model), model if isinstance(model, ReconstructedHeart) else None
-        )
-        if heights is None:
-            heights = own_heights(slices, known_frame(model))
-        late = [getattr(estimate, "late", None) for estimate in estimates]
-        known = all(values is not None for values in late)
-        table = TosTable.of_estimates(estimates, heights, late if known else None)
-        return EstimatedTOS(table, tuple(estimates), used, new_tos_table(name, table))
-
-    def loadTOS(self, path: str | Path, *, sectors: int | None = None, name: str | None = None) -> Any:
-        """A TOS table node from a CSV file; see `read_tos_csv`. ValueError when it cannot be used."""
-        return new_tos_table(name or Path(path).stem, read_tos_csv(path, sectors))
-
-    def showTOS(self, table: TosTable, name: str = "TOS") -> Any:
-        """A table node with one row a slice and sector of TOS in ms."""
-        return new_tos_table(name, table)
-
-    def tosOfTable(self, node: Any, *, sectors: int | None = None) -> TosTable:
-        """TOS of a table node, typed in or made here; see `tos_of_columns`. ValueError if unusable."""
-        return tos_of_columns(columns_of_table(node), sectors)
 
     def projectTOS(
         self,
@@ -296,7 +87,7 @@ class LMAReconstructLogic:
         node = heart.model if heart else model
         surface = surface_of_model(node)
         frame = frame_for(surface, node.GetName(), given_points(insertionPoints), given_points(axis))
-        table = self._tosTable(tos, sectors)
+        table = self.tosTable(tos, sectors)
         heights = slice_heights(slicePositions, frame, heart)
         unknown = heights is None and table.longitudinal is None and heart is not None
         if unknown and len(table.values) == len(heart.prepared.stack):
@@ -429,47 +220,15 @@ class LMAReconstructLogic:
         """A model node of the standard left ventricle with the same map, along the patient's long axis."""
         return new_reference_model(name, activation.frame, activation.tos_table.sector_values())
 
-    def _tosTable(self, tos: Any, sectors: int | None) -> TosTable:
-        if isinstance(tos, TosTable):
-            table = tos
-        elif isinstance(tos, (str, Path)):
-            return read_tos_csv(tos, sectors)
-        elif hasattr(tos, "GetTable"):
-            return self.tosOfTable(tos, sectors=sectors)
-        else:
-            values = np.atleast_2d(np.asarray(tos, dtype=float))
-            table = TosTable(values, np.arange(1, len(values) + 1))
-        if sectors is not None and table.values.shape[1] != sectors:
-            raise ValueError(f"TOS has {table.values.shape[1]} sectors a slice, {sectors} are expected.")
-        return table
-
     def _dyssynchrony(self, tos: Any, strain: Sequence[ArrayLike] | None) -> dict[str, tuple[Any, str]]:
         from cardiactwins.lma.dyssynchrony import cure
 
         figures: dict[str, tuple[Any, str]] = {}
         if tos is not None:
-            values = self._tosTable(tos, None).values
+            values = self.tosTable(tos, None).values
             figures["SD-TOS"] = (tos_spread(values), "ms")
             figures["latest minus earliest sector"] = (float(np.nanmax(values) - np.nanmin(values)), "ms")
         if strain is not None:
             # Slices may differ in their number of frames; each counts alike.
             figures["CURE"] = (float(np.mean([cure(matrix) for matrix in strain])), "")
         return figures
-
-
-def _strain(slice_: Any, sectors: int | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if isinstance(slice_, StrainNodes):
-        return slice_.measured, slice_.times
-    if hasattr(slice_, "GetTable"):
-        return strain_of_table(slice_, sectors)
-    matrix, times = slice_
-    return np.asarray(matrix, dtype=float), np.asarray(times, dtype=float)
-
-
-def _segmentations(source: Any) -> bool:
-    """Whether a source is a list of segmentation nodes."""
-    return (
-        isinstance(source, (list, tuple))
-        and len(source) > 0
-        and all(hasattr(node, "IsA") and node.IsA("vtkMRMLSegmentationNode") for node in source)
-    )
