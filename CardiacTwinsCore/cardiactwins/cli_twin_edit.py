@@ -10,6 +10,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
+from cardiactwins.cli_twin_cohort import show_estimate
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
     Attempts,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cardiactwins.compute.progress import Progress
     from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
+    from cardiactwins.twin.sibling_estimate import SiblingEstimate
 
 __all__ = ["edit"]
 
@@ -116,15 +118,17 @@ def edit(
     claim_folder(out, run.report.job, force)
     logic = logic_with_model(weights, loader)
 
+    share = (1.0 if keep or region else 0.5) if psi is None else psi
     common = {"number": number, "seed": seed, "steps": steps, "guard": guard, "attempts": attempts}
     with run.progress("Edit") as progress, new_folder(out) as folder:
         case = opened_case(source, labels, progress, clean=clean)
+        show_estimate(number, _estimate(logic, case, share, tuple(targets or ()), common))
         if kept or region:
             made = logic.editRegion(
                 case,
                 None if region is None else mask_of_file(region, segment, case),
                 keep=kept,
-                psi=1.0 if psi is None else psi,
+                psi=share,
                 dilation=dilation,
                 exact=exact,
                 targets=tuple(targets or ()),
@@ -136,13 +140,13 @@ def edit(
             made = logic.editToTarget(
                 case,
                 [tuple(targets)] * number,
-                psi=0.5 if psi is None else psi,
+                psi=share,
                 hold=hold,
                 progress=progress,
                 **common,
             )
         else:
-            made = logic.perturb(case, psi=0.5 if psi is None else psi, progress=progress, **common)
+            made = logic.perturb(case, psi=share, progress=progress, **common)
         files = _write(logic, case, made, folder, edge_length if surfaces else None, space, progress)
     figures = {
         "twin": case.name,
@@ -152,6 +156,21 @@ def edit(
     run.show(_table(figures))
     outputs = {"folder": out, "volumes": out / VOLUMES, **({"meshes": out / MESHES} if surfaces else {})}
     run.finish(figures, outputs, out / REPORT)
+
+
+def _estimate(
+    logic: TwinEditorLogic,
+    case: TwinCase,
+    psi: float,
+    targets: tuple[str, ...],
+    common: dict[str, Any],
+) -> SiblingEstimate:
+    """What the siblings will take; a mask is taken to cost nothing beside the sampling."""
+    from cardiactwins.twin.recipe import Recipe
+
+    settings = {name: value for name, value in common.items() if name != "number"}
+    recipe = Recipe("perturbational", psi=psi, twin=case.name, targets=targets, **settings)
+    return logic.estimate(recipe, common["number"], case)
 
 
 def mask_of_file(path: Path, segment: str | None, case: TwinCase) -> NDArray[np.bool_]:

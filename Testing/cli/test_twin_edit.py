@@ -28,6 +28,7 @@ def test_siblings_come_back_in_the_grid_of_the_patient(
     out = tmp_path / "s"
     outcome = twin("edit", twin_file, "--psi", 0.5, "-n", 2, *QUICK, *stand_in, "--out", out, "--json")
     assert outcome.exit_code == 0, outcome.stderr
+    assert "2 hearts to make: about" in outcome.stderr and "to make" not in outcome.stdout
     names = {"sibling-1.seg.nrrd", "sibling-2.seg.nrrd", "volumes.csv", "report.json"}
     assert {path.name for path in out.iterdir()} == names
     _, geometry = oblique_heart

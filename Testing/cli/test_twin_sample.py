@@ -23,6 +23,7 @@ def cohort(twin, stand_in, tmp_path_factory):
     out = tmp_path_factory.mktemp("sample") / "cohort"
     outcome = twin("sample", "-n", 2, "--seed", 5, *QUICK, *stand_in, "--out", out, "--json")
     assert outcome.exit_code == 0, outcome.stderr
+    assert "2 hearts to make: about" in outcome.stderr
     return out, outcome.summary
 
 
