@@ -58,7 +58,8 @@ def estimate_siblings(
 
     Two siblings of 1 and of 3 steps tell what an evaluation of the denoiser takes (guidance included) and
     what decoding and pasting take beside it; the guard is timed on the heart of 1 step. Cores are taken to be
-    idle, and no sibling to be repaired much or made again. workers: processes that share the work, each with its own model. Errors as of `make_siblings`.
+    idle, and no sibling to be repaired much or made again. workers: processes that share the work, each with
+    its own model. Errors as of `make_siblings`.
     """
     speed = _speed(model, recipe, twin=twin, region=region, spacing=spacing, ranges=ranges)
     return _estimate(number * speed.seconds(recipe), workers)
