@@ -47,8 +47,8 @@ class CommandsWithPlainErrors(TyperGroup):
 app = typer.Typer(
     cls=CommandsWithPlainErrors,
     name="cardiactwins",
-    help="Synthetic infarcts from a population and maps of late activation, on MRML nodes, without the 3D "
-    "Slicer application.",
+    help="Synthetic infarcts from a population, maps of late activation and digital siblings of hearts, on "
+    "MRML nodes, without the 3D Slicer application.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -103,7 +103,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")] = 2024,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON summary last.")] = False,
 ) -> None:
-    """Run the main jobs on phantoms, without data or network: new infarcts, and a late-activation map."""
+    """Run the main jobs on phantoms, without data or network: new infarcts, a late-activation map, a twin."""
     from cardiactwins.cli_progress import progress_bar
     from cardiactwins.compute.files import json_text
     from cardiactwins.demo import run_demo

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, claim_folder, new_folder
 from cardiactwins.cli_twin_inputs import Tissues, in_words_of_options, tissues_from
-
-if TYPE_CHECKING:
-    from cardiactwins.mrml.twin_case import TwinCase
 
 __all__ = ["import_heart"]
 
@@ -62,6 +59,7 @@ def import_heart(
 
     from cardiactwins.mrml.saving import save_node
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
+    from cardiactwins.mrml.twin_figures import figures_of_case
     from cardiactwins.mrml.twin_files import write_case
     from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
 
@@ -76,36 +74,6 @@ def import_heart(
     figures = figures_of_case(case)
     run.show(_table(figures), "", *(case.twin.remarks or ("Nothing is wrong with the segmentation.",)))
     run.finish(figures, {"folder": out, "twin": out / TWIN, "segmentation": out / SEGMENTATION}, out / REPORT)
-
-
-def figures_of_case(case: TwinCase) -> dict[str, Any]:
-    """The figures of an imported heart for summary and report; volumes of the patient's own map in ml."""
-    import numpy as np
-
-    from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
-    from cardiactwins.anatomy.heart_topology import topology_checks
-    from cardiactwins.twin.twin_import import return_labels
-
-    twin = case.twin
-    back = return_labels(twin, twin.labels, keep_unchanged=False)
-    voxel_ml = float(np.prod(twin.original_geometry.spacing)) / 1000
-    dice, volumes = {}, {}
-    for tissue in Tissue:
-        there, here = back == tissue, twin.original == tissue
-        dice[TISSUE_NAMES[tissue]] = float(
-            2 * np.count_nonzero(there & here) / (np.count_nonzero(there) + np.count_nonzero(here))
-        )
-        volumes[TISSUE_NAMES[tissue]] = np.count_nonzero(here) * voxel_ml
-    return {
-        "name": twin.name,
-        "shape": twin.original_geometry.shape,
-        "spacing_mm": twin.original_geometry.spacing,
-        "heart_to_ras": twin.heart_to_ras,
-        "volumes_ml": volumes,
-        "there_and_back_dice": dice,
-        "violations": [check.name for check in topology_checks(twin.labels) if not check.holds],
-        "remarks": twin.remarks,
-    }
 
 
 def _table(figures: dict[str, Any]) -> Any:

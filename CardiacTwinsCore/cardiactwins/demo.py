@@ -16,6 +16,7 @@ from cardiactwins.compute.page import PageSection, write_page
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
 from cardiactwins.demo_activation import ActivationDemo, run_activation_demo
+from cardiactwins.demo_twin import TwinDemo, run_twin_demo
 from cardiactwins.infarct.archive import PersonalizedModel, save_model, save_population
 from cardiactwins.infarct.attributes import lesion_attributes, write_attributes_csv
 from cardiactwins.infarct.comparison import compare_populations
@@ -50,7 +51,7 @@ SYNTHETIC = 100
 SLICES = 11
 QUICK = PersonalizationSettings(generations=20, scouts=48, polish_generations=0)
 SEED = 2024
-STEPS = 11
+STEPS = 12
 PHANTOM_NOTE = (
     "Phantom patients are made on the spot: random adult left ventricles in oblique image grids, each with "
     "an infarct drawn from an ellipsoidal model in the territory of a random coronary artery. They stand "
@@ -74,12 +75,13 @@ class DemoResult:
 def run_demo(
     directory: str | Path, *, patients: int = PATIENTS, seed: int = SEED, progress: Progress = silent
 ) -> DemoResult:
-    """Phantom patients to new infarcts, and a phantom's slices to its activation map; files in `directory`.
+    """Phantom patients to new infarcts, slices to an activation map, a whole heart to its twin; files in
+    `directory`.
 
     Writes scene.mrb, segmentations/*.seg.nrrd, the population and the model, attributes.csv, activation/*
-    (`run_activation_demo`), plots, pictures of the scene where it can be rendered, report.json, and
-    report.html with all of it. OSError when the
-    folder cannot be written, ValueError when it is not empty.
+    (`run_activation_demo`), twin/* (`run_twin_demo`), plots, pictures of the scene where it can be rendered,
+    report.json, and report.html with all of it. OSError when the folder cannot be written, ValueError when it
+    is not empty.
     """
     directory = Path(directory)
     if directory.exists() and any(directory.iterdir()):
@@ -122,6 +124,8 @@ def run_demo(
     scene_pictures = _render(painted, patient, directory)
     step("Mapping the late activation of another heart")
     activation = run_activation_demo(directory / "activation", directory / "plots", seed=seed)
+    step("Making the digital twin of a whole heart")
+    twin = run_twin_demo(directory / "twin", directory / "plots", seed=seed)
     step("Writing the scene")
     save_population(population, directory / "population-2d.npz")
     save_population(whole, directory / "population-3d.npz")
@@ -133,8 +137,9 @@ def run_demo(
     results = _results(population, personalized, fits, synthetic)
     results["personalization_3d"] = ellipsoid.personalization.summary()
     results["activation"] = activation.results
+    results["twin"] = twin.results
     report.finish(results).write(directory / "report.json")
-    _write_page(directory, results, scene_pictures, pictures, activation)
+    _write_page(directory, results, scene_pictures, pictures, activation, twin)
     progress(STEPS, STEPS, "Done")
     return DemoResult(directory, results)
 
@@ -238,6 +243,7 @@ def _write_page(
     rendered: dict[str, Path],
     plots: dict[str, Path],
     activation: ActivationDemo,
+    twin: TwinDemo,
 ) -> None:
     found = results["personalization"]
     left_out = results["patients_left_out"]
@@ -274,6 +280,7 @@ def _write_page(
         ),
         PageSection("Real and synthetic infarcts", rows=compared, pictures=plots),
         activation.section,
+        *twin.sections,
     ]
-    title = "CardiacTwins demo: a population of infarcts and its model, and a map of late activation"
+    title = "CardiacTwins demo: infarcts and their model, a map of late activation, a digital twin"
     write_page(directory / "report.html", title, sections)

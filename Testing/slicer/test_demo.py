@@ -7,12 +7,16 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from cardiactwins import demo_twin
 from cardiactwins.demo import run_demo
 from cardiactwins.infarct.archive import load_model, load_population
 from cardiactwins.lma.tos_table import read_tos_csv
+from cardiactwins.mrml import twin_editor
 from cardiactwins.mrml.cohorts import read_manifest
 from cardiactwins.mrml.image_files import segmentation_from_file
 from cardiactwins.mrml.segmentations import segment_array
+from cardiactwins.mrml.twin_editor import TwinEditorLogic
+from cardiactwins.mrml.twin_files import read_case
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,28 @@ def test_another_heart_is_mapped_from_slices_and_dense_to_its_late_region(demo):
     assert "late share of the epicardium" in page and "Strain and onset of shortening" in page
     with zipfile.ZipFile(demo.directory / "scene.mrb") as scene:
         assert any("LBBB phantom model.v" in unquote(name) for name in scene.namelist())
+
+
+def test_a_segmented_heart_becomes_a_twin_with_surfaces(demo):
+    folder, found = demo.directory / "twin", demo.results["twin"]
+    assert min(found["there_and_back_dice"].values()) > 0.97 and found["violations"] == []
+    assert any("Cleaned" in remark for remark in found["remarks"])
+    assert found["watertight"] and found["crossing_triangles"] == 0
+    assert read_case(folder / "twin.npz").twin.labels.shape == (128, 128, 128)
+    assert (folder / "meshes" / "heart-LV.vtp").is_file()
+    page = (demo.directory / "report.html").read_text(encoding="utf-8")
+    assert "there-and-back Dice" in page and "Siblings of that heart" in page
+
+
+def test_what_siblings_lack_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(twin_editor, "LIBRARY_WEIGHTS", tmp_path)
+    assert "no weights" in demo_twin.what_siblings_lack(TwinEditorLogic())
+    (tmp_path / "twin.safetensors").write_bytes(b"weights")
+    logic = TwinEditorLogic(tmp_path / "twin.safetensors")
+    monkeypatch.setattr(demo_twin, "find_spec", lambda name: None)
+    assert "cardiactwins[torch]" in demo_twin.what_siblings_lack(logic)
+    monkeypatch.setattr(demo_twin, "find_spec", lambda name: name)
+    assert demo_twin.what_siblings_lack(logic) == ""
 
 
 def test_progress_runs_to_its_end(demo, steps):
