@@ -5,6 +5,8 @@ CardiacTwins: two such rings, twins of one heart, of which one has the infarct.
 InfarctPhantoms, the thumbnail in Sample Data: a population of such rings.
 LMAReconstruct: a left ventricle from base to apex, coloured from early (blue) to late (red), with its slices.
 LBBBPhantom, the thumbnail in Sample Data: short-axis rings in these colours, late on one side.
+TwinEditor: a heart cut through its four chambers, and behind it the outline of a larger sibling.
+WholeHeartPhantom, the thumbnail in Sample Data: such a heart with its aorta.
 """
 
 from pathlib import Path
@@ -23,6 +25,8 @@ PIXELS = 128
 MYOCARDIUM, CAVITY, INFARCT, BORDER_ZONE, OUTLINE = "#c0504d", "#7b1f24", "#f6e7c1", "#e0a060", "#4a1013"
 ACTIVATION = ("#2b3399", "#4080cc", "#a6d9ed", "#fcf7bf", "#fcad5c", "#db3829", "#990021")
 """From early to late, as the maps of LMAReconstruct have them."""
+AORTA, LEFT_ATRIUM, RIGHT_ATRIUM, RIGHT_VENTRICLE = "#e0862f", "#e8a0ac", "#7fb2d9", "#3f7fbf"
+SIBLING = "#1b9e77"
 ENDOCARDIUM = 0.6
 """Radius of the endocardium where that of the epicardium is 1 (3 : 5, the reference anatomy)."""
 
@@ -81,6 +85,26 @@ def draw_late_heart(axes, centre, radius):
         axes.add_patch(Circle(centre, border, fill=False, edgecolor=OUTLINE, linewidth=2.2, zorder=radius))
 
 
+def draw_four_chambers(axes, centre, size, sibling=True):
+    """Four chambers and the aorta from the front, the apex to the lower right; with a sibling's outline."""
+    x, y = centre
+
+    def oval(across, up, width, height, turn, **style):
+        place = (x + size * across, y + size * up)
+        axes.add_patch(Ellipse(place, size * width, size * height, angle=turn, **style))
+
+    border = {"edgecolor": OUTLINE, "linewidth": 2.2}
+    if sibling:
+        dashes = {"fill": False, "edgecolor": SIBLING, "linewidth": 2.6, "linestyle": (0, (2.2, 1.2))}
+        oval(0.16, -0.18, 0.8, 1.1, 32, zorder=5, **dashes)
+    oval(-0.02, 0.4, 0.22, 0.5, -8, facecolor=AORTA, zorder=1, **border)
+    oval(-0.33, 0.18, 0.4, 0.4, 0, facecolor=RIGHT_ATRIUM, zorder=2, **border)
+    oval(0.27, 0.28, 0.4, 0.38, 0, facecolor=LEFT_ATRIUM, zorder=2, **border)
+    oval(-0.12, -0.16, 0.56, 0.78, 42, facecolor=RIGHT_VENTRICLE, zorder=3, **border)
+    oval(0.16, -0.2, 0.56, 0.86, 32, facecolor=MYOCARDIUM, zorder=4, **border)
+    oval(0.15, -0.14, 0.28, 0.58, 32, facecolor=CAVITY, zorder=4, **border)
+
+
 def save(path, hearts, width=1.0, draw=draw_heart):
     figure = Figure(figsize=(width, 1), dpi=PIXELS)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, 1), aspect="equal")
@@ -117,4 +141,12 @@ if __name__ == "__main__":
         [((x, 0.5), radius) for x, radius in ((0.32, 0.28), (0.86, 0.22), (1.29, 0.17))],
         width=1.5,
         draw=draw_late_heart,
+    )
+    icons = ROOT / "TwinEditor" / "Resources" / "Icons"
+    save(icons / "TwinEditor.png", [((0.44, 0.48), 0.74)], draw=draw_four_chambers)
+    save(
+        icons / "WholeHeartPhantom.png",
+        [((x, 0.5), size, False) for x, size in ((0.4, 0.72), (1.08, 0.62))],
+        width=1.5,
+        draw=draw_four_chambers,
     )

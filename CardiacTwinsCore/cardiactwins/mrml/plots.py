@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.installation import slicer
 
-__all__ = ["new_plot"]
+__all__ = ["new_plot", "new_scatter_plot"]
 
 SERIES_COLORS = (
     (0.12, 0.47, 0.71),
@@ -46,6 +46,25 @@ def new_plot(
     chart.SetLegendVisibility(len(y) > 1)
     for index, column in enumerate(y):
         chart.AddAndObservePlotSeriesNodeID(_series(table, x, column, index, scatter).GetID())
+    return chart
+
+
+def new_scatter_plot(name: str, tables: Mapping[str, Any], x: str, y: str) -> Any:
+    """A plot chart node in the scene with one cloud of points a table node, called by its key in the legend.
+
+    ValueError when a table has no column x or y.
+    """
+    chart = None
+    for index, (title, table) in enumerate(tables.items()):
+        one = new_plot(name, table, x, [y], scatter=True) if chart is None else chart
+        series = one.GetNthPlotSeriesNode(0) if chart is None else _series(table, x, y, index, True)
+        if chart is not None:
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        series.SetName(title)
+        chart = one
+    if chart is None:
+        raise ValueError(f"The plot '{name}' has no tables to show.")
+    chart.SetLegendVisibility(len(tables) > 1)
     return chart
 
 

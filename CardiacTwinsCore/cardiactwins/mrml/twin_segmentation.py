@@ -53,6 +53,7 @@ __all__ = [
     "heart_of_label_map",
     "heart_of_segmentation",
     "new_heart_segmentation",
+    "segments_of_tissues",
 ]
 
 LABEL_PRESETS: Mapping[str, Mapping[int, Tissue]] = {
@@ -103,14 +104,7 @@ def heart_of_segmentation(node: Any, tissues: Mapping[str | Tissue, str] | None 
     tissues: tissue ('LA') -> segment by name or id, where terminology and names do not tell. ValueError when
     one of the six is missing or empty, when two segments look like one tissue, or the map is too large.
     """
-    assigned = {tissue_of_key(key): find_segment(node, value) for key, value in (tissues or {}).items()}
-    names = segment_names(node)
-    rest = {key: name for key, name in names.items() if key not in assigned.values()}
-    for tissue, segment in _segments_by_code(node, rest).items():
-        assigned.setdefault(tissue, segment)
-    rest = {key: name for key, name in rest.items() if key not in assigned.values()}
-    for tissue, segment in tissues_of_names(rest).items():
-        assigned.setdefault(tissue, segment)
+    names, assigned = segment_names(node), segments_of_tissues(node, tissues)
     title = f"Segmentation '{node.GetName()}'"
     if len(assigned) < len(Tissue):
         raise ValueError(missing_tissues_text(title, set(assigned), list(names.values())))
@@ -134,6 +128,22 @@ def heart_of_segmentation(node: Any, tissues: Mapping[str | Tissue, str] | None 
         {tissue: _style(node, assigned[tissue]) for tissue in Tissue},
         remarks,
     )
+
+
+def segments_of_tissues(node: Any, tissues: Mapping[str | Tissue, str] | None = None) -> dict[Tissue, str]:
+    """Tissue -> id of its segment, as far as that is told by `tissues`, by terminology or by names.
+
+    tissues: as of `heart_of_segmentation`. ValueError when two segments look like one tissue.
+    """
+    assigned = {tissue_of_key(key): find_segment(node, value) for key, value in (tissues or {}).items()}
+    names = segment_names(node)
+    rest = {key: name for key, name in names.items() if key not in assigned.values()}
+    for tissue, segment in _segments_by_code(node, rest).items():
+        assigned.setdefault(tissue, segment)
+    rest = {key: name for key, name in rest.items() if key not in assigned.values()}
+    for tissue, segment in tissues_of_names(rest).items():
+        assigned.setdefault(tissue, segment)
+    return assigned
 
 
 def heart_of_label_map(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -22,11 +22,17 @@ class SegmentChoices:
     """One list a role with the names of the patients' segments; the parameter node keeps what was chosen.
 
     boxes: role -> name of its combo box. The first entry says what the name tells for the first patient
-    ("found by name: Scar").
+    ("found by name: Scar"). guess: role -> segment id of a segmentation node; ValueError where two look
+    alike.
     """
 
-    def __init__(self, context: PanelContext, boxes: Mapping[str, str]) -> None:
-        self.context, self.boxes = context, dict(boxes)
+    def __init__(
+        self,
+        context: PanelContext,
+        boxes: Mapping[str, str],
+        guess: Callable[[Any], Mapping[str, str]] = guess_roles,
+    ) -> None:
+        self.context, self.boxes, self._guess = context, dict(boxes), guess
         self._offered: Any = None
         for role, box in self.boxes.items():
             widget = getattr(context.ui, box)
@@ -50,7 +56,7 @@ class SegmentChoices:
         if offered == self._offered:
             return
         self._offered = offered
-        guessed = _guessed(nodes[0]) if nodes else {}
+        guessed = self._guessed(nodes[0]) if nodes else {}
         for role, box in self.boxes.items():
             widget = getattr(self.context.ui, box)
             blocked = widget.blockSignals(True)
@@ -72,10 +78,9 @@ class SegmentChoices:
             roles[role] = widget.currentText
         self.context.parameterNode.segmentRoles = json.dumps(roles, sort_keys=True)
 
-
-def _guessed(node: Any) -> dict[str, str]:
-    names = segment_names(node)
-    try:
-        return {role: names[segment] for role, segment in guess_roles(node).items()}
-    except ValueError:  # two segments look the same: nothing can be said before the user chooses
-        return {}
+    def _guessed(self, node: Any) -> dict[str, str]:
+        names = segment_names(node)
+        try:
+            return {role: names[segment] for role, segment in self._guess(node).items()}
+        except ValueError:  # two segments look the same: nothing can be said before the user chooses
+            return {}

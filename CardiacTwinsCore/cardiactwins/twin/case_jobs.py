@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.heart_pose import Alignment
@@ -30,16 +31,19 @@ def import_job(
     *,
     folder: Path,
     progress: Progress,
-    heart: str = "heart.nrrd",
+    heart: str = "heart.npz",
     name: str = "Twin",
     clean: bool = False,
     alignment: Alignment = "axis",
 ) -> dict[str, Any]:
-    """A segmented heart (`write_heart`) on the common grid; writes what `load_twin` reads.
+    """A segmented heart on the common grid; writes what `load_twin` reads.
 
+    heart: .npz with labels (k, j, i), values of Tissue, and ijk_to_ras (4, 4) in mm.
     Returns the "remarks" on what is wrong with it. See `import_twin`.
     """
-    labels, geometry = read_heart(folder / heart)
+    with np.load(folder / heart, allow_pickle=False) as given:
+        labels, matrix = given["labels"], given["ijk_to_ras"]
+    geometry = ImageGeometry(labels.shape, matrix)
     twin = import_twin(labels, geometry, name=name, alignment=alignment, clean=clean, progress=progress)
     np.savez_compressed(
         folder / TWIN_FILE, labels=twin.labels, heart_to_ras=twin.heart_to_ras, original=twin.original

@@ -1,0 +1,126 @@
+"""Section 5: cohorts of hearts, made, judged and enriched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from cardiactwins.panel.context import Section
+from cardiactwins.panel.twin.cohort_results import CohortResults
+from cardiactwins.panel.twin.context import TwinContext
+
+__all__ = ["CohortSection"]
+
+REFERENCE_NEEDED = ("NOISE", "EDITS", "AUGMENT", "JUDGE")
+MODEL_NEEDED = ("NOISE", "EDITS", "AUGMENT")
+TRAINING_USED = ("NOISE", "JUDGE")
+STRATEGIES = {
+    "fromNoise": "unconditional",
+    "wholeHeart": "perturbational",
+    "oneChamber": "localized",
+}
+"""Parameter -> strategy of an augmentation."""
+
+
+class CohortSection(Section):
+    """Runs a task in the worker; what is finished stays in the folder of the cohort."""
+
+    context: TwinContext
+
+    def __init__(self, context: TwinContext) -> None:
+        super().__init__(context)
+        self.controls = context.controls(self.ui.cohortButton, self.run)
+        self.results = CohortResults(context)
+
+    def missing(self) -> list[str]:
+        """What has to be chosen before the task can run."""
+        node, missing = self.parameterNode, []
+        task = node.task.name
+        if task in REFERENCE_NEEDED:
+            missing += _missingFolder(node.referenceFolder, _("choose the folder of the reference hearts"))
+        if task == "JUDGE":
+            missing += _missingFolder(node.heartsFolder, _("choose the folder of the hearts to judge"))
+        if str(node.cohortFolder) in ("", "."):
+            missing.append(_("choose the folder of the cohort"))
+        elif Path(node.cohortFolder).is_file():
+            missing.append(_("choose a folder for the cohort, not a file"))
+        if task in MODEL_NEEDED and self.context.obstacle():
+            missing.append(_("the model: {reason}").format(reason=self.context.obstacle()))
+        if task == "AUGMENT":
+            if not self._strategies():
+                missing.append(_("check at least one way of making hearts"))
+            if node.most and node.most <= node.least:
+                missing.append(_("let the upper limit of the measure lie above the lower one"))
+        return missing
+
+    def run(self) -> None:
+        """Run the task; its table, chart and figures are shown."""
+        node = self.parameterNode
+        task = node.task.name
+        arguments: dict[str, Any] = {
+            "task": node.task.value,
+            "cohort": str(Path(node.cohortFolder).absolute()),
+            "number": node.cohortNumber,
+            "steps": node.cohortSteps,
+            "device": node.device,
+            "workers": node.workers,
+        }
+        if task in REFERENCE_NEEDED:
+            arguments["reference"] = str(Path(node.referenceFolder).absolute())
+        if task == "JUDGE":
+            arguments["hearts"] = str(Path(node.heartsFolder).absolute())
+        if task in TRAINING_USED and str(node.trainingFolder) not in ("", "."):
+            arguments["training"] = str(Path(node.trainingFolder).absolute())
+        if task in MODEL_NEEDED:
+            arguments |= self.context.modelArguments()
+        if task == "AUGMENT":
+            measure = node.cohortMeasure
+            arguments["chosen"] = {"measure": measure, "least": node.least or None, "most": node.most or None}
+            arguments |= {"strategies": self._strategies(), "size": node.keepNumber}
+        title = node.task.label()
+
+        def done(_folder: Path, result: Mapping[str, Any]) -> None:
+            self.results.show(title, result)
+
+        self.context.start(
+            self.controls,
+            "cardiactwins.twin.cohort_jobs:cohort_job",
+            lambda _folder: arguments,
+            done,
+        )
+
+    def update(self) -> None:
+        """Show what belongs to the task, and what is missing."""
+        task = self.parameterNode.task.name
+        for name, visible in (
+            ("referencePath", task in REFERENCE_NEEDED),
+            ("heartsPath", task == "JUDGE"),
+            ("trainingPath", task in TRAINING_USED),
+            ("cohortNumberBox", task != "JUDGE"),
+            ("cohortStepsBox", task in MODEL_NEEDED),
+            ("workersBox", task != "JUDGE"),
+        ):
+            getattr(self.ui, name).setVisible(visible)
+            getattr(self.ui, f"{name}Label").setVisible(visible)
+        self.ui.augmentGroup.setVisible(task == "AUGMENT")
+        self.ui.cohortPathLabel.text = _("Report in:") if task == "JUDGE" else _("Cohort:")
+        self.controls.setMissing(self.missing())
+
+    def sceneChanged(self) -> None:
+        self.controls.cancel()
+        self.results.clear()
+
+    def close(self) -> None:
+        self.controls.close()
+
+    def _strategies(self) -> list[str]:
+        return [name for parameter, name in STRATEGIES.items() if getattr(self.parameterNode, parameter)]
+
+
+def _missingFolder(path: Any, text: str) -> list[str]:
+    if str(path) in ("", "."):
+        return [text]
+    return [] if Path(path).is_dir() else [_("{path} is no folder: {text}").format(path=path, text=text)]

@@ -1,0 +1,152 @@
+"""What the sections of the TwinEditor panel have in common: the imported heart, its siblings, the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from cardiactwins.anatomy.heart_topology import TopologyCheck, topology_checks
+from cardiactwins.compute.worker_process import WorkerProcess
+from cardiactwins.mrml.segmentations import segment_names
+from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
+from cardiactwins.mrml.twin_editor import WEIGHTS_KIND, TwinEditorLogic
+from cardiactwins.panel.context import PanelContext, inScene
+
+__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext"]
+
+HOW_TO_GET = {
+    "torch": _("PyTorch is not installed (it comes with the PyTorch extension)"),
+    "monai": _(
+        "MONAI is not installed (after PyTorch, in the Python console: "
+        "slicer.util.pip_install('monai --no-deps'))"
+    ),
+    "safetensors": _("safetensors is not installed (Setup and diagnostics installs it)"),
+}
+"""Package that the model needs -> what to do where it is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedHeart:
+    """A heart that was imported in this session.
+
+    case: the twin with its edits. sources: name of the segment of each tissue. version: of the segmentation
+    at that time. checks: of the twin.
+    """
+
+    case: TwinCase
+    sources: dict[Any, str]
+    version: int
+    checks: tuple[TopologyCheck, ...]
+
+    @classmethod
+    def of(cls, case: TwinCase, sources: dict[Any, str], node: Any) -> ImportedHeart:
+        return cls(case, sources, content_version(node), topology_checks(case.twin.labels))
+
+    def stale(self, node: Any) -> bool:
+        """Whether the segmentation was painted in since."""
+        return content_version(node) != self.version
+
+
+@dataclass(frozen=True, eq=False)
+class ShownSibling:
+    """A sibling of this session: its nodes, the case that it was made from, and its painted region."""
+
+    nodes: SiblingNodes
+    case: TwinCase
+    region: NDArray[np.bool_] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its segmentation."""
+        return self.nodes.segmentation.GetName()
+
+
+class TwinContext(PanelContext):
+    """What the sections share.
+
+    imported: hearts of this session by the id of their segmentation. selected: number of the sibling in
+    `siblings` that the tables tell of, None without one.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        logic: TwinEditorLogic,
+        worker: WorkerProcess,
+        requirements: Path,
+        onChange: Callable[[], None],
+    ) -> None:
+        super().__init__(
+            ui, logic, worker, requirements, "TwinEditor", "cardiactwins.twin.sibling_jobs", onChange
+        )
+        self.imported: dict[str, ImportedHeart] = {}
+        self._siblings: list[ShownSibling] = []
+        self.selected: int | None = None
+
+    def heart(self) -> ImportedHeart | None:
+        """The chosen segmentation as it was imported; None before that."""
+        node = None if self.parameterNode is None else self.parameterNode.segmentation
+        return None if node is None else self.imported.get(node.GetID())
+
+    def case(self) -> TwinCase | None:
+        """The heart that edits start from."""
+        heart = self.heart()
+        return None if heart is None else heart.case
+
+    def setCase(self, case: TwinCase) -> None:
+        """Go on with more or fewer edits of the chosen heart."""
+        key = self.parameterNode.segmentation.GetID()
+        self.imported[key] = replace(self.imported[key], case=case)
+
+    @property
+    def siblings(self) -> list[ShownSibling]:
+        """The siblings of this session that are still in the scene."""
+        return [one for one in self._siblings if inScene(one.nodes.segmentation)]
+
+    def addSiblings(self, shown: list[ShownSibling]) -> None:
+        """Add siblings to the list and select the first of them."""
+        self._siblings = [*self.siblings, *shown]
+        self.selected = len(self._siblings) - len(shown)
+
+    def sibling(self) -> ShownSibling | None:
+        """The selected sibling."""
+        siblings = self.siblings
+        if self.selected is None or not siblings:
+            return None
+        return siblings[min(self.selected, len(siblings) - 1)]
+
+    def obstacle(self) -> str:
+        """Why the model cannot be used here; "" when it can."""
+        absent = [text for name, text in HOW_TO_GET.items() if find_spec(name) is None]
+        if absent:
+            return "; ".join(absent)
+        if self.weightsOf(WEIGHTS_KIND) is None:
+            return _("there are no weights of the model on this computer (see Models)")
+        return ""
+
+    def modelArguments(self) -> dict[str, Any]:
+        """What a job needs to read the model."""
+        return {
+            "weights": str(self.weightsOf(WEIGHTS_KIND).path),
+            "loader": self.logic.loader,
+        }
+
+    def forget(self) -> None:
+        """Forget the hearts of a scene that was closed."""
+        self.imported, self._siblings, self.selected = {}, [], None
+
+
+def content_version(node: Any) -> int:
+    """A number that grows when the voxels of a segmentation change, but not when it is shown in 3D."""
+    parts = (
+        node.GetSegmentation().GetSegment(key).GetRepresentation("Binary labelmap")
+        for key in segment_names(node)
+    )
+    return max((part.GetMTime() for part in parts if part is not None), default=0)

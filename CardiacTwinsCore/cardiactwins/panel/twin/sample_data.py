@@ -1,0 +1,51 @@
+"""A whole heart to try the module with: in the application's Sample Data module, and in the panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+__all__ = ["SAMPLE", "addSample", "register"]
+
+CATEGORY = "CardiacTwins"
+SAMPLE = "WholeHeartPhantom"
+STREAM = 40
+"""Phantoms are drawn with the seed (STREAM, n), which no training heart has."""
+
+
+def register(iconFile: str | Path = "") -> bool:
+    """Offer the phantom heart in the Sample Data module; False where the application has no such module.
+
+    iconFile: picture on its button. What was registered under the same name is replaced.
+    """
+    try:
+        from SampleData import SampleDataLogic
+    except ImportError:
+        return False
+    known = SampleDataLogic.sampleDataSourcesByCategory(CATEGORY)
+    known[:] = [other for other in known if other.sampleName != SAMPLE]
+    SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=SAMPLE,
+        uris="",  # wanted of each source, also of what is made without one
+        thumbnailFileName=str(iconFile) or None,
+        customDownloader=_onSample,
+    )
+    return True
+
+
+def addSample(seed: int = 0) -> Any:
+    """Segmentation node of a whole-heart phantom; see `new_sample_heart`."""
+    from cardiactwins.mrml.twin_sample import new_sample_heart
+
+    return new_sample_heart((STREAM, seed), slicer.mrmlScene.GenerateUniqueName(_("Whole heart phantom")))
+
+
+def _onSample(_source: Any) -> list[Any]:
+    with slicer.util.tryWithErrorDisplay(_("The phantom heart cannot be made."), waitCursor=True):
+        return [addSample()]
+    return []

@@ -1,0 +1,174 @@
+"""The cohorts of TwinEditor's panel as one job: drawn, made or judged, with tables and figures to show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cardiactwins.anatomy.heart_morphology import tissue_volumes_ml
+from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
+from cardiactwins.compute.progress import Progress
+from cardiactwins.twin.cohort_comparison import Halves
+from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
+from cardiactwins.twin.cohort_studies import evaluate_hearts
+from cardiactwins.twin.estimate import Estimate
+from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.sibling_jobs import augmentation_job, editing_job, sampling_job
+from cardiactwins.twin.training_hearts import draw_phantoms
+from cardiactwins.twin.twin_grid import TWIN_GRID
+
+__all__ = ["REFERENCE_STREAM", "cohort_job", "quality_rows"]
+
+REFERENCE_STREAM = 41
+"""Phantoms drawn here have the seed (REFERENCE_STREAM, n), which no training heart has."""
+
+
+def cohort_job(
+    *,
+    folder: Path,
+    progress: Progress,
+    task: str,
+    cohort: str,
+    number: int,
+    reference: str = "",
+    hearts: str = "",
+    training: str | None = None,
+    steps: int = 20,
+    device: str = "auto",
+    chosen: Mapping[str, Any] | None = None,
+    strategies: Sequence[str] = (),
+    size: int = 140,
+    workers: int = 0,
+    **model: Any,
+) -> dict[str, Any]:
+    """One task on the folder `cohort`, which a later run goes on with.
+
+    task: "phantoms" draws `number` hearts into it; "sampling", "editing" and "augmentation" are the jobs of
+    `sibling_jobs`, "evaluation" judges the folder `hearts`. reference: the folder of hearts to compare with,
+    or to take seed hearts from. chosen: "measure", "least" and "most" of rare hearts. model: weights, loader.
+
+    Returns "rows" (of a table), "figures" and "report" (paths), and "volumes": of LV and RV in ml (N, 2) by
+    cohort. ValueError for an unknown task, and as the jobs raise it.
+    """
+    place, began = Path(cohort), time.time() - 1
+    common = {"folder": folder, "progress": progress, "cohort": str(place), "workers": workers, **model}
+    if task in ("sampling", "editing", "augmentation"):
+        common |= {"steps": steps, "devices": [_torch_name(device)]}
+    made: Any
+    if task == "phantoms":
+        drawn = draw_phantoms(place, number, REFERENCE_STREAM, workers=max(workers, 1), progress=progress)
+        return _told([{"folder": str(place), "hearts": len(drawn)}], place, began, {"drawn": _volumes(place)})
+    if task == "sampling":
+        found = sampling_job(reference=reference, training=training, number=number, **common)
+        rows, made = quality_rows(found), _stored_volumes(place)
+    elif task == "editing":
+        found = editing_job(population=reference, number=number, **common)
+        rows, made = _edit_rows(found), _stored_volumes(place)
+    elif task == "augmentation":
+        wanted = dict.fromkeys(strategies, number)
+        found = augmentation_job(population=reference, made=wanted, size=size, **dict(chosen or {}), **common)
+        rows, made = found["table"], _stored_volumes(place)
+    elif task == "evaluation":
+        found = evaluate_hearts(
+            Hearts.in_folder(reference),
+            Hearts.in_folder(hearts),
+            TWIN_GRID.spacing,
+            place / "report",
+            training=None if training is None else Hearts.in_folder(training),
+            progress=progress,
+        )
+        rows, made = quality_rows(found), _volumes(Path(hearts))
+    else:
+        raise ValueError(f"There is no task '{task}' for a cohort.")
+    return _told(rows, place, began, {"reference": _volumes(Path(reference)), "made": made})
+
+
+def quality_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A table of what `unconditional_study` or `evaluate_hearts` found: raw, guarded, halves, nearest."""
+    rows = []
+    for name in ("raw", "guarded"):
+        values = found[name]
+        if values is None:
+            continue
+        rows.append(
+            {
+                "cohort": name,
+                "hearts": values["hearts"],
+                "FD": _text(values["frechet"]),
+                "precision": _text(values["precision"]),
+                "recall": _text(values["recall"]),
+                "TV (%)": _text(values["violations"]),
+            }
+        )
+    halves: Halves = found["halves"]
+    rows.append(
+        {
+            "cohort": "halves of the reference",
+            "hearts": found["reference"],
+            "FD": str(halves.frechet),
+            "precision": str(halves.precision),
+            "recall": str(halves.recall),
+            "TV (%)": "",
+        }
+    )
+    for name, distance in (found["nearest"] or {}).items():
+        rows.append(
+            {"cohort": f"nearest training heart, {name}", "hearts": "", "FD": f"{distance:.2f} SD"}
+            | dict.fromkeys(("precision", "recall", "TV (%)"), "")
+        )
+    return rows
+
+
+def _edit_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """TV % raw and guarded, a row an edit and a column a seed heart, as tables 2 and 3."""
+    guarded = {row["TV (%)"]: row for row in found["violations_guarded"]}
+    rows = []
+    for row in found["violations"]:
+        after = guarded.get(row["TV (%)"], {})
+        values = {
+            f"{seed}: TV (%) raw, guarded": f"{value:.1f}, {after.get(seed, float('nan')):.1f}"
+            for seed, value in row.items()
+            if seed != "TV (%)"
+        }
+        rows.append({"edit": row["TV (%)"], **values})
+    return rows
+
+
+def _told(
+    rows: Sequence[Mapping[str, Any]], place: Path, began: float, volumes: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    report = place / "report"
+    pages = sorted(report.glob("*.html"), key=lambda path: path.stat().st_mtime)
+    figures = [path for path in sorted(report.rglob("*.png")) if path.stat().st_mtime >= began]
+    return {
+        "rows": [dict(row) for row in rows],
+        "figures": [str(path) for path in figures],
+        "report": str(pages[-1]) if pages else "",
+        "volumes": {name: values.tolist() for name, values in volumes.items()},
+    }
+
+
+def _volumes(folder: Path) -> np.ndarray:
+    """Volumes of LV and RV in ml, (N, 2), of the hearts in a folder."""
+    hearts = Hearts.in_folder(folder)
+    found = [tissue_volumes_ml(hearts[name], TWIN_GRID.spacing) for name in hearts]
+    return np.array([[one["LV"], one["RV"]] for one in found]).reshape(-1, 2)
+
+
+def _stored_volumes(folder: Path) -> np.ndarray:
+    """The same of the accepted siblings in the folder of a cohort, without reading their maps."""
+    records = [record for record in CohortFolder(folder).records() if record.accepted]
+    cohort = cohort_of(records)
+    return np.column_stack([cohort.measure("LV volume"), cohort.measure("RV volume")])
+
+
+def _torch_name(device: str) -> str:
+    return choose_device(device).torch_name if device in DEVICE_CHOICES else device
+
+
+def _text(values: Mapping[str, float]) -> str:
+    return str(Estimate(**values))
