@@ -19,3 +19,23 @@ def small_model():
 
     torch.set_num_threads(1)
     return small_hearts(16)
+
+
+@pytest.fixture(scope="session")
+def fabric():
+    """One process in full precision."""
+    from cardiactwins.twin.training_run import single_process
+
+    return single_process("full")
+
+
+@pytest.fixture(scope="session")
+def autoencoder():
+    """A small one, as it is before a training."""
+    import torch
+    from small_trainings import CODING
+
+    from cardiactwins.twin.autoencoder import build_autoencoder
+
+    torch.manual_seed(0)
+    return build_autoencoder(CODING.network).eval()
