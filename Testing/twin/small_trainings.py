@@ -6,13 +6,9 @@ import torch
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.twin.augmentation import Augmentation
 from cardiactwins.twin.autoencoder import AutoencoderSettings
-from cardiactwins.twin.autoencoder_training import (
-    AutoencoderTraining,
-)
+from cardiactwins.twin.autoencoder_training import AutoencoderTraining
 from cardiactwins.twin.denoiser import DenoiserSettings
-from cardiactwins.twin.denoiser_training import (
-    DenoiserTraining,
-)
+from cardiactwins.twin.denoiser_training import DenoiserTraining
 
 SIZE = 32
 CODING = AutoencoderTraining(
