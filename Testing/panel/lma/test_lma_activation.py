@@ -1,0 +1,165 @@
+"""TOS, the map and the late region in the LMAReconstruct panel."""
+
+import numpy as np
+import pytest
+from lma_steps import LATE_AT, SECTORS, finish, late_around, parameters, tos_file
+
+
+def test_tos_is_typed_in_cell_by_cell(host, heart):
+    ui = heart.ui
+    host.choose(ui.activationSourceBox, "TOS that is known")
+    assert not ui.loadTosButton.enabled
+    host.click(ui.newTosButton)
+    assert (ui.tosTable.rowCount, ui.tosTable.columnCount) == (6, SECTORS + 1)
+    assert "type TOS of slice 1 into section 2" in ui.mapButton.toolTip
+    for row, values in enumerate(late_around()):
+        for column, value in enumerate(values, start=1):
+            ui.tosTable.item(row, column).setText(f"{value:.0f}")
+    assert ui.mapButton.enabled
+    np.testing.assert_allclose(heart.panel.context.tosTable().values, late_around(), atol=0.51)
+    ui.tosTable.item(0, 1).setText("soon")
+    assert "Not changed: TOS is a number of ms from 0 to 2000, not 'soon'" in ui.statusLabel.text
+    assert ui.tosTable.item(0, 1).text() == f"{late_around()[0, 0]:.0f}"
+    host.click(ui.mapButton)
+    assert host.dialogs.texts("error") == [] and ui.segmentTable.rowCount >= 16
+
+
+def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
+    ui = heart.ui
+    host.choose(ui.activationSourceBox, "TOS that is known")
+    host.type(ui.tosFilePath, tos_file(heart, slices=4, heights=False))
+    host.click(ui.loadTosButton)
+    assert "where the slices of TOS lie" in ui.mapButton.toolTip
+    for typed, said in (
+        ("0.2 0.4", "4 slices of TOS need as many heights; 2 are given"),
+        ("low high", "numbers with spaces between"),
+        ("0.2 0.4 0.6 1.8", "lie between 0 (base) and 1 (apex)"),
+    ):
+        host.type(ui.heightsEdit, typed)
+        assert not ui.mapButton.enabled and said in ui.mapButton.toolTip
+    host.type(ui.heightsEdit, "0.2, 0.4, 0.6, 0.8")
+    host.click(ui.mapButton)
+    np.testing.assert_allclose(heart.panel.context.mapped().tos_table.longitudinal, (0.2, 0.4, 0.6, 0.8))
+    broken = tos_file(heart)
+    broken.write_text("nothing,of,this\n1,2,3\n", encoding="utf-8")
+    host.click(ui.loadTosButton)
+    assert "A table of TOS has a column 'TOS'" in host.dialogs.texts("error")[0]
+
+
+def test_strain_tables_give_tos_when_their_heights_are_typed_in(host, heart):
+    from cardiactwins.lma.strain_phantom import simulate_strain
+    from cardiactwins.mrml.lma_strain import new_strain_table
+
+    ui = heart.ui
+    for number in (1, 2, 3):
+        made = simulate_strain("LBBB", np.random.default_rng(number))
+        new_strain_table(f"Strain {number}", made.strain, made.times)
+    host.choose(ui.activationSourceBox, "Strain tables")
+    for number in (1, 2, 3):
+        host.choose(ui.strainSelector, f"Strain {number}")
+        host.click(ui.addSliceButton)
+    assert ui.slicesTable.rowCount == 3
+    ui.slicesTable.item(0, 2).setText("0.2")
+    assert "type in the heights of all slices, or of none" in ui.activationButton.toolTip
+    ui.slicesTable.item(1, 2).setText("1.5")
+    assert "a height lies between 0 (base) and 1 (apex)" in ui.statusLabel.text
+    ui.slicesTable.item(1, 2).setText("0.5")
+    ui.slicesTable.item(2, 2).setText("0.8")
+    finish(host, heart, ui.activationButton)
+    np.testing.assert_allclose(heart.panel.context.tosTable().longitudinal, (0.2, 0.5, 0.8))
+    ui.slicesTable.setCurrentCell(1, 0)
+    ui.slicesTable.cellClicked.emit(1, 0)
+    chart = host.scene.GetFirstNodeByName("Strain 2: curves")
+    assert chart.GetNumberOfPlotSeriesNodes() == SECTORS
+    host.click(ui.removeSliceButton)
+    assert [ui.slicesTable.item(row, 1).text() for row in range(2)] == ["Strain 1", "Strain 3"]
+    assert ui.slicesTable.item(1, 2).text() == "0.8"
+
+
+def test_dense_slices_need_their_encoding_frequency(host, heart):
+    from cardiactwins.mrml.lma_sample import new_sample_heart
+
+    ui = heart.ui
+    new_sample_heart(0, name="Other")
+    host.click(ui.guessButton)
+    assert ui.slicesTable.rowCount == 4 and ui.slicesTable.item(0, 2).text() == ""
+    assert "encoding frequency (ke) of slice 1, in cycles/mm" in ui.activationButton.toolTip
+    for row in range(4):
+        ui.slicesTable.item(row, 2).setText("0.1")
+    assert ui.activationButton.enabled
+    host.scene.RemoveNode(host.scene.GetFirstNodeByName("Other: DENSE 2 mask"))
+    heart.panel.update()
+    assert "slice 2 has lost a node: remove it and add it again" in ui.activationButton.toolTip
+
+
+def test_colours_legend_and_views_follow_the_controls(host, mapped):
+    import slicer
+
+    from cardiactwins.mrml.lma_map import TOS
+
+    ui, model = mapped.ui, parameters(mapped).model
+    camera = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCameraNode")
+    bounds = np.zeros(6)
+    model.GetRASBounds(bounds)
+    for button, side in ((ui.laoButton, -np.sin(np.radians(40))), (ui.raoButton, np.sin(np.radians(30)))):
+        host.type(ui.laoSlider, 40.0)
+        host.click(button)
+        seen = np.array(camera.GetPosition()) - np.array(camera.GetFocalPoint())
+        np.testing.assert_allclose(camera.GetFocalPoint(), (bounds[::2] + bounds[1::2]) / 2, atol=1e-6)
+        assert seen[0] / np.linalg.norm(seen) == pytest.approx(side, abs=1e-6) and seen[1] > 0
+    assert ui.laoButton.text == "LAO 40°"
+    assert not ui.lookButton.enabled
+    host.click(ui.lateButton)
+    host.click(ui.lookButton)
+    seen = np.array(camera.GetPosition()) - np.array(camera.GetFocalPoint())
+    centre = mapped.panel.context.late.region.centre - np.array(camera.GetFocalPoint())
+    assert seen @ centre / np.linalg.norm(seen) / np.linalg.norm(centre) == pytest.approx(1.0, abs=1e-6)
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(model)
+    assert legend.GetVisibility() and legend.GetTitleText() == TOS
+    host.choose(ui.scalarBox, "Distance to the nearest slice (mm)")
+    assert model.GetDisplayNode().GetActiveScalarName() == legend.GetTitleText() == "Slice distance (mm)"
+    host.choose(ui.scalarBox, "Scar (share of the wall)")
+    assert "does not have 'Scar (share of the wall)'" in ui.mapLabel.text
+    host.click(ui.legendBox)
+    assert not legend.GetVisibility()
+
+
+def test_the_reference_model_stands_beside_the_patients(host, mapped):
+    import slicer
+
+    host.click(mapped.ui.referenceModelBox)
+    host.click(mapped.ui.mapButton)
+    model = parameters(mapped).model
+    reference = slicer.mrmlScene.GetFirstNodeByName(f"{model.GetName()}: reference model")
+    own, other = np.zeros(6), np.zeros(6)
+    model.GetRASBounds(own)
+    reference.GetRASBounds(other)
+    assert other[1] < own[0]
+    assert reference.GetPolyData().GetPointData().GetArray("TOS (ms)") is not None
+
+
+def test_scar_is_left_out_of_the_late_region(host, mapped, phantom):
+    from cardiactwins.mrml.segmentations import new_segmentation
+
+    ui = mapped.ui
+    host.choose(ui.criterionBox, "The latest share of the epicardium")
+    host.type(ui.areaSlider, 20.0)
+    host.click(ui.lateButton)
+    assert "20 % of the epicardium is late" in ui.lateLabel.text
+    before = ui.lateLabel.text
+    turn = (phantom.circumferential - (LATE_AT - 0.5) / SECTORS + 0.5) % 1 - 0.5
+    masks = {"cavity": phantom.cavity, "myocardium": phantom.myocardium}
+    new_segmentation(
+        "LGE", phantom.geometry, {**masks, "infarct": phantom.myocardium & (np.abs(turn) < 0.12)}
+    )
+    assert not ui.scarLimitSlider.enabled
+    host.choose(ui.scarSelector, "LGE")
+    assert ui.scarLimitSlider.enabled
+    host.click(ui.lateButton)
+    assert host.dialogs.texts("error") == [] and ui.lateLabel.text != before
+    quantities = [ui.lateTable.item(row, 0).text() for row in range(ui.lateTable.rowCount)]
+    assert "latest viable segment" in quantities and "the latest viable segment is" in ui.lateLabel.text
+    host.choose(ui.scalarBox, "Late region")
+    assert parameters(mapped).model.GetDisplayNode().GetActiveScalarName() == "Late activation"
+    host.click(ui.undoButton)
+    assert ui.lateLabel.text == before
