@@ -7,6 +7,9 @@ import pytest
 from block_hearts import heart_of
 
 from cardiactwins.anatomy.heart_morphology import heart_morphology
+from cardiactwins.mrml import twin_cohorts
+from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
@@ -56,6 +59,16 @@ def test_the_table_of_hearts_holds_their_measures(evaluated, rows):
     assert len(table) == 6 and "LV in one piece" in table[0]["violated checks"]
     expected = heart_morphology(heart_of(np.random.default_rng([0, 0]), apart=True), TWIN_GRID.spacing)
     assert [float(value) for value in list(table[0].values())[1:13]] == pytest.approx(expected)
+
+
+def test_a_cohort_of_which_the_guard_took_too_few_is_judged_raw(tmp_path, monkeypatch):
+    measures = np.random.default_rng(0).normal(100, 20, (16, 12))
+    known = Cohort(tuple(map(str, range(16))), measures, np.zeros((16, 12), bool))
+    monkeypatch.setattr(twin_cohorts, "cohort_pair", lambda pair, *_, **options: pair)
+    pair = (known, known.select([]))
+    judged = twin_cohorts.evaluate_cohort("c", pair, (known, known), directory=tmp_path, repeats=5)
+    assert list(columns_of_table(judged.quality_table)["cohort"]) == ["raw"]
+    assert "too few hearts" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_folders_that_cannot_be_judged_are_refused(twin, folders, tmp_path):

@@ -104,6 +104,17 @@ def test_the_manifest_has_one_row_a_sibling(folder, weights):
     assert [Recipe.from_values(one["recipe"]) for one in siblings] == [r.recipe for r in folder.records()]
 
 
+def test_a_heat_map_counts_the_label_maps_as_they_are_stored(folder, weights):
+    make_cohort(folder, recipes(3), weights, loader=LOADER)
+    cohort = cohort_of(folder.records())
+    found = folder.with_occupancy(cohort)
+    hearts = [folder.labels(name) for name in cohort.names]
+    for tissue in (0, 3):
+        share = np.mean([labels == tissue for labels in hearts], axis=0)
+        np.testing.assert_allclose(found.occupancy[tissue], share, atol=1e-6)
+    assert found.names == cohort.names
+
+
 def test_nothing_is_made_twice(folder, weights):
     make_cohort(folder, recipes(3), weights, loader=LOADER)
     before = written(folder)

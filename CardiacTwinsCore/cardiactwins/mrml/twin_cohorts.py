@@ -43,18 +43,21 @@ def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True)
     """Hearts before and after the topology guard; the same where there was none.
 
     source: a `Cohort`; a folder as `hearts_of_folder` takes it; or nodes, twins, siblings and label maps
-    (128, 128, 128) one after the other. ValueError when there is no heart.
+    (128, 128, 128) one after the other. heat_map: also count where the hearts are; those of a cohort's
+    folder as they are stored, and not apart for the guarded. ValueError when there is no heart.
     """
     if isinstance(source, Cohort):
         return source, source
     if isinstance(source, (str, Path)):
         path = Path(source)
         if (path / "cohort.json").is_file():
-            records = CohortFolder(path).records()
+            folder = CohortFolder(path)
+            records = folder.records()
             if not records:
                 raise ValueError(f"The cohort in {path} has no siblings yet.")
             accepted = [record for record in records if record.accepted]
-            return cohort_of(records, raw=True), cohort_of(accepted)
+            raw = cohort_of(records, raw=True)
+            return folder.with_occupancy(raw) if heat_map else raw, cohort_of(accepted)
         hearts = hearts_of_folder(path)
         return _same(hearts.measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress))
     items = list(source)

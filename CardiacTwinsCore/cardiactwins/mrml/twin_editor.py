@@ -318,7 +318,7 @@ class TwinEditorLogic:
         that was ended goes on where it stopped.
         """
         chosen = CohortFilter(measure, least, most)
-        known, _ = cohort_pair(population)
+        known, _ = cohort_pair(population, heat_map=False)
         made = {}
         for strategy in strategies:
             folder = CohortFolder.create(Path(directory) / strategy, TWIN_GRID)
@@ -333,7 +333,7 @@ class TwinEditorLogic:
                 workers=workers,
                 progress=progress,
             )
-            made[strategy] = cohort_pair(folder.path)[1]
+            made[strategy] = cohort_pair(folder.path, heat_map=False)[1]
         return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
 
     def weights(self) -> Path:

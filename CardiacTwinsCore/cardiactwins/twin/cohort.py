@@ -83,7 +83,8 @@ class Cohort:
 
     def select(self, which: ArrayLike) -> Cohort:
         """The hearts of a mask or of indices, in that order; the heat map is that of all and is left out."""
-        index = np.arange(len(self))[np.asarray(which)]
+        chosen = np.asarray(which)
+        index = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.intp)]
         return Cohort(tuple(self.names[i] for i in index), self.morphology[index], self.violated[index])
 
     def larger(self, name: str, threshold: float) -> Cohort:

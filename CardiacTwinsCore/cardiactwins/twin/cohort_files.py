@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES, heart_morphology
-from cardiactwins.anatomy.heart_tissues import tissue_labels
+from cardiactwins.anatomy.heart_tissues import Tissue, tissue_labels
 from cardiactwins.compute.files import check_writable, write_json_atomic, write_text_atomic
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort
@@ -151,6 +151,16 @@ class CohortFolder:
     def hearts(self, records: Sequence[SiblingRecord]) -> Iterator[NDArray[np.uint8]]:
         """The label maps of records, one at a time."""
         return (self.labels(record.name) for record in records)
+
+    def with_occupancy(self, cohort: Cohort) -> Cohort:
+        """A cohort of siblings of this folder with the heat map of their label maps, as they are stored."""
+        counts = np.zeros((len(Tissue) + 1, *self.geometry.shape), np.uint32)
+        for name in cohort.names:
+            labels = self.labels(name)
+            for tissue in range(len(counts)):
+                counts[tissue] += labels == tissue
+        share = (counts / np.float32(max(len(cohort), 1))).astype(np.float32)
+        return Cohort(cohort.names, cohort.morphology, cohort.violated, share)
 
     def write_manifest(self) -> Path:
         """Write manifest.json and manifest.csv, one row a sibling; returns the latter."""

@@ -146,7 +146,7 @@ def editing_study(
         if not len(after):
             continue
         guarded[key] = after
-        occupied = maker.with_occupancy(after)
+        occupied = maker.folder.with_occupancy(after)
         maps[key] = heat_maps(population[seeds[key[1]]], occupied, mask="both").through(1)
     own = None
     if autoencoded is not None:

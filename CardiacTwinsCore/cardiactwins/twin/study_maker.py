@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin.cohort import Cohort
@@ -72,14 +70,6 @@ class StudyMaker:
         records = self.records(recipes)
         accepted = [record for record in records if record.accepted]
         raw, guarded = cohort_of(records, raw=True), cohort_of(accepted)
-        return (self.with_occupancy(raw), self.with_occupancy(guarded)) if heat_map else (raw, guarded)
-
-    def with_occupancy(self, cohort: Cohort) -> Cohort:
-        """A cohort of the folder with the heat map of its label maps as they are stored."""
-        counts = np.zeros((7, *self.folder.geometry.shape), np.uint32)
-        for name in cohort.names:
-            labels = self.folder.labels(name)
-            for tissue in range(7):
-                counts[tissue] += labels == tissue
-        share = (counts / np.float32(max(len(cohort), 1))).astype(np.float32)
-        return Cohort(cohort.names, cohort.morphology, cohort.violated, share)
+        if not heat_map:
+            return raw, guarded
+        return self.folder.with_occupancy(raw), self.folder.with_occupancy(guarded)
