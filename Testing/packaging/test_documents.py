@@ -15,7 +15,7 @@ from cardiactwins.cli import app
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALL_AND_RUN = "python -m pip install . && cardiactwins demo"
-INSTALL_AND_TEST = "python -m pip install '.[test]' && pytest"
+INSTALL_AND_TEST = "python -m pip install '.[test]' && pytest -n auto --dist loadfile"
 
 
 def code_blocks(language, text=README):
