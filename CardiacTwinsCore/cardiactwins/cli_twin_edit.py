@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
 from cardiactwins.cli_twin_cohort import show_estimate
+from cardiactwins.cli_twin_designs import Grid, Latin, design_of
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
     Attempts,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from cardiactwins.compute.progress import Progress
     from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
-    from cardiactwins.twin.sibling_estimate import SiblingEstimate
 
 __all__ = ["edit"]
 
@@ -73,6 +74,8 @@ def edit(
         bool, typer.Option("--exact", help="Localized: kept voxels stay exactly, behind a feathered seam.")
     ] = False,
     targets: Targets = None,
+    grid: Grid = None,
+    latin: Latin = None,
     hold: Annotated[bool, typer.Option(help="With targets: the other chambers keep their volumes.")] = True,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Siblings.")] = 1,
     seed: Seed = 0,
@@ -99,7 +102,8 @@ def edit(
     """Make siblings of a heart: all of it varied, one region, or towards wanted measures.
 
     Without --keep and --region, every part varies (perturbational); with one of them, the rest alone
-    (localized). Sibling n has the seed --seed + n. Writes each sibling in the patient's own grid, with the
+    (localized). --target asks for measures, --grid and --latin for many combinations of them. Sibling n has
+    the seed --seed + n. Writes each sibling in the patient's own grid, with the
     names and colours of the patient's segments (sibling-1.seg.nrrd, ...), volumes by tissue (volumes.csv),
     report.json with the recipes, and on request surfaces (meshes).
     """
@@ -118,35 +122,23 @@ def edit(
     claim_folder(out, run.report.job, force)
     logic = logic_with_model(weights, loader)
 
+    from cardiactwins.twin.recipe import Recipe
+
+    plans = design_of(grid, latin, targets, number, seed)
     share = (1.0 if keep or region else 0.5) if psi is None else psi
-    common = {"number": number, "seed": seed, "steps": steps, "guard": guard, "attempts": attempts}
+    common = {"steps": steps, "guard": guard, "attempts": attempts}
     with run.progress("Edit") as progress, new_folder(out) as folder:
         case = opened_case(source, labels, progress, clean=clean)
-        show_estimate(number, _estimate(logic, case, share, tuple(targets or ()), common))
+        mask = None if region is None else mask_of_file(region, segment, case)
+        first = Recipe("perturbational", seed, psi=share, twin=case.name, targets=plans[0], **common)
+        show_estimate(len(plans), logic.estimate(first, len(plans), case))
+        options = {"psi": share, "seed": seed, "progress": progress, **common}
         if kept or region:
-            made = logic.editRegion(
-                case,
-                None if region is None else mask_of_file(region, segment, case),
-                keep=kept,
-                psi=share,
-                dilation=dilation,
-                exact=exact,
-                targets=tuple(targets or ()),
-                progress=progress,
-                **common,
-            )
-        elif targets:
-            common.pop("number")
-            made = logic.editToTarget(
-                case,
-                [tuple(targets)] * number,
-                psi=share,
-                hold=hold,
-                progress=progress,
-                **common,
-            )
+            made = _localized(logic, case, mask, plans, keep=kept, dilation=dilation, exact=exact, **options)
+        elif plans[0]:
+            made = logic.editToTarget(case, plans, hold=hold, **options)
         else:
-            made = logic.perturb(case, psi=share, progress=progress, **common)
+            made = logic.perturb(case, number=len(plans), **options)
         files = _write(logic, case, made, folder, edge_length if surfaces else None, space, progress)
     figures = {
         "twin": case.name,
@@ -158,19 +150,21 @@ def edit(
     run.finish(figures, outputs, out / REPORT)
 
 
-def _estimate(
+def _localized(
     logic: TwinEditorLogic,
     case: TwinCase,
-    psi: float,
-    targets: tuple[str, ...],
-    common: dict[str, Any],
-) -> SiblingEstimate:
-    """What the siblings will take; a mask is taken to cost nothing beside the sampling."""
-    from cardiactwins.twin.recipe import Recipe
-
-    settings = {name: value for name, value in common.items() if name != "number"}
-    recipe = Recipe("perturbational", psi=psi, twin=case.name, targets=targets, **settings)
-    return logic.estimate(recipe, common["number"], case)
+    mask: NDArray[np.bool_] | None,
+    plans: Sequence[tuple[str, ...]],
+    *,
+    seed: int,
+    **options: Any,
+) -> list[SiblingNodes]:
+    """Siblings that differ in a region, those of one plan together."""
+    made: list[SiblingNodes] = []
+    for plan, alike in groupby(plans):
+        number = len(list(alike))
+        made += logic.editRegion(case, mask, targets=plan, number=number, seed=seed + len(made), **options)
+    return made
 
 
 def mask_of_file(path: Path, segment: str | None, case: TwinCase) -> NDArray[np.bool_]:

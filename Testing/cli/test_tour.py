@@ -18,7 +18,7 @@ def test_the_commands_and_options_of_the_tour_exist():
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "cardiactwins"
-        names = words[: 2 if words[0] in ("infarct", "lma") else 1]
+        names = words[: 2 if words[0] in ("infarct", "lma", "twin") else 1]
         result = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*names, "--help"])
         assert result.exit_code == 0, line
         shown = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.cli_twin_designs import design_of
 from cardiactwins.mrml.twin_files import read_case
 from cardiactwins.mrml.twin_segmentation import heart_of_file
 from cardiactwins.twin.label_files import write_heart
@@ -92,6 +93,28 @@ def test_targets_are_reported_with_what_was_reached(twin, stand_in, twin_file, t
     assert target["met"] == (abs(target["reached"] / target["wanted"] - 1) <= 0.05)
 
 
+def test_a_design_makes_a_sibling_of_each_combination(twin, stand_in, twin_file, tmp_path):
+    options = ("--grid", "RV volume=130,140", "--grid", "wall=9", "--psi", 0.5, "--no-hold")
+    outcome = twin(
+        "edit", twin_file, *options, "--steps", 2, "--no-guard", *stand_in, "--out", tmp_path / "s", "--json"
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert [(one["recipe"]["seed"], one["recipe"]["targets"]) for one in outcome.summary["siblings"]] == [
+        (0, ["RV volume 130 ml", "wall 9 mm"]),
+        (1, ["RV volume 140 ml", "wall 9 mm"]),
+    ]
+
+
+def test_designs_are_grids_and_latin_hypercubes():
+    assert design_of(None, None, ["wall +1 mm"], 2, 0) == [("wall +1 mm",)] * 2
+    assert design_of(["LV volume=90"], None, ["wall +1 mm"], 2, 0) == [("wall +1 mm", "LV volume 90 ml")] * 2
+    plans = design_of(None, ["LV volume=100:140", "wall=8:12"], None, 4, 0)
+    for position, (low, high) in enumerate(((100, 140), (8, 12))):
+        values = sorted(float(plan[position].split()[-2]) for plan in plans)
+        parts = [int((value - low) / (high - low) * 4) for value in values]
+        assert parts == [0, 1, 2, 3]
+
+
 def test_edits_that_cannot_be_made_are_refused(twin, stand_in, twin_file, tmp_path):
     everything = ",".join(TISSUE_NAMES.values())
     for options, reason in (
@@ -105,6 +128,11 @@ def test_edits_that_cannot_be_made_are_refused(twin, stand_in, twin_file, tmp_pa
         (("--space", "XYZ"), "LPS or RAS"),
         (("--target", "RV volume 150 mm"), "is in ml"),
         (("--target", "RV volume -100 %"), "that is no heart"),
+        (("--grid", "RV volume"), "--grid takes a measure and numbers"),
+        (("--grid", "spleen=3"), "There is no measure 'spleen'"),
+        (("--latin", "RV volume=120"), "--latin takes a range"),
+        (("--latin", "RV volume=180:120"), "range that rises"),
+        (("--latin", "wall=8:12", "--grid", "wall=8"), "give one of them"),
     ):
         outcome = twin("edit", twin_file, *options, *QUICK, *stand_in, "--out", tmp_path / "out")
         assert outcome.exit_code == 2 and reason in outcome.stderr, options

@@ -1,7 +1,8 @@
 """Run the commands of Docs/command-line.md in a new folder and write what they print below them.
 
 Run `python Testing/cli/update_tour.py` after a change of what commands print; `--only lma` runs the demo and
-the commands of one group alone. Long outputs are shortened.
+the commands of one group alone. Long outputs are shortened. Most commands of `twin` need PyTorch and weights
+of the generative model.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def run(command: str, folder: Path) -> str:
 def updated(text: str, only: str | None = None) -> str:
     """The document with the outputs of its commands, run in their order.
 
-    only: a group of commands ("infarct", "lma"); the blocks of others, but for the demo, stay as they are.
+    only: a group of commands ("infarct", "lma", "twin"); the blocks of others, but for the demo, stay as they
+    are.
     """
 
     def chosen(block: str) -> bool:
@@ -74,7 +76,9 @@ def updated(text: str, only: str | None = None) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write what the commands of the tour print.")
-    parser.add_argument("--only", choices=("infarct", "lma"), help="run the commands of one group alone")
+    parser.add_argument(
+        "--only", choices=("infarct", "lma", "twin"), help="run the commands of one group alone"
+    )
     TOUR.write_text(
         updated(TOUR.read_text(encoding="utf-8"), parser.parse_args().only), encoding="utf-8", newline="\n"
     )
