@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 from slicer.i18n import tr as _
 
+from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.mrml.surface_jobs import load_surfaces
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_models import new_surface_models
@@ -16,7 +20,10 @@ from cardiactwins.panel.twin.context import TwinContext
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.mesh_quality import MeshQuality
 
-__all__ = ["SurfacesSection"]
+__all__ = ["SurfacesSection", "cropped"]
+
+MARGIN = 3
+"""Empty voxels that are left around a heart."""
 
 
 class SurfacesSection(Section):
@@ -49,7 +56,7 @@ class SurfacesSection(Section):
         }
 
         def prepare(place: Path) -> dict[str, Any]:
-            write_heart(place / "heart.nrrd", labels, case.twin.geometry)
+            write_heart(place / "heart.nrrd", *cropped(labels, case.twin.geometry))
             return arguments
 
         def done(place: Path, result: Mapping[str, Any]) -> None:
@@ -143,6 +150,18 @@ class SurfacesSection(Section):
             folder, space = Path(files[0]).parent, self.parameterNode.space.value
             lines.append(text.format(count=len(files), folder=folder, space=space))
         self.ui.meshLabel.text = "\n".join(lines)
+
+
+def cropped(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[NDArray[np.uint8], ImageGeometry]:
+    """A heart without the empty space around it, but for `MARGIN` voxels, and where that lies."""
+    box = tuple(
+        slice(max(part.start - MARGIN, 0), part.stop + MARGIN)
+        for part in ndimage.find_objects((labels > 0).astype(np.uint8))[0]
+    )
+    matrix = np.array(geometry.ijk_to_ras)
+    matrix[:3, 3] = geometry.kji_to_ras([[part.start for part in box]])[0]
+    part = np.ascontiguousarray(labels[box])
+    return part, ImageGeometry(part.shape, matrix)
 
 
 def file_name(title: str) -> str:
