@@ -286,7 +286,8 @@ def _remove_training(out: Path) -> None:
     for name in ("latents", *(("hearts", "validation") if "data" in earlier else ())):
         shutil.rmtree(out / name, ignore_errors=True)
     for name in (CODING_STATE, STATE, CODING_WEIGHTS, WEIGHTS, REPORT):
-        (out / name).unlink(missing_ok=True)
+        for path in (out / name, *out.glob(f"{Path(name).stem}.*.safetensors")):
+            path.unlink(missing_ok=True)
         (out / name).with_suffix(".json").unlink(missing_ok=True)
 
 

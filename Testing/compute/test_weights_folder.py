@@ -76,3 +76,22 @@ def test_what_is_not_there_or_of_another_kind_is_refused(folders, tmp_path):
         add_weights(bare, folders[1], KINDS)
     with pytest.raises(ValueError, match="holds weights of 'elephant'; used here: toy, other"):
         add_weights(weights(tmp_path / "d", kind="elephant"), folders[1], KINDS)
+
+
+def test_weights_of_several_files_are_one_and_move_together(tmp_path):
+    folders = tmp_path / "library", tmp_path / "own"
+    content = b"more numbers"
+    part = {"file": "a.2.safetensors", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    path = weights(tmp_path / "download", parts=[part])
+    with pytest.raises(ValueError, match=r"a\.2\.safetensors, which belongs to it, is missing"):
+        add_weights(path, folders[1], KINDS)
+    second = path.with_name(part["file"])
+    second.write_bytes(content[::-1])
+    with pytest.raises(ValueError, match=r"a\.2\.safetensors is not the file that its card describes"):
+        add_weights(path, folders[1], KINDS)
+    second.write_bytes(content)
+    assert add_weights(path, folders[1], KINDS).size == len(b"numbers") + len(content)
+    (listed,) = listed_weights(*folders)
+    assert listed.check() == "" and (folders[1] / second.name).read_bytes() == content
+    delete_weights(listed)
+    assert not list(folders[1].iterdir())

@@ -120,3 +120,22 @@ def test_weights_that_were_changed_or_are_of_another_kind_are_refused(tmp_path):
     card_path(path).unlink()
     with pytest.raises(FileNotFoundError, match="with its card"):
         load_weights(path, "toy")
+
+
+def test_large_weights_lie_in_several_files_that_belong_together(tmp_path):
+    tensors = {name: torch.rand(size) for name, size in (("a", 60), ("b", 30), ("c", 20), ("d", 500))}
+    path = save_weights(tensors, tmp_path / "w.safetensors", kind="toy", card={}, largest=400)
+    files = [path, *(tmp_path / f"w.{number}.safetensors" for number in (2, 3))]
+    assert sorted(tmp_path.glob("*.safetensors")) == sorted(files)
+    found, card = load_weights(path, "toy")
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items()) and len(found) == 4
+    first = card["sha256"]
+    tensors["d"] = tensors["d"] + 1
+    save_weights(tensors, path, kind="toy", card={}, largest=400)
+    assert load_weights(path, "toy")[1]["sha256"] != first
+    files[1].write_bytes(files[2].read_bytes())
+    with pytest.raises(ValueError, match=r"w\.2\.safetensors is not the file that its card describes"):
+        load_weights(path, "toy")
+    files[1].unlink()
+    with pytest.raises(FileNotFoundError, match=r"w\.2\.safetensors, which belongs to w\.safetensors"):
+        load_weights(path, "toy")

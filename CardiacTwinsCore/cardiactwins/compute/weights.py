@@ -13,25 +13,55 @@ from cardiactwins.compute.files import atomic_path, write_json_atomic
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["card_path", "load_state", "load_weights", "save_state", "save_weights", "sha256_of"]
+__all__ = [
+    "card_path",
+    "load_state",
+    "load_weights",
+    "save_state",
+    "save_weights",
+    "sha256_of",
+    "weights_parts",
+]
 
 CARD_FORMAT = "cardiactwins weights 1"
 STATE_FORMAT = "cardiactwins training state 1"
 
 
 def save_weights(
-    tensors: Mapping[str, torch.Tensor], path: str | Path, *, kind: str, card: Mapping[str, Any]
+    tensors: Mapping[str, torch.Tensor],
+    path: str | Path,
+    *,
+    kind: str,
+    card: Mapping[str, Any],
+    largest: int | None = None,
 ) -> Path:
     """Write weights to `path` (.safetensors) and their card beside it (.json); returns the path.
 
     kind: what they are for, which `load_weights` asks for again. card: data, seed, steps, metrics, licence,
-    command, and the settings that build the network.
+    command, and the settings that build the network. largest: bytes of tensors in one file; what is more goes
+    to further files beside it (name.2.safetensors, ...), whose hashes stand in the first one: its SHA256
+    speaks for all.
     """
     path = Path(path)
-    _write_tensors(tensors, path, {})
+    first, *others = _portions(tensors, largest)
+    further = []
+    for number, portion in enumerate(others, start=2):
+        part = _write_tensors(portion, path.with_name(f"{path.stem}.{number}.safetensors"), {})
+        further.append({"file": part.name, "sha256": sha256_of(part), "bytes": part.stat().st_size})
+    _write_tensors(first, path, {"parts": json.dumps(further)} if further else {})
     described = {"format": CARD_FORMAT, "kind": kind, "file": path.name, "sha256": sha256_of(path)}
-    write_json_atomic(card_path(path), {**described, "bytes": path.stat().st_size, **card})
+    parts = {"parts": further} if further else {}
+    write_json_atomic(card_path(path), {**described, "bytes": path.stat().st_size, **parts, **card})
     return path
+
+
+def weights_parts(path: str | Path, card: Mapping[str, Any]) -> dict[Path, tuple[str, int]]:
+    """SHA256 and bytes by file of all that weights consist of, as their card tells; the file itself first."""
+    path = Path(path)
+    parts = {path: (str(card.get("sha256", "")), int(card.get("bytes", 0)))}
+    for part in card.get("parts", ()):
+        parts[path.with_name(Path(part["file"]).name)] = (str(part["sha256"]), int(part["bytes"]))
+    return parts
 
 
 def load_weights(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -54,12 +84,17 @@ def load_weights(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], 
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT or card.get("kind") != kind:
         found = card.get("kind") if isinstance(card, dict) else None
         raise ValueError(f"{path.name} holds weights of '{found}', not of '{kind}' in this version's format.")
-    if sha256_of(path) != card.get("sha256"):
-        raise ValueError(
-            f"{path} is not the file that its card describes (SHA256 differs). It is damaged or was "
-            "replaced: get it again."
-        )
-    return _read_tensors(path)[0], card
+    tensors: dict[str, torch.Tensor] = {}
+    for part, (digest, _) in weights_parts(path, card).items():
+        if not part.is_file():
+            raise FileNotFoundError(f"There is no {part}, which belongs to {path.name}. Put both together.")
+        if sha256_of(part) != digest:
+            raise ValueError(
+                f"{part} is not the file that its card describes (SHA256 differs). It is damaged or was "
+                "replaced: get it again."
+            )
+        tensors |= _read_tensors(part)[0]
+    return tensors, card
 
 
 def save_state(
@@ -94,6 +129,20 @@ def sha256_of(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _portions(tensors: Mapping[str, torch.Tensor], largest: int | None) -> list[dict[str, torch.Tensor]]:
+    """Tensors in their order, in as few portions of at most `largest` bytes as that order allows."""
+    portions: list[dict[str, torch.Tensor]] = [{}]
+    filled = 0
+    for name, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        if largest is not None and portions[-1] and filled + size > largest:
+            portions.append({})
+            filled = 0
+        portions[-1][name] = tensor
+        filled += size
+    return portions
 
 
 def _write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cardiactwins.compute.files import atomic_path
-from cardiactwins.compute.weights import CARD_FORMAT, card_path, sha256_of
+from cardiactwins.compute.weights import CARD_FORMAT, card_path, sha256_of, weights_parts
 
 __all__ = ["WeightsFile", "add_weights", "delete_weights", "listed_weights", "used_weights"]
 
@@ -19,8 +19,9 @@ __all__ = ["WeightsFile", "add_weights", "delete_weights", "listed_weights", "us
 class WeightsFile:
     """A .safetensors file and what its card says of it.
 
-    kind: what it is for. problem: why it cannot be used, as far as that is known without reading it all; ""
-    when nothing is. own: whether the user has added it; otherwise it came with the library.
+    kind: what it is for. size: bytes of all its parts. problem: why it cannot be used, as far as that is
+    known without reading it all; "" when nothing is. own: whether the user has added it; otherwise it came
+    with the library.
     """
 
     path: Path
@@ -36,9 +37,14 @@ class WeightsFile:
         """Why the file is not the one that its card describes, by its whole content; "" when it is."""
         if self.problem:
             return self.problem
-        if sha256_of(self.path) != self.sha256:
-            return f"{self.path.name} is not the file that its card describes (SHA256 differs); get it again"
+        for path, (digest, _) in self.parts().items():
+            if sha256_of(path) != digest:
+                return f"{path.name} is not the file that its card describes (SHA256 differs); get it again"
         return ""
+
+    def parts(self) -> dict[Path, tuple[str, int]]:
+        """All files that the weights consist of; see `weights_parts`."""
+        return weights_parts(self.path, _card(self.path)[0])
 
 
 def listed_weights(library: str | Path, own: str | Path) -> list[WeightsFile]:
@@ -46,7 +52,7 @@ def listed_weights(library: str | Path, own: str | Path) -> list[WeightsFile]:
     files = [
         _described(path, is_own)
         for folder, is_own in ((Path(own), True), (Path(library), False))
-        for path in sorted(folder.glob("*.safetensors"))
+        for path in _first_files(folder)
     ]
     return sorted(files, key=lambda file: (file.kind, not file.own))
 
@@ -78,8 +84,8 @@ def add_weights(path: str | Path, own: str | Path, kinds: Iterable[str]) -> Weig
         raise ValueError(f"{path.name} holds weights of '{found.kind}'; used here: {', '.join(kinds)}.")
     if path.resolve().parent == own.resolve():
         return found
-    before = [_described(file, True) for file in sorted(own.glob("*.safetensors"))]
-    for source in (path, card_path(path)):
+    before = [_described(file, True) for file in _first_files(own)]
+    for source in (*found.parts(), card_path(path)):
         with atomic_path(own / source.name) as temporary:
             shutil.copyfile(source, temporary)
     for file in before:
@@ -92,15 +98,28 @@ def delete_weights(file: WeightsFile) -> None:
     """Remove weights that the user has added, and their card. ValueError for those of the library."""
     if not file.own:
         raise ValueError(f"{file.path.name} came with the library and is removed with it.")
-    for path in (file.path, card_path(file.path)):
+    for path in (*file.parts(), card_path(file.path)):
         path.unlink(missing_ok=True)
+
+
+def _first_files(folder: Path) -> list[Path]:
+    """Weights in a folder, without the further parts of others."""
+    files = sorted(folder.glob("*.safetensors"))
+    further = {part for file in files for part in list(weights_parts(file, _card(file)[0]))[1:]}
+    return [file for file in files if file not in further]
 
 
 def _described(path: Path, own: bool) -> WeightsFile:
     card, problem = _card(path)
-    size = path.stat().st_size
-    if not problem and card.get("bytes", size) != size:
-        problem = f"{path.name} has {size} bytes, its card says {card['bytes']}; get it again"
+    size = 0
+    for part, (_, wanted) in weights_parts(path, card).items():
+        if not part.is_file():
+            problem = problem or f"{part.name}, which belongs to it, is missing; get it again"
+            continue
+        found = part.stat().st_size
+        size += found
+        if wanted not in (0, found):
+            problem = problem or f"{part.name} has {found} bytes, its card says {wanted}; get it again"
     return WeightsFile(
         path,
         str(card.get("kind", "unknown")),

@@ -28,6 +28,8 @@ from cardiactwins.twin.single_convolution import keep_single_convolutions_fast
 __all__ = ["KIND", "TwinModel"]
 
 KIND = "twin"
+LARGEST_FILE = 11_500_000
+"""Bytes of weights in one file."""
 
 
 class TwinModel:
@@ -89,7 +91,7 @@ class TwinModel:
             "autoencoder": asdict(self.autoencoder.settings),
             "denoiser": asdict(self.denoiser.settings),
         }
-        return save_weights(tensors, path, kind=KIND, card={**settings, **card})
+        return save_weights(tensors, path, kind=KIND, card={**settings, **card}, largest=LARGEST_FILE)
 
     def to(self, device: str | torch.device) -> TwinModel:
         """Move everything to a device, ready for use; returns itself."""
