@@ -64,6 +64,8 @@ def test_a_training_leaves_a_model_with_the_command_that_makes_it_again(training
     summary = training("--out", tmp_path / "t", "--seed", 3, "--json")
     card = json.loads((tmp_path / "t" / "twin.json").read_text())
     assert card["licence"] == "Apache-2.0" and card["seed"] == 3 and card["sha256"] == summary["sha256"]
+    low, high = card["ranges"]["RV volume"]
+    assert 30 < low < high < 500
     assert card["hearts"] == 3 and "No heart of a patient" in card["data"]
     assert card["command"] == (
         "cardiactwins twin train --preset swift --phantoms 3 --validation 1 --autoencoder "

@@ -17,8 +17,10 @@ from cardiactwins.twin.autoencoder_training import (
 )
 from cardiactwins.twin.denoiser_training import PAPER_DENOISER_TRAINING, DenoiserTraining, train_denoiser
 from cardiactwins.twin.latents import cached_latents
+from cardiactwins.twin.targets import measured_ranges
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.training_run import single_process
+from cardiactwins.twin.twin_grid import TWIN_GRID
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,6 +35,8 @@ PRESETS: Mapping[str, tuple[AutoencoderTraining, DenoiserTraining]] = {
 
 AUTOENCODER_SHARE = 0.5
 """Of a training that is limited in time."""
+RANGED = 300
+"""Hearts whose measures tell which targets can be reached."""
 
 
 def train_twin(
@@ -88,13 +92,14 @@ def train_twin(
                     progress=progress,
                 )
             )
+    ranges = measured_ranges(training[: min(RANGED, len(training))], TWIN_GRID.spacing)
     return train_denoiser(
         autoencoder.cpu(),
         *latents,
         folder,
         denoising,
         seed=seed,
-        card={**(card or {}), "autoencoder_sha256": made_by},
+        card={**(card or {}), "autoencoder_sha256": made_by, "ranges": ranges},
         seconds=limits[1],
         fabric=fabric,
         progress=progress,
