@@ -170,5 +170,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> Any:
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "strategy" else "right")
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        # All of them are filtered, which needs no room.
+        table.add_row(*(str(value).removesuffix(" + filtering") for value in row.values()))
     return table

@@ -23,7 +23,28 @@ if TYPE_CHECKING:
     from cardiactwins.twin.sibling_estimate import SiblingEstimate
     from cardiactwins.twin.study_maker import StudyMaker
 
-__all__ = ["claimed_cohort", "measured", "population_of", "show_estimate", "study_maker", "tell_estimate"]
+__all__ = [
+    "checked_devices",
+    "claimed_cohort",
+    "measured",
+    "population_of",
+    "show_estimate",
+    "study_maker",
+    "tell_estimate",
+]
+
+
+def checked_devices(devices: Sequence[str] | None, scheduler: str | None) -> tuple[str, ...]:
+    """The devices to compute on. ValueError for one that does not compute here; those of a cluster are not
+    tried."""
+    from cardiactwins.compute.devices import device_problem
+
+    for device in devices or ():
+        if scheduler is None and (problem := device_problem(device)):
+            raise ValueError(
+                f"--device {device} cannot be used: {problem}. Leave it out to compute on the processor."
+            )
+    return tuple(devices or ("cpu",))
 
 
 def claimed_cohort(out: Path) -> CohortFolder:
@@ -70,10 +91,11 @@ def study_maker(
     from cardiactwins.twin.study_maker import StudyMaker
 
     logic = logic_with_model(weights, loader)
+    places = checked_devices(devices, scheduler)
     logic.model()
 
     def foretell(recipes: Sequence[Recipe]) -> None:
-        tell_estimate(logic, recipes, twins, workers, devices)
+        tell_estimate(logic, recipes, twins, workers, "cpu" if scheduler else places[0])
 
     maker = StudyMaker(
         claimed_cohort(out),
@@ -81,7 +103,7 @@ def study_maker(
         loader,
         workers,
         batch,
-        tuple(devices or ("cpu",)),
+        places,
         scheduler,
         foretell,
     )
@@ -93,12 +115,12 @@ def tell_estimate(
     recipes: Sequence[Recipe],
     twins: Mapping[str, ArrayLike],
     workers: int,
-    devices: Sequence[str] | None,
+    device: str,
 ) -> None:
-    """Say on standard error what recipes will take here."""
+    """Say on standard error what recipes will take here, on a device by torch's name."""
     from cardiactwins.twin.sibling_estimate import estimate_recipes
 
-    model, device = logic.model(), (devices or ("cpu",))[0]
+    model = logic.model()
     if device != "cpu":
         model = model.to(device)
     show_estimate(len(recipes), estimate_recipes(model, recipes, twins, workers=workers), workers)

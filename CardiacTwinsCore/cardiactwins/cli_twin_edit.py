@@ -145,7 +145,7 @@ def edit(
         "siblings": [figures_of_sibling(one, name) for one, name in zip(made, files, strict=True)],
         "remarks": case.twin.remarks,
     }
-    run.show(_table(figures))
+    run.show(_table(figures), *(["", *reached] if (reached := _reached(figures["siblings"])) else []))
     outputs = {"folder": out, "volumes": out / VOLUMES, **({"meshes": out / MESHES} if surfaces else {})}
     run.finish(figures, outputs, out / REPORT)
 
@@ -283,17 +283,23 @@ def _table(figures: dict[str, Any]) -> Any:
         table.add_column(heading, justify="right")
     for one in siblings:
         table.add_row(
-            one["title"],
+            one["file"].partition(".")[0],
             *(f"{row['sibling (ml)']:.0f} ({row['change (ml)']:+.0f})" for row in one["volumes"]),
             f"{len(one['violations_raw'])}, {len(one['violations'])}",
             "yes" if one["accepted"] else "no",
         )
-        for target in one["targets"]:
-            if not target["held"]:
-                table.add_row(
-                    f"  {target['measure']}: wanted {target['wanted']:.4g}, reached {target['reached']:.4g}"
-                )
     return table
+
+
+def _reached(siblings: Sequence[dict[str, Any]]) -> list[str]:
+    """What became of the targets of each sibling."""
+    return [
+        f"{one['file'].partition('.')[0]}, {target['measure']}: wanted {target['wanted']:.4g}, reached "
+        f"{target['reached']:.4g}"
+        for one in siblings
+        for target in one["targets"]
+        if not target["held"]
+    ]
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,8 @@ def in_words_of_options() -> Iterator[None]:
         yield
     except ValueError as error:
         text = str(error).replace("tissues={'LA': 2, ...}", "--tissues LA=2,...")
-        raise ValueError(text.replace("tissues='", "--tissues '")) from error
+        text = re.sub(r"tissues=\{'(\w+)': ('[^']*')\}", r"--tissues \1=\2", text)
+        raise ValueError(re.sub(r"(?<!-)tissues='", "--tissues '", text)) from error
 
 
 def tissues_from(texts: Sequence[str] | None) -> Mapping[str, str] | str | None:
@@ -124,10 +126,13 @@ def logic_with_model(weights: Path | None, loader: str) -> TwinEditorLogic:
 def opened_case(
     path: Path, tissues: Mapping[str, str] | str | None, progress: Progress, **options: Any
 ) -> TwinCase:
-    """A twin (.npz) that `import` wrote, or a segmentation, label map or folder of masks, imported now."""
+    """A twin (.npz) that `import` wrote, or its folder; or a segmentation, label map or folder of masks,
+    imported now."""
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
     from cardiactwins.mrml.twin_files import TWIN_ENDING, read_case
 
+    if (own := path / f"twin{TWIN_ENDING}").is_file():
+        path = own
     if existing(path).name.lower().endswith(TWIN_ENDING):
         return read_case(path)
     with in_words_of_options():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardiactwins.cli_run import REPORT, CommandRun, Json, Seed
-from cardiactwins.cli_twin_cohort import claimed_cohort, tell_estimate
+from cardiactwins.cli_twin_cohort import checked_devices, claimed_cohort, tell_estimate
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
     Attempts,
@@ -71,10 +71,11 @@ def sample(
     if first.targets:
         resolve_targets(first.wanted, {}, getattr(model, "card", {}).get("ranges"))
     recipes = [first.seeded(seed + n) for n in range(number)]
+    places = checked_devices(devices, scheduler)
     folder = claimed_cohort(out)
     maker = StudyMaker(folder, logic.weights())
     if missing := maker.missing(recipes):
-        tell_estimate(logic, missing, {}, workers, devices)
+        tell_estimate(logic, missing, {}, workers, "cpu" if scheduler else places[0])
     with run.progress("Sample") as progress:
         done = make_cohort(
             folder,
@@ -83,7 +84,7 @@ def sample(
             loader=loader,
             workers=workers,
             batch=batch,
-            devices=devices or ("cpu",),
+            devices=places,
             scheduler=scheduler,
             progress=progress,
         )

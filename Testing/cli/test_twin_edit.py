@@ -49,7 +49,7 @@ def test_siblings_come_back_in_the_grid_of_the_patient(
 def test_kept_tissues_stay_exactly(twin, stand_in, twin_file, tmp_path):
     out = tmp_path / "s"
     options = ("--keep", "lv,Myo,Ao,LA", "--exact")
-    outcome = twin("edit", twin_file, *options, *QUICK, *stand_in, "--out", out, "--json")
+    outcome = twin("edit", twin_file.parent, *options, *QUICK, *stand_in, "--out", out, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     recipe = outcome.summary["siblings"][0]["recipe"]
     assert (recipe["kind"], recipe["keep"], recipe["psi"]) == ("localized", ["LV", "Myo", "Ao", "LA"], 1.0)

@@ -133,3 +133,10 @@ def test_weights_that_cannot_be_used_are_told_with_the_reason(twin, trained, tmp
         outcome = twin("sample", "--weights", weights, "--out", tmp_path / "out")
         assert outcome.exit_code == 2 and reason in outcome.stderr, outcome.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_does_not_compute_is_refused(twin, stand_in, tmp_path):
+    for device in ("cuda:77", "abacus"):
+        outcome = twin("sample", *QUICK, *stand_in, "--device", device, "--out", tmp_path / "out")
+        assert outcome.exit_code == 2 and f"--device {device} cannot be used" in outcome.stderr
+        assert not (tmp_path / "out").exists()

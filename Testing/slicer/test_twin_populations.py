@@ -28,6 +28,8 @@ def test_twins_and_label_maps_are_hearts_by_their_files_names(tmp_path):
     (tmp_path / "Bob").mkdir()
     write_case(tmp_path / "Bob" / "twin.npz", case(Tissue.RV))
     write_heart(tmp_path / "Cy.nii.gz", heart(Tissue.LA), TWIN_GRID)
+    # As `twin import` leaves it beside a twin.
+    (tmp_path / "Ann v1.2.seg.nrrd").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("no heart")
     found = hearts_of_folder(tmp_path)
     assert set(found) == {"Ann v1-2", "Bob", "Cy"}

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from cardiactwins.compute.environment import cpu_name, memory_bytes, thread_count
 
-__all__ = ["DEVICE_CHOICES", "Device", "choose_device"]
+__all__ = ["DEVICE_CHOICES", "Device", "choose_device", "device_problem"]
 
 DEVICE_CHOICES = ("auto", "CPU", "CUDA", "MPS")
 
@@ -60,6 +60,12 @@ def choose_device(choice: str = "auto") -> Device:
     if choice == "auto":
         return _cpu("; ".join(obstacles))
     raise ValueError(f"{choice} cannot be used: {obstacles[0]}. Choose CPU or auto.")
+
+
+def device_problem(name: str) -> str:
+    """Why nothing can be computed on a device by torch's name ("cpu", "cuda:1", "mps"); "" when it can."""
+    torch, obstacle = _torch()
+    return obstacle if torch is None else _does_not_compute(torch, name) or ""
 
 
 def _torch() -> tuple[ModuleType | None, str]:

@@ -31,8 +31,9 @@ def hearts_of_folder(folder: str | Path) -> Hearts:
 
     folder: a cohort that TwinEditor made (the hearts that the guard accepted), a training's hearts
     (`HeartFolder`), or files: twins (.npz) of `write_case`, also one a folder as `twin import` leaves them,
-    segmentations, and label maps of the values of Tissue. Hearts are imported where they lie on another grid.
-    ValueError when there are none, or two of one name; FileNotFoundError without the folder.
+    segmentations (not those beside a twin of their name), and label maps of the values of Tissue. Hearts are
+    imported where they lie on another grid. ValueError when there are none, or two of one name;
+    FileNotFoundError without the folder.
     """
     path = Path(folder)
     if (path / "cohort.json").is_file():
@@ -75,13 +76,17 @@ def _of_cohort(path: Path) -> Hearts:
 def _files(path: Path) -> Iterator[tuple[str, Path, Callable[[Path], Labels]]]:
     """Name, file and reader of each heart, by name."""
     for file in sorted(path.iterdir()):
-        ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), None)
+        ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), "")
+        stem = file.name[: len(file.name) - len(ending)]
         if file.is_dir() and (file / f"twin{TWIN_ENDING}").is_file():
-            yield _plain(file.name), file / f"twin{TWIN_ENDING}", _of_twin
+            yield _plain(stem), file / f"twin{TWIN_ENDING}", _of_twin
         elif ending == TWIN_ENDING:
-            yield _plain(file.name[: -len(ending)]), file, _of_twin
-        elif ending is not None and file.is_file():
-            yield _plain(file.name[: -len(ending)]), file, _of_image
+            yield _plain(stem), file, _of_twin
+        elif ending in SEGMENTATION_ENDINGS and (path / f"{stem}{TWIN_ENDING}").is_file():
+            # What `twin import` leaves beside a twin to look at.
+            continue
+        elif ending and file.is_file():
+            yield _plain(stem), file, _of_image
 
 
 def _plain(name: str) -> str:

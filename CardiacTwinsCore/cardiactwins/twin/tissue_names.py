@@ -196,7 +196,7 @@ def missing_tissues_text(source: str, found: set[Tissue], names: list[str]) -> s
 
 
 def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and no " + words[-1]
+    return words[0] if len(words) == 1 else ", no ".join(words[:-1]) + " and no " + words[-1]
 
 
 def _words(name: str) -> str:
