@@ -5,7 +5,7 @@ import traceback
 import slicer
 
 failed = []
-for module in ("CardiacTwinsCore", "InfarctSynth"):
+for module in ("CardiacTwinsCore", "InfarctSynth", "LMAReconstruct", "TwinEditor"):
     try:
         slicer.selfTests[module]()
     except Exception:

@@ -83,12 +83,14 @@ def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
     host.wait(lambda: pictures.append(ui.previewLabel.visible) or not occupied(editor), 60)
     assert host.dialogs.texts("error") == [] and not ui.previewLabel.visible
     rows = texts(ui.siblingsTable)
-    assert [row[0] for row in rows] == [f"{NAME}: sibling {number}" for number in (1, 2)]
+    assert [row[0] for row in rows] == ["sibling 1", "sibling 2"]
+    assert editor.panel.context.siblings[1].name == f"{NAME}: sibling 2"
     assert rows[0][1] == "perturbational, psi 0.5; seed 3" and [row[3] for row in rows] == ["0", "0"]
     assert len(texts(ui.volumesTable)) == 6 and len(texts(ui.checksTable)) == 12
     assert "Topology violations: raw" in ui.siblingLabel.text and "guarded 0.0 %" in ui.siblingLabel.text
     shown = [one.nodes.segmentation for one in editor.panel.context.siblings]
     assert [bool(node.GetDisplayNode().GetVisibility()) for node in shown] == [True, False]
+    assert json.loads(shown[1].GetAttribute("CardiacTwins.Recipe"))["seed"] == 4
     names = [
         shown[0].GetSegmentation().GetNthSegment(n).GetName()
         for n in range(shown[0].GetSegmentation().GetNumberOfSegments())
@@ -190,7 +192,7 @@ def test_siblings_are_shown_hidden_and_compared(host, heart):
     assert host.scene.GetFirstNodeByName(f"{NAME}: sibling 2: difference") is None
     host.scene.RemoveNode(context.siblings[0].nodes.segmentation)
     heart.panel.update()
-    assert [row[0] for row in texts(ui.siblingsTable)] == [f"{NAME}: sibling 2"]
+    assert [row[0] for row in texts(ui.siblingsTable)] == ["sibling 2"]
 
 
 def test_the_form_becomes_recipes(host, ready, scan):
@@ -326,6 +328,7 @@ def test_a_cohort_from_noise_goes_on_in_its_folder(host, ready, twin, tmp_path):
     assert "check at least one way of making hearts" in ui.cohortButton.toolTip
     host.click(ui.fromNoiseBox)
     node.cohortNumber, node.cohortSteps, node.keepNumber, node.least = 6, 2, 6, 10.0
+    assert ui.cohortEstimateLabel.text.startswith("6 siblings: typically 1 s")
     finish(host, ready, ui.cohortButton, 120)
     assert host.dialogs.texts("error") == []
     (row,) = texts(ui.cohortTable)

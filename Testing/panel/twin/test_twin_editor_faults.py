@@ -6,7 +6,6 @@ import signal
 import numpy as np
 import pytest
 from twin_steps import (
-    NAME,
     finish,
     give_weights,
     nodes,
@@ -223,5 +222,5 @@ def test_a_sibling_without_any_change_has_no_difference_to_show(host, heart):
     host.click(heart.ui.differenceButton)
     assert "there is no difference to show" in host.dialogs.texts("error")[-1]
     assert nodes(host.scene) == before
-    assert texts(heart.ui.siblingsTable)[0][:1] == [f"{NAME}: sibling 1"]
+    assert texts(heart.ui.siblingsTable)[0][:1] == ["sibling 1"]
     assert "not guarded" in heart.ui.siblingLabel.text

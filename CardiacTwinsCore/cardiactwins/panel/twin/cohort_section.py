@@ -11,12 +11,16 @@ from slicer.i18n import tr as _
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.cohort_results import CohortResults
 from cardiactwins.panel.twin.context import TwinContext
+from cardiactwins.twin.paper_experiment import LOCAL_EDITS, PSIS, SEED_HEARTS
+from cardiactwins.twin.recipe import Recipe
 
 __all__ = ["CohortSection"]
 
 REFERENCE_NEEDED = ("NOISE", "EDITS", "AUGMENT", "JUDGE")
 MODEL_NEEDED = ("NOISE", "EDITS", "AUGMENT")
 TRAINING_USED = ("NOISE", "JUDGE")
+SEEDS, ROWS = len(SEED_HEARTS), len(PSIS) + len(LOCAL_EDITS)
+"""Seed hearts of the paper's experiment, and the edits of each."""
 STRATEGIES = {
     "fromNoise": "unconditional",
     "wholeHeart": "perturbational",
@@ -106,6 +110,8 @@ class CohortSection(Section):
             getattr(self.ui, name).setVisible(visible)
             getattr(self.ui, f"{name}Label").setVisible(visible)
         self.ui.augmentGroup.setVisible(task == "AUGMENT")
+        self.ui.cohortEstimateLabel.text = self._estimate(task)
+        self.ui.cohortEstimateLabel.setVisible(task in MODEL_NEEDED)
         self.ui.cohortPathLabel.text = _("Report in:") if task == "JUDGE" else _("Cohort:")
         self.controls.setMissing(self.missing())
 
@@ -115,6 +121,16 @@ class CohortSection(Section):
 
     def close(self) -> None:
         self.controls.close()
+
+    def _estimate(self, task: str) -> str:
+        """What the siblings of the task take at most; those that are in the folder are not made again."""
+        node = self.parameterNode
+        hearts = {"NOISE": 1, "EDITS": SEEDS * ROWS, "AUGMENT": len(self._strategies())}.get(task, 0)
+        if not hearts:
+            return ""
+        recipe = Recipe("unconditional", 0, steps=node.cohortSteps)
+        count, processes = hearts * node.cohortNumber, max(node.workers, 1)
+        return self.context.estimates.text(self.context.place(), recipe, count, processes)
 
     def _strategies(self) -> list[str]:
         return [name for parameter, name in STRATEGIES.items() if getattr(self.parameterNode, parameter)]

@@ -18,6 +18,7 @@ from cardiactwins.mrml.segmentations import segment_names
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
 from cardiactwins.mrml.twin_editor import WEIGHTS_KIND, TwinEditorLogic
 from cardiactwins.panel.context import PanelContext, inScene
+from cardiactwins.panel.twin.edit_estimate import EditEstimates
 
 __all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext"]
 
@@ -72,7 +73,7 @@ class TwinContext(PanelContext):
     """What the sections share.
 
     imported: hearts of this session by the id of their segmentation. selected: number of the sibling in
-    `siblings` that the tables tell of, None without one.
+    `siblings` that the tables tell of, None without one. estimates: what trials on this computer took.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class TwinContext(PanelContext):
         super().__init__(
             ui, logic, worker, requirements, "TwinEditor", "cardiactwins.twin.sibling_jobs", onChange
         )
+        self.estimates = EditEstimates()
         self.imported: dict[str, ImportedHeart] = {}
         self._siblings: list[ShownSibling] = []
         self.selected: int | None = None
@@ -137,6 +139,12 @@ class TwinContext(PanelContext):
             "weights": str(self.weightsOf(WEIGHTS_KIND).path),
             "loader": self.logic.loader,
         }
+
+    def place(self) -> str:
+        """Weights and device, which an estimate holds for; "" where the model cannot be used."""
+        if self.obstacle():
+            return ""
+        return f"{self.modelArguments()['weights']} {self.parameterNode.device}"
 
     def forget(self) -> None:
         """Forget the hearts of a scene that was closed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
@@ -39,23 +38,20 @@ class EditEstimates:
         """One sibling of a recipe takes so long; place: weights and device."""
         self._measured[_key(place, recipe)] = _Measured(seconds, _evaluations(recipe), memory_bytes)
 
-    def text(self, place: str, recipes: Sequence[Recipe]) -> str:
-        """Time and memory of recipes that are alike but for seed and targets."""
-        if not recipes:
-            return ""
-        first = recipes[0]
-        found = self._measured.get(_key(place, first))
+    def text(self, place: str, recipe: Recipe, count: int, processes: int = 1) -> str:
+        """Time and memory of so many siblings of a recipe, shared by processes."""
+        found = self._measured.get(_key(place, recipe))
         if found is None:
-            typical = TYPICAL_SECONDS * (GUIDED if first.targets else 1)
+            typical = TYPICAL_SECONDS * (GUIDED if recipe.targets else 1)
             found = _Measured(typical, evaluations(noise_schedule(20)), int(TYPICAL_BYTES))
             text = _("{count} siblings: typically {time}, {memory}. Estimate times it on this computer.")
         else:
             text = _("{count} siblings: about {time}, {memory}, as timed on this device.")
-        seconds = len(recipes) * found.seconds * _evaluations(first) / found.evaluations
+        seconds = count * found.seconds * _evaluations(recipe) / found.evaluations / processes
         memory = _("memory not known")
         if found.memory_bytes is not None:
-            memory = _("{size:.1f} GB of memory").format(size=found.memory_bytes / 1e9)
-        return text.format(count=len(recipes), time=duration_text(max(seconds, 1)), memory=memory)
+            memory = _("{size:.1f} GB of memory").format(size=processes * found.memory_bytes / 1e9)
+        return text.format(count=count, time=duration_text(max(seconds, 1)), memory=memory)
 
 
 def _key(place: str, recipe: Recipe) -> tuple[object, ...]:

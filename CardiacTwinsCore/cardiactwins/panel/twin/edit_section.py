@@ -11,12 +11,12 @@ import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
+from cardiactwins.compute.files import json_text
 from cardiactwins.compute.worker_process import WorkerEvent
 from cardiactwins.mrml.twin_case import TwinCase, new_sibling_nodes
 from cardiactwins.mrml.twin_sources import unplaced_case
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.context import ShownSibling, TwinContext
-from cardiactwins.panel.twin.edit_estimate import EditEstimates
 from cardiactwins.panel.twin.edit_form import EditForm
 from cardiactwins.panel.twin.step_picture import StepPicture
 from cardiactwins.panel.twin.target_rows import TargetRows
@@ -27,7 +27,10 @@ from cardiactwins.twin.sibling_files import load_sibling
 from cardiactwins.twin.siblings import Sibling
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
-__all__ = ["EditSection"]
+__all__ = ["RECIPE", "EditSection"]
+
+RECIPE = "CardiacTwins.Recipe"
+"""Attribute of a sibling's segmentation: the recipe that makes it again, JSON."""
 
 MOST_NODES = 50
 """More segmentations in one scene are hard to find one's way in."""
@@ -42,7 +45,6 @@ class EditSection(Section):
         super().__init__(context)
         self.form = EditForm(context)
         self.targets = TargetRows(context)
-        self.estimates = EditEstimates()
         self.picture = StepPicture(self.ui.previewLabel)
         self.controls = context.controls(self.ui.editButton, self.run)
         self.estimateControls = context.controls(self.ui.estimateButton, self.estimate)
@@ -83,13 +85,13 @@ class EditSection(Section):
     def estimate(self) -> None:
         """Time a sibling of a few steps on the chosen device."""
         case = self.context.case()
-        recipe, region, place = self.form.recipes(case)[0], self.form.region(case), self._place()
+        recipe, region, place = self.form.recipes(case)[0], self.form.region(case), self.context.place()
 
         def prepare(folder: Path) -> dict[str, Any]:
             return {**self._inputs(folder, case, region), "recipe": recipe.values(), "number": 1}
 
         def done(_folder: Path, result: Mapping[str, Any]) -> None:
-            self.estimates.remember(place, recipe, result["seconds"], result["memory_bytes"])
+            self.context.estimates.remember(place, recipe, result["seconds"], result["memory_bytes"])
             self.context.panelChanged()
 
         self.context.start(self.estimateControls, "cardiactwins.twin.case_jobs:estimate_job", prepare, done)
@@ -101,7 +103,9 @@ class EditSection(Section):
         self.controls.setMissing(missing)
         self.estimateControls.setMissing(missing)
         recipes = [] if missing else self.form.recipes(self.context.case())
-        self.ui.estimateLabel.text = self.estimates.text(self._place(), recipes) if recipes else ""
+        self.ui.estimateLabel.text = (
+            self.context.estimates.text(self.context.place(), recipes[0], len(recipes)) if recipes else ""
+        )
 
     def sceneChanged(self) -> None:
         self.controls.cancel()
@@ -111,12 +115,6 @@ class EditSection(Section):
     def close(self) -> None:
         self.controls.close()
         self.estimateControls.close()
-
-    def _place(self) -> str:
-        """Weights and device, which an estimate holds for."""
-        if self.context.obstacle():
-            return ""
-        return f"{self.context.modelArguments()['weights']} {self.parameterNode.device}"
 
     def _inputs(
         self, folder: Path, case: TwinCase | None, region: NDArray[np.bool_] | None
@@ -138,6 +136,7 @@ class EditSection(Section):
                     yield number, len(made), _("Showing sibling {number}").format(number=number + 1)
                     name = unused_name(_("{name}: sibling").format(name=place.name))
                     nodes = new_sibling_nodes(place, sibling, name)
+                    nodes.segmentation.SetAttribute(RECIPE, json_text(sibling.recipe.values()))
                     nodes.segmentation.GetDisplayNode().SetVisibility(not shown)
                     if nodes.violations is not None:
                         nodes.violations.GetDisplayNode().SetVisibility(not shown)

@@ -153,7 +153,8 @@ def row_of(shown: ShownSibling) -> tuple[Any, ...]:
         guarded, remark = _("turned away"), sibling.guarded.reason
     if sibling.attempt and not remark:
         remark = _("attempt {number}").format(number=sibling.attempt + 1)
-    return shown.name, sibling.recipe.title(), raw, guarded, remark
+    name = shown.name.removeprefix(f"{shown.case.name}: ")
+    return name, sibling.recipe.title(), raw, guarded, remark
 
 
 def changes_text(row: dict[str, Any]) -> str:
