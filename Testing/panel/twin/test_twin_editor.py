@@ -17,7 +17,6 @@ from twin_steps import (
     show_siblings,
     sibling_of,
     texts,
-    write_hearts,
 )
 
 
@@ -272,73 +271,6 @@ def test_a_trial_says_what_siblings_will_take_and_the_same_recipe_gives_the_same
         np.testing.assert_array_equal(again.labels, made.labels)
 
 
-def test_surfaces_become_models_and_files(host, heart, tmp_path):
-    ui = heart.ui
-    show_siblings(host, heart, sibling_of(heart.panel.context.case(), size=0.4))
-    host.choose(ui.surfaceOfBox, f"{NAME}: sibling 1")
-    host.type(ui.edgeSlider, 4.0)
-    host.choose(ui.spaceBox, "RAS, mm")
-    host.type(ui.surfacesFolderPath, tmp_path / "meshes")
-    finish(host, heart, ui.surfacesButton)
-    assert host.dialogs.texts("error") == []
-    assert [row[0] for row in texts(ui.meshTable)] == ["Ao", "Myo", "RV", "LV", "RA", "LA"]
-    assert all(row[5:] == ["0", "0"] for row in texts(ui.meshTable))
-    assert ui.meshLabel.text.startswith("Watertight.") and "RAS, mm" in ui.meshLabel.text
-    report = json.loads(
-        (tmp_path / "meshes" / "Whole-heart-phantom--sibling-1-mesh.json").read_text(encoding="utf-8")
-    )
-    assert report["space"] == "RAS" and report["watertight"]
-    model = host.scene.GetFirstNodeByName(f"{NAME}: sibling 1: Left ventricle")
-    bounds, heart_bounds = np.zeros(6), np.zeros(6)
-    model.GetRASBounds(bounds)
-    parameters(heart).segmentation.GetRASBounds(heart_bounds)
-    assert (bounds[::2] > heart_bounds[::2] - 2).all() and (bounds[1::2] < heart_bounds[1::2] + 2).all()
-    host.click(ui.undoButton)
-    assert host.scene.GetFirstNodeByName(f"{NAME}: sibling 1: Left ventricle") is None
-
-
-def test_a_cohort_is_judged_with_a_table_a_chart_and_figures(host, editor, twin, tmp_path):
-    ui = editor.ui
-    host.choose(ui.taskBox, "Judge hearts of a folder")
-    assert "choose the folder of the reference hearts" in ui.cohortButton.toolTip
-    host.type(ui.referencePath, write_hearts(tmp_path / "reference", twin.labels, 12, 1))
-    host.type(ui.heartsPath, write_hearts(tmp_path / "made", twin.labels, 7, 2))
-    host.type(ui.cohortPath, tmp_path / "judged")
-    finish(host, editor, ui.cohortButton, 120)
-    assert host.dialogs.texts("error") == []
-    rows = texts(ui.cohortTable)
-    assert [row[0] for row in rows] == ["raw", "guarded", "halves of the reference"]
-    assert rows[0][1] == "7" and " to " in rows[0][2] and rows[1][5].startswith("0 ")
-    assert ui.figureBox.count >= 2 and ui.chartButton.enabled and ui.reportButton.enabled
-    assert Path(ui.cohortLabel.text).is_file()
-    chart = editor.panel.cohort.results.chart
-    assert [chart.GetNthPlotSeriesNode(n).GetName() for n in (0, 1)] == ["reference", "made"]
-    assert chart.GetNthPlotSeriesNode(1).GetTableNode().GetNumberOfRows() == 7
-    host.click(ui.undoButton)
-    assert not host.scene.IsNodePresent(chart)
-
-
-def test_a_cohort_from_noise_goes_on_in_its_folder(host, ready, twin, tmp_path):
-    ui, node = ready.ui, parameters(ready)
-    host.choose(ui.taskBox, "Rare hearts enriched")
-    for box in (ui.fromNoiseBox, ui.wholeHeartBox, ui.oneChamberBox):
-        host.click(box)
-    host.type(ui.referencePath, write_hearts(tmp_path / "reference", twin.labels, 8, 1))
-    host.type(ui.cohortPath, tmp_path / "cohort")
-    assert "check at least one way of making hearts" in ui.cohortButton.toolTip
-    host.click(ui.fromNoiseBox)
-    node.cohortNumber, node.cohortSteps, node.keepNumber, node.least = 6, 2, 6, 10.0
-    assert ui.cohortEstimateLabel.text.startswith("6 siblings: typically 1 s")
-    finish(host, ready, ui.cohortButton, 120)
-    assert host.dialogs.texts("error") == []
-    (row,) = texts(ui.cohortTable)
-    assert row[:5] == ["unconditional + filtering", "6", "6", "6", "8"]
-    stored = sorted((tmp_path / "cohort" / "siblings").iterdir())
-    ages = [path.stat().st_mtime_ns for path in stored]
-    finish(host, ready, ui.cohortButton, 120)
-    assert [path.stat().st_mtime_ns for path in stored] == ages
-
-
 def test_the_card_of_the_model_is_shown_and_measures_are_those_of_the_library(host, ready):
     import TwinEditor
 
@@ -367,6 +299,25 @@ def test_values_survive_a_saved_scene_and_the_heart_can_be_imported_again(host, 
     assert ui.psiSlider.value == 0.8 and ui.kindBox.currentText == "One region"
     assert host.scene.GetFirstNodeByName(f"{NAME}: sibling 1") is not None
     assert "import a heart in section 1" in ui.editButton.toolTip and ui.importButton.enabled
+
+
+def test_the_picture_of_a_step_has_the_colours_of_segments_and_rows_upward(host, editor, tmp_path):
+    from PIL import Image
+
+    from cardiactwins.anatomy.heart_tissues import Tissue
+    from cardiactwins.mrml.twin_segmentation import SegmentStyle
+
+    labels = np.zeros((4, 6), np.uint8)
+    labels[0, 1], labels[3, 5] = Tissue.LV, Tissue.LA
+    np.save(tmp_path / "step.npy", labels)
+    editor.panel.edit.picture.show(tmp_path / "step.npy")
+    assert editor.ui.previewLabel.pixmap.width() == 12
+    pixels = np.asarray(Image.open(tmp_path / "step.png").convert("RGB"))
+    assert pixels.shape == (8, 12, 3)
+    for tissue, row, column in ((Tissue.LV, 7, 2), (Tissue.LA, 0, 11)):
+        expected = np.round(255 * np.array(SegmentStyle.standard(tissue).color))
+        np.testing.assert_array_equal(pixels[row, column], expected)
+    assert np.count_nonzero(pixels.any(axis=2)) == 8
 
 
 WITHOUT_TORCH = """
