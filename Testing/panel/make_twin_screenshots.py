@@ -27,6 +27,7 @@ FOOT = ("progressBar", "statusLabel", "undoButton")
 CHAPTERS = ("begin", "heart", "edit", "siblings", "region", "targets", "surfaces", "cohort", "models")
 FRONT = (0.35, 1.0, 0.15)
 """Where the camera stands, RAS: in front of the patient, a little to the right."""
+SLICES = (36, 46, 56)
 HEARTS = 12
 """In each folder of the cohort that is judged."""
 
@@ -89,7 +90,7 @@ class Story:
 
     def siblings(self) -> None:
         """What was made, and what it changed."""
-        from view_pictures import views_picture
+        from view_pictures import heart_picture, views_picture
 
         ui, context = self.ui, self.panel.panel.context
         self.pictures.take("twin-siblings-result", "siblingsSection", foot=True)
@@ -102,10 +103,8 @@ class Story:
         self.host.click(ui.differenceButton)
         difference = self.slicer.mrmlScene.GetFirstNodeByName(f"{shown[1].GetName()}: difference")
         shown[1].GetDisplayNode().SetVisibility(True)
-        views_picture(
-            [([shown[1]], "sibling 1", FRONT), ([difference], "what it changed", FRONT)],
-            self.folder / "twin-view-difference.png",
-        )
+        pair = [("sibling 1", shown[1]), ("what it changed", difference)]
+        heart_picture(pair, self.folder / "twin-view-difference.png", SLICES)
         self.host.click(ui.undoButton)
 
     def region(self) -> None:
@@ -133,6 +132,7 @@ class Story:
         from view_pictures import views_picture
 
         ui = self.ui
+        self.host.type(ui.edgeSlider, 4.0)
         self.host.type(ui.surfacesFolderPath, self.scratch / "meshes")
         self.finish(ui.surfacesButton)
         self.pictures.take("twin-surfaces-result", "surfacesSection", foot=True)

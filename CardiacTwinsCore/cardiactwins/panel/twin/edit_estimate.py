@@ -44,14 +44,15 @@ class EditEstimates:
         if found is None:
             typical = TYPICAL_SECONDS * (GUIDED if recipe.targets else 1)
             found = _Measured(typical, evaluations(noise_schedule(20)), int(TYPICAL_BYTES))
-            text = _("{count} siblings: typically {time}, {memory}. Estimate times it on this computer.")
+            text = _("{siblings}: typically {time}, {memory}. Estimate times it on this computer.")
         else:
-            text = _("{count} siblings: about {time}, {memory}, as timed on this device.")
+            text = _("{siblings}: about {time}, {memory}, as timed on this device.")
         seconds = count * found.seconds * _evaluations(recipe) / found.evaluations / processes
         memory = _("memory not known")
         if found.memory_bytes is not None:
             memory = _("{size:.1f} GB of memory").format(size=processes * found.memory_bytes / 1e9)
-        return text.format(count=count, time=duration_text(max(seconds, 1)), memory=memory)
+        siblings = _("1 sibling") if count == 1 else _("{count:,} siblings").format(count=count)
+        return text.format(siblings=siblings, time=duration_text(max(seconds, 1)), memory=memory)
 
 
 def _key(place: str, recipe: Recipe) -> tuple[object, ...]:

@@ -30,6 +30,7 @@ class TargetRows:
             ui.measureBox.addItem(f"{name} ({unit})")
         for text in RELATIONS.values():
             ui.relationBox.addItem(text)
+        ui.measureBox.setCurrentIndex(list(MEASURES).index("RV volume"))
         ui.targetValueBox.value = 150.0
         ui.addTargetButton.connect("clicked(bool)", self.add)
         ui.hypercubeButton.connect("clicked(bool)", self.fillHypercube)
