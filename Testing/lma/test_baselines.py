@@ -11,6 +11,7 @@ pytest.importorskip("safetensors")
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.lma.baselines.coarse_volumes import folded, unfolded  # noqa: E402
 from cardiactwins.lma.baselines.diffusion import TIMES, ConditionalDDPM  # noqa: E402
+from cardiactwins.lma.baselines.given_slices import given_slices  # noqa: E402
 from cardiactwins.lma.baselines.training import (  # noqa: E402
     BASELINES,
     BaselineSettings,
@@ -130,3 +131,15 @@ def test_bad_input_is_named(cups, tmp_path):
     train_baseline("unet", cups[:2], cups[2:4], tmp_path, TINY, seconds=1e-6)
     with pytest.raises(ValueError, match="other settings"):
         train_baseline("unet", cups[:2], cups[2:4], tmp_path, BaselineSettings(width=32))
+
+
+def test_slices_stand_where_they_were_cut_and_nowhere_else(cups):
+    positions = torch.tensor([[3, 6, 9], [4, 7, 10]])
+    index = torch.arange(2)[:, None]
+    volumes = torch.tensor(np.array([[cup.cavity, cup.myocardium] for cup in cups[:2]]))
+    given = given_slices(volumes[index, 0, positions], volumes[index, 1, positions], positions, 16)
+    for case in range(2):
+        known = torch.zeros(16, dtype=torch.bool)
+        known[positions[case]] = True
+        torch.testing.assert_close(given[case, :2, known], volumes[case][:, known])
+        assert (given[case, 2, known] == 1).all() and not given[case, :, ~known].any()

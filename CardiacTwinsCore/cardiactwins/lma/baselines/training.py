@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights import load_state, load_weights, save_state, save_weights
 from cardiactwins.lma.baselines.diffusion import ConditionalDDPM, FeatureDiffusion
+from cardiactwins.lma.baselines.given_slices import given_slices
 from cardiactwins.lma.baselines.unet import SliceUNet
-from cardiactwins.lma.shape_diffusion import condition, soft_dice
+from cardiactwins.lma.shape_diffusion import soft_dice
 from cardiactwins.lma.shape_volume import SIZE, ShapeVolume
 from cardiactwins.lma.sparse_slices import SparseSlices, slice_positions
 from cardiactwins.lma.training import SLICE_COUNTS, VALIDATION_SLICES
@@ -37,7 +38,7 @@ KIND = "lma baseline"
 
 
 class Baseline(Protocol):
-    """A network from slices to a volume; `condition` of the reconstruction says what it is given."""
+    """A network from slices to a volume; `given_slices` says what it is given."""
 
     def loss(self, given: Tensor, volumes: Tensor, generator: torch.Generator) -> Tensor: ...
 
@@ -144,7 +145,7 @@ def reconstruct_with(
         torch.from_numpy(np.array(part))[None]
         for part in (slices.cavity, slices.myocardium, slices.positions)
     )
-    given = condition(cavity, myocardium, positions, SIZE)[0]
+    given = given_slices(cavity, myocardium, positions, SIZE)[0]
     shares = network.reconstruct(given, torch.Generator().manual_seed(seed)).numpy()
     return ShapeVolume(shares[0], shares[1], voxel)
 
@@ -251,9 +252,10 @@ def _state(folder: Path, name: str) -> Path:
 
 
 def _given(volumes: Tensor, positions: Tensor) -> Tensor:
-    """`condition` of volumes (B, 2, k, j, i) cut at positions (B, S)."""
+    """`given_slices` of volumes (B, 2, k, j, i) cut at positions (B, S)."""
     index = torch.arange(len(volumes))[:, None]
-    return condition(volumes[index, 0, positions], volumes[index, 1, positions], positions, volumes.shape[-3])
+    cavity, myocardium = (volumes[index, channel, positions] for channel in (0, 1))
+    return given_slices(cavity, myocardium, positions, volumes.shape[-3])
 
 
 def _positions(count: int, depth: int) -> np.ndarray:

@@ -33,7 +33,7 @@ class SliceUNet(nn.Module):
         )
 
     def forward(self, given: Tensor) -> Tensor:
-        """Logits (B, 3, k, j, i) from the slices of `condition`, (B, 3, k, j, i)."""
+        """Logits (B, 3, k, j, i) from the `given_slices`, (B, 3, k, j, i)."""
         return unfolded(self.network(folded(given)))
 
     def loss(self, given: Tensor, volumes: Tensor, generator: torch.Generator) -> Tensor:
