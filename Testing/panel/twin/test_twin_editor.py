@@ -107,6 +107,18 @@ def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
 
 
+def test_the_phantom_heart_is_in_the_sample_data_module_too(host, editor):
+    from SampleData import SampleDataLogic
+
+    sources = SampleDataLogic.sampleDataSourcesByCategory("CardiacTwins")
+    (source,) = [one for one in sources if one.sampleName == "WholeHeartPhantom"]
+    assert Path(source.thumbnailFileName).is_file()
+    (node,) = source.customDownloader(source)
+    assert node.GetSegmentation().GetNumberOfSegments() == 6
+    host.choose(editor.ui.segmentationSelector, NAME)
+    assert editor.ui.importButton.enabled
+
+
 def test_tissues_are_assigned_where_names_do_not_tell(host, editor, scan):
     from cardiactwins.anatomy.heart_tissues import Tissue
     from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
