@@ -15,7 +15,7 @@ def controls(lma):
     return lma.panel.reconstruction.controls
 
 
-def finish(host, lma, button, seconds=60):
+def finish(host, lma, button, seconds=240):
     """Click a button that runs something and wait until nothing runs any more."""
     host.click(button)
     host.wait(lambda: not controls(lma).occupied, seconds)

@@ -70,7 +70,7 @@ def parameters(synth):
     return synth.panel.context.parameterNode
 
 
-def finish(host, synth, button, seconds=60):
+def finish(host, synth, button, seconds=240):
     """Click a button that runs something and wait until nothing runs any more."""
     host.click(button)
     controls = synth.panel.population.controls
@@ -199,7 +199,7 @@ def test_a_personalization_is_watched_and_its_result_chosen(host, synth, populat
         seen.append(live.generations)
         return not synth.panel.personalization.controls.running
 
-    host.wait(ended, 60)
+    host.wait(ended, 240)
     assert len(set(seen)) > 1 and max(seen) == 20
     model = parameters(synth).personalizedModel
     assert ui.modelSelector.currentNode() is model
@@ -210,10 +210,10 @@ def test_a_personalization_is_watched_and_its_result_chosen(host, synth, populat
 def test_a_cancelled_personalization_leaves_the_scene_as_it_was(host, synth, population):
     before = nodes(host.scene)
     host.click(synth.ui.personalizeButton)
-    host.wait(lambda: synth.panel.personalization.live.generations >= 2, 60)
+    host.wait(lambda: synth.panel.personalization.live.generations >= 2, 240)
     assert nodes(host.scene) > before
     host.click(synth.ui.personalizeButton)
-    host.wait(lambda: not synth.panel.personalization.controls.running, 60)
+    host.wait(lambda: not synth.panel.personalization.controls.running, 240)
     assert nodes(host.scene) == before
     assert "Cancelled" in synth.ui.statusLabel.text
 
@@ -397,7 +397,7 @@ def test_a_result_arrives_although_another_module_was_entered(host, synth, popul
     host.choose(synth.ui.searchPresetBox, "Quick (one search)")
     host.click(synth.ui.personalizeButton)
     synth.exit()
-    host.wait(lambda: not synth.panel.personalization.controls.running, 60)
+    host.wait(lambda: not synth.panel.personalization.controls.running, 240)
     assert parameters(synth).personalizedModel is not None
     synth.enter()
     assert synth.ui.generateButton.enabled

@@ -127,7 +127,7 @@ def occupied(synth):
     return synth.panel.population.controls.occupied
 
 
-def finish(host, synth, button, seconds=60):
+def finish(host, synth, button, seconds=240):
     host.click(button)
     host.wait(lambda: not occupied(synth), seconds)
 
@@ -186,10 +186,10 @@ def test_a_worker_that_is_killed_leaves_the_scene_as_it_was(host, plain, tempora
     choose_search(host, plain, generations=30)
     before = state(host.scene)
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: plain.panel.personalization.live.generations >= 2, 60)
+    host.wait(lambda: plain.panel.personalization.live.generations >= 2, 240)
     assert state(host.scene) != before and not plain.ui.lossBox.enabled
     os.kill(plain.panel.worker.process_id, signal.SIGKILL)
-    host.wait(lambda: not occupied(plain), 60)
+    host.wait(lambda: not occupied(plain), 240)
     assert state(host.scene) == before
     assert "The worker process ended in the middle" in host.dialogs.texts("error")[0]
     assert plain.ui.lossBox.enabled and leftovers(temporary) == []
@@ -206,7 +206,7 @@ def test_a_run_can_be_cancelled_at_its_start_in_its_middle_and_at_its_end(host, 
     def cancel():
         assert button.text == "Cancel"
         host.click(button)
-        host.wait(lambda: not occupied(ready), 60)
+        host.wait(lambda: not occupied(ready), 240)
         assert state(host.scene) == before
         assert ready.ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
         assert leftovers(temporary) == [] and not ready.ui.progressBar.visible
@@ -215,12 +215,12 @@ def test_a_run_can_be_cancelled_at_its_start_in_its_middle_and_at_its_end(host, 
     button.click()
     cancel()
     host.click(button)
-    host.wait(lambda: in_the_middle(ready), 60)
+    host.wait(lambda: in_the_middle(ready), 240)
     cancel()
     choose_search(host, ready, generations=2)
     before = state(host.scene)
     host.click(button)
-    host.wait(lambda: ready.panel.worker.busy, 60)
+    host.wait(lambda: ready.panel.worker.busy, 240)
     (folder,) = leftovers(temporary)
     end = time.monotonic() + 60
     while not (folder / "result.json").exists():
@@ -327,11 +327,11 @@ def test_closing_the_scene_stops_what_runs_and_nothing_of_it_comes_into_the_new_
         prepare(host, ready, lesions, tmp_path)
         add_patients(host, ready, hearts)
         host.click(getattr(ready.ui, name))
-        host.wait(lambda: in_the_middle(ready), 60)
+        host.wait(lambda: in_the_middle(ready), 240)
         host.scene.Clear(False)
         host.processEvents()
         assert state(host.scene) == empty, run
-        host.wait(lambda: not occupied(ready), 60)
+        host.wait(lambda: not occupied(ready), 240)
         assert state(host.scene) == empty, run
         assert leftovers(temporary) == [] and host.dialogs.said == []
         assert ready.ui.casesTable.rowCount == 0 and not getattr(ready.ui, name).enabled
@@ -343,7 +343,7 @@ def test_closing_the_scene_stops_what_is_written_in_steps(host, plain, temporary
     host.choose(plain.ui.outputBox, "Files with a manifest")
     host.type(plain.ui.outputFolderPath, tmp_path / "cohort")
     host.click(plain.ui.generateButton)
-    host.wait(lambda: plain.ui.statusLabel.text.startswith("Write "), 60)
+    host.wait(lambda: plain.ui.statusLabel.text.startswith("Write "), 240)
     host.scene.Clear(False)
     host.processEvents()
     assert not occupied(plain) and not (tmp_path / "cohort").exists()
@@ -363,11 +363,11 @@ def test_closing_the_scene_stops_the_reading_of_patients(host, ready, temporary)
 
 def test_a_scene_closed_while_another_module_is_shown_stops_the_run_too(host, plain, temporary):
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 60)
+    host.wait(lambda: in_the_middle(plain), 240)
     plain.parent.isEntered = False
     plain.exit()
     host.scene.Clear(False)
-    host.wait(lambda: not occupied(plain), 60)
+    host.wait(lambda: not occupied(plain), 240)
     assert host.dialogs.said == [] and leftovers(temporary) == []
     assert parameters(plain) is None
     plain.parent.isEntered = True
@@ -385,21 +385,21 @@ def test_a_run_goes_on_with_what_was_chosen_when_its_nodes_are_deleted(host, rea
     host.click(ready.ui.generateButton)
     scene.RemoveNode(parameters(ready).patient)
     scene.RemoveNode(parameters(ready).personalizedModel)
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     assert scene.GetFirstNodeByName("Infarct 005") is not None
     assert not ready.ui.generateButton.enabled and not ready.ui.compareButton.enabled
     host.click(ready.ui.loadPresetButton)
     host.click(ready.ui.compareButton)
     scene.RemoveNode(parameters(ready).personalizedModel)
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     assert ready.ui.comparisonTable.rowCount == 3
     host.click(ready.ui.personalizeButton)
-    host.wait(lambda: ready.panel.personalization.live.generations >= 2, 60)
+    host.wait(lambda: ready.panel.personalization.live.generations >= 2, 240)
     scene.RemoveNode(ready.panel.personalization.live.charts["loss"])
     scene.RemoveNode(ready.panel.personalization.live.table)
     scene.RemoveNode(parameters(ready).population)
     assert not ready.ui.modesButton.enabled and ready.ui.personalizeButton.text == "Cancel"
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     assert parameters(ready).personalizedModel is not None
     assert not ready.ui.personalizeButton.enabled and host.dialogs.said == []
 
@@ -411,7 +411,7 @@ def test_modes_of_a_population_that_was_deleted_meanwhile_are_not_shown(host, pl
     slicer.mrmlScene.RemoveNode(parameters(plain).population)
     host.processEvents()
     before = state(host.scene)
-    host.wait(lambda: not occupied(plain), 60)
+    host.wait(lambda: not occupied(plain), 240)
     assert state(host.scene) == before and leftovers(temporary) == []
     assert "The population was deleted meanwhile" in host.dialogs.texts("error")[0]
     assert not plain.ui.mode1Slider.enabled
@@ -423,7 +423,7 @@ def test_a_patient_deleted_while_patients_are_read_is_left_out_with_the_reason(h
     host.click(ready.ui.alignButton)
     host.wait(lambda: ready.ui.progressBar.value >= 2)
     slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetFirstNodeByName("Phantom 07"))
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     table = ready.ui.casesTable
     (row,) = [row for row in range(table.rowCount) if table.item(row, 0).text() == "Phantom 07"]
     assert table.item(row, 1).text() == "left out"
@@ -446,7 +446,7 @@ def test_deleting_the_pattern_of_a_mode_brings_it_back_with_the_next_move(host, 
 
 def test_two_runs_at_once_are_refused(host, ready, temporary):
     host.click(ready.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(ready), 60)
+    host.wait(lambda: in_the_middle(ready), 240)
     during = state(host.scene)
     panel = ready.panel
     for run, name in RUNS.items():
@@ -467,9 +467,9 @@ def test_two_runs_at_once_are_refused(host, ready, temporary):
             start()
         assert state(host.scene)["nodes"] == during["nodes"] and len(leftovers(temporary)) == 1
     generations = panel.personalization.live.generations
-    host.wait(lambda: panel.personalization.live.generations > generations, 60)
+    host.wait(lambda: panel.personalization.live.generations > generations, 240)
     host.click(ready.ui.personalizeButton)
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
 
 
 def test_nothing_runs_when_the_packages_that_are_missing_are_declined(
@@ -546,10 +546,10 @@ def test_a_scene_saved_in_the_middle_of_a_run_holds_its_values_and_nothing_of_th
     host.type(plain.ui.noReflowSlider, 25.0)
     before = state(host.scene)
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 60)
+    host.wait(lambda: in_the_middle(plain), 240)
     save_scene(tmp_path / "scene.mrb")
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: not occupied(plain), 60)
+    host.wait(lambda: not occupied(plain), 240)
     host.scene.Clear(False)
     load_scene(tmp_path / "scene.mrb")
     host.processEvents()
@@ -568,7 +568,7 @@ def test_a_panel_that_is_taken_down_ends_its_worker_and_takes_its_folders_along(
 ):
     before = state(host.scene)
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 60)
+    host.wait(lambda: in_the_middle(plain), 240)
     process = plain.panel.worker.process_id
     assert alive(process) and len(leftovers(temporary)) == 1
     host.closeWidget("InfarctSynth")

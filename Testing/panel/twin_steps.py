@@ -17,7 +17,7 @@ def occupied(editor):
     return editor.panel.edit.controls.occupied
 
 
-def finish(host, editor, button, seconds=60):
+def finish(host, editor, button, seconds=240):
     """Click a button that runs something and wait until nothing runs any more."""
     host.click(button)
     host.wait(lambda: not occupied(editor), seconds)

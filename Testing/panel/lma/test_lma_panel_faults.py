@@ -66,9 +66,9 @@ def test_a_run_that_is_cancelled_while_it_reads_or_computes_leaves_the_scene_as_
         button.click()
         assert button.text == "Cancel"
         if computing:
-            host.wait(lambda: ready.panel.worker.busy, 30)
+            host.wait(lambda: ready.panel.worker.busy, 240)
         button.click()
-        host.wait(lambda: not controls(ready).occupied, 60)
+        host.wait(lambda: not controls(ready).occupied, 240)
         assert nodes(host.scene) == before and parameters(ready).model is None
         assert ready.ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
     assert list((tmp_path / "jobs").iterdir()) == []
@@ -78,9 +78,9 @@ def test_a_run_that_is_cancelled_while_it_reads_or_computes_leaves_the_scene_as_
 def test_a_worker_that_dies_says_so_and_the_next_run_works(host, ready, tmp_path):
     before = nodes(host.scene)
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: ready.panel.worker.process_id is not None, 30)
+    host.wait(lambda: ready.panel.worker.process_id is not None, 240)
     os.kill(ready.panel.worker.process_id, signal.SIGKILL)
-    host.wait(lambda: not controls(ready).occupied, 60)
+    host.wait(lambda: not controls(ready).occupied, 240)
     assert "The worker process ended" in host.dialogs.texts("error")[0]
     assert nodes(host.scene) == before and list((tmp_path / "jobs").iterdir()) == []
     host.dialogs.clear()
@@ -91,7 +91,7 @@ def test_a_worker_that_dies_says_so_and_the_next_run_works(host, ready, tmp_path
 def test_closing_the_scene_stops_the_run_and_forgets_the_results(host, mapped, tmp_path):
     host.click(mapped.ui.reconstructButton)
     host.scene.Clear(False)
-    host.wait(lambda: not controls(mapped).occupied, 60)
+    host.wait(lambda: not controls(mapped).occupied, 240)
     context = mapped.panel.context
     assert context.reconstructed() is None and context.mapped() is None
     assert parameters(mapped).model is None
@@ -105,7 +105,7 @@ def test_closing_the_scene_stops_the_run_and_forgets_the_results(host, mapped, t
 def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_model(host, ready):
     host.click(ready.ui.reconstructButton)
     host.scene.RemoveNode(parameters(ready).slicesSegmentation)
-    host.wait(lambda: not controls(ready).occupied, 60)
+    host.wait(lambda: not controls(ready).occupied, 240)
     assert parameters(ready).model is not None and host.dialogs.texts("error") == []
     assert "choose the segmentation" in ready.ui.reconstructButton.toolTip
 
@@ -125,10 +125,10 @@ def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, read
     assert ready.ui.methodLabel.text == "Automatic means refinement here."
     before, section = nodes(host.scene), ready.panel.reconstruction
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: section.preview is not None, 60)
+    host.wait(lambda: section.preview is not None, 240)
     assert section.preview.node not in ready.ui.modelSelector.nodes()
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: not controls(ready).occupied, 60)
+    host.wait(lambda: not controls(ready).occupied, 240)
     assert nodes(host.scene) == before
     finish(host, ready, ready.ui.reconstructButton)
     assert host.dialogs.texts("error") == []
@@ -148,7 +148,7 @@ ui, controls = panel.ui, panel.panel.reconstruction.controls
 host.click(ui.sampleButton)
 for button in (ui.reconstructButton, ui.activationButton):
     host.click(button)
-    host.wait(lambda: not controls.occupied, 120)
+    host.wait(lambda: not controls.occupied, 240)
 for button in (ui.mapButton, ui.lateButton):
     host.click(button)
 print(host.dialogs.texts("error"), "torch" in sys.modules, ui.activationLabel.text.splitlines()[-1])
@@ -162,14 +162,14 @@ def test_pytorch_is_loaded_by_the_worker_and_never_by_the_application(started_ho
     module = folder.parents[1] / "LMAReconstruct" / "LMAReconstruct.py"
     program = WITHOUT_TORCH.format(folder=str(folder), module=str(module))
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout.splitlines()[-1].startswith("[] False TOS (network)"), done.stderr
 
 
 def test_a_result_arrives_although_another_module_was_entered(host, ready):
     host.click(ready.ui.reconstructButton)
     ready.exit()
-    host.wait(lambda: not controls(ready).occupied, 60)
+    host.wait(lambda: not controls(ready).occupied, 240)
     assert parameters(ready).model is not None
     ready.enter()
     assert ready.ui.agreementTable.rowCount == 6

@@ -79,7 +79,7 @@ def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
     host.click(ui.editButton)
     assert ui.editButton.text == "Cancel" and not ui.importButton.enabled
     pictures = []
-    host.wait(lambda: pictures.append(ui.previewLabel.visible) or not occupied(editor), 60)
+    host.wait(lambda: pictures.append(ui.previewLabel.visible) or not occupied(editor), 240)
     assert host.dialogs.texts("error") == [] and not ui.previewLabel.visible
     rows = texts(ui.siblingsTable)
     assert [row[0] for row in rows] == ["sibling 1", "sibling 2"]
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_heart_is_told_and_can_be_cleaned(host, editor, sca
     finish(host, editor, editor.ui.importButton)
     assert "LA has specks: it lies in 2 pieces" in editor.ui.reviewLabel.text
     host.click(editor.ui.cleanButton)
-    host.wait(lambda: not occupied(editor), 60)
+    host.wait(lambda: not occupied(editor), 240)
     assert "8 voxels of LA" in editor.ui.reviewLabel.text and "2 pieces" not in editor.ui.reviewLabel.text
     assert editor.ui.cleanBox.checked
 

@@ -136,9 +136,9 @@ def test_a_run_can_be_cancelled_at_its_start_in_the_middle_and_at_its_end(host, 
             give_weights(ready, twin.labels)
         button.click()
         assert button.text == "Cancel"
-        host.wait(reached, 60)
+        host.wait(reached, 240)
         button.click()
-        host.wait(lambda: not occupied(ready), 60)
+        host.wait(lambda: not occupied(ready), 240)
         assert nodes(host.scene) == before and texts(ui.siblingsTable) == []
         assert ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
         assert not ui.previewLabel.visible and not ui.undoButton.enabled
@@ -148,9 +148,9 @@ def test_a_run_can_be_cancelled_at_its_start_in_the_middle_and_at_its_end(host, 
 def test_a_heart_that_is_deleted_while_it_is_imported_is_let_go(host, editor):
     host.click(editor.ui.sampleButton)
     editor.ui.importButton.click()
-    host.wait(lambda: editor.panel.worker.busy, 30)
+    host.wait(lambda: editor.panel.worker.busy, 240)
     host.scene.RemoveNode(parameters(editor).segmentation)
-    host.wait(lambda: not occupied(editor), 60)
+    host.wait(lambda: not occupied(editor), 240)
     assert host.dialogs.texts("error") == [] and editor.panel.context.imported == {}
     assert "was deleted meanwhile" in editor.ui.statusLabel.text
 
@@ -160,7 +160,7 @@ def test_closing_the_scene_stops_the_run_and_forgets_the_hearts(host, ready, twi
     give_weights(ready, twin.labels, delay=0.2)
     host.click(ready.ui.editButton)
     host.scene.Clear(False)
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     context = ready.panel.context
     assert context.imported == {} and context.siblings == [] and context.case() is None
     for table in ("twinTable", "siblingsTable", "volumesTable", "checksTable"):
@@ -177,9 +177,9 @@ def test_a_killed_worker_says_so_and_the_next_run_works_though_its_heart_is_dele
     before = nodes(host.scene)
     give_weights(ready, twin.labels, delay=0.5)
     host.click(ready.ui.editButton)
-    host.wait(lambda: "Sibling 1 of 2" in ready.ui.statusLabel.text, 60)
+    host.wait(lambda: "Sibling 1 of 2" in ready.ui.statusLabel.text, 240)
     os.kill(ready.panel.worker.process_id, signal.SIGKILL)
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     assert "The worker process ended" in host.dialogs.texts("error")[0]
     assert nodes(host.scene) == before and list((tmp_path / "jobs").iterdir()) == []
     host.dialogs.clear()
@@ -188,7 +188,7 @@ def test_a_killed_worker_says_so_and_the_next_run_works_though_its_heart_is_dele
     host.click(ready.ui.editButton)
     host.scene.RemoveNode(parameters(ready).segmentation)
     ready.exit()
-    host.wait(lambda: not occupied(ready), 60)
+    host.wait(lambda: not occupied(ready), 240)
     ready.enter()
     assert host.dialogs.texts("error") == [] and len(texts(ready.ui.siblingsTable)) == 1
     assert "import a heart in section 1" in ready.ui.editButton.toolTip

@@ -47,7 +47,7 @@ def test_a_cohort_is_judged_with_a_table_a_chart_and_figures(host, editor, twin,
     host.type(ui.referencePath, write_hearts(tmp_path / "reference", twin.labels, 12, 1))
     host.type(ui.heartsPath, write_hearts(tmp_path / "made", twin.labels, 7, 2))
     host.type(ui.cohortPath, tmp_path / "judged")
-    finish(host, editor, ui.cohortButton, 120)
+    finish(host, editor, ui.cohortButton, 240)
     assert host.dialogs.texts("error") == []
     rows = texts(ui.cohortTable)
     assert [row[0] for row in rows] == ["raw", "guarded", "halves of the reference"]
@@ -72,11 +72,11 @@ def test_a_cohort_from_noise_goes_on_in_its_folder(host, ready, twin, tmp_path):
     host.click(ui.fromNoiseBox)
     node.cohortNumber, node.cohortSteps, node.keepNumber, node.least = 6, 2, 6, 10.0
     assert ui.cohortEstimateLabel.text.startswith("6 siblings: typically 1 s")
-    finish(host, ready, ui.cohortButton, 120)
+    finish(host, ready, ui.cohortButton, 240)
     assert host.dialogs.texts("error") == []
     (row,) = texts(ui.cohortTable)
     assert row[:5] == ["unconditional + filtering", "6", "6", "6", "8"]
     stored = sorted((tmp_path / "cohort" / "siblings").iterdir())
     ages = [path.stat().st_mtime_ns for path in stored]
-    finish(host, ready, ui.cohortButton, 120)
+    finish(host, ready, ui.cohortButton, 240)
     assert [path.stat().st_mtime_ns for path in stored] == ages
