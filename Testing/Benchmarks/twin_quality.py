@@ -30,12 +30,15 @@ import numpy as np
 from gaussian_hearts import ellipsoid_heart, small_hearts
 from twin_quality_parts import PARTS, Bench, Sizes, measured, requirements
 
+import cardiactwins
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.files import json_text, write_json_atomic
+from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.model import KIND
 from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.training_hearts import draw_phantoms
 from cardiactwins.twin.twin_grid import TWIN_GRID
@@ -157,14 +160,13 @@ def bench_of(
 
 def shipped_weights() -> Path:
     """The weights that come with the library. FileNotFoundError when there are none."""
-    import cardiactwins
-
-    found = sorted((Path(cardiactwins.__file__).parent / "Resources" / "Models").glob("twin*.safetensors"))
-    if not found:
+    folder = Path(cardiactwins.__file__).parent / "Resources" / "Models"
+    file = used_weights(listed_weights(folder, folder / "none"), KIND)
+    if file is None:
         raise FileNotFoundError(
             "No weights of the twin model come with this library: name them by --weights."
         )
-    return found[0]
+    return file.path
 
 
 def drawn(folder: Path, number: int, stream: int, workers: int) -> Hearts:
