@@ -34,10 +34,12 @@ def test_a_model_that_is_not_there_is_missed_before_anything_runs(heart, monkeyp
 
 def test_weights_that_are_cut_off_or_foreign_are_not_used(host, heart, tmp_path):
     path = give_weights(heart, np.zeros((128,) * 3, np.uint8))
-    assert heart.ui.editButton.enabled
+    assert heart.ui.editButton.enabled and heart.panel.context.weightsOf("twin").path == path
     path.write_bytes(path.read_bytes()[:-1])
     heart.panel.update()
-    assert not heart.ui.editButton.enabled
+    used = heart.panel.context.weightsOf("twin")
+    assert used is None or not used.own
+    assert heart.ui.editButton.enabled == (used is not None)
     assert any("get it again" in row[3] for row in texts(heart.ui.weightsTable))
     write_card(path, kind="lma onset")
     host.dialogs.answer("path", path)
