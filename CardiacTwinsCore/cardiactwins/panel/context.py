@@ -130,6 +130,9 @@ class PanelContext:
         """Show one line at the foot of the panel."""
         self.ui.statusLabel.text = text
 
+    def forget(self) -> None:
+        """Forget what belonged to a scene that was closed; nothing by default."""
+
     def close(self) -> None:
         """Forget results and remove what is left of jobs."""
         self.results.close()

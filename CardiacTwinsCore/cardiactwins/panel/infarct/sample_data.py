@@ -15,9 +15,10 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-__all__ = ["CATEGORY", "DOWNLOADS", "PHANTOMS", "addPhantoms", "downloadsOf", "phantomSteps", "register"]
+from cardiactwins.panel.sample_sources import registerSources
 
-CATEGORY = "CardiacTwins"
+__all__ = ["DOWNLOADS", "PHANTOMS", "addPhantoms", "downloadsOf", "phantomSteps", "register"]
+
 DOWNLOADS = Path(__file__).with_name("sample_downloads.json")
 PHANTOMS = 12
 SEED = 2024
@@ -27,20 +28,10 @@ def register(iconFile: str | Path = "", downloads: str | Path = DOWNLOADS) -> bo
     """Offer the phantom patients and the files of a list in the Sample Data module.
 
     iconFile: picture on their buttons. False where the application has no such module; ValueError when the
-    list is damaged. What was registered under the same name is replaced, so that a module can be reloaded.
+    list is damaged.
     """
-    try:
-        from SampleData import SampleDataLogic
-    except ImportError:
-        return False
-    icon = str(iconFile) or None
-    # Sample Data wants an address for each, also for what is made without one.
     phantoms = {"sampleName": "InfarctPhantoms", "uris": "", "customDownloader": _onPhantoms}
-    for source in (phantoms, *downloadsOf(downloads)):
-        known = SampleDataLogic.sampleDataSourcesByCategory(CATEGORY)
-        known[:] = [other for other in known if other.sampleName != source["sampleName"]]
-        SampleDataLogic.registerCustomSampleDataSource(category=CATEGORY, thumbnailFileName=icon, **source)
-    return True
+    return registerSources([phantoms, *downloadsOf(downloads)], iconFile)
 
 
 def downloadsOf(path: str | Path) -> list[dict[str, Any]]:

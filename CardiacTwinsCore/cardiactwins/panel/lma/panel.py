@@ -10,10 +10,8 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from cardiactwins.compute.worker_process import WorkerProcess
 from cardiactwins.mrml.lma_models import FRAME
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
-from cardiactwins.panel.launcher import launch_python
 from cardiactwins.panel.lma.activation_section import ActivationSection
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, RECONSTRUCTION_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.guesses import denseSlices
@@ -23,6 +21,7 @@ from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
 from cardiactwins.panel.lma.report_section import ReportSection
 from cardiactwins.panel.lma.sample_data import addSample
 from cardiactwins.panel.lma.slice_list import SliceList
+from cardiactwins.panel.module_panel import ModulePanel
 from cardiactwins.panel.weights_section import WeightsSection
 
 __all__ = ["LMAReconstructPanel"]
@@ -30,7 +29,7 @@ __all__ = ["LMAReconstructPanel"]
 WEIGHTS = {RECONSTRUCTION_WEIGHTS: _("reconstruction"), ONSET_WEIGHTS: _("onset")}
 
 
-class LMAReconstructPanel:
+class LMAReconstructPanel(ModulePanel):
     """All that happens in the panel; the module's widget hands it the user interface and the parameter node.
 
     ui: widgets of LMAReconstruct.ui by name. logic: the module's. requirements: file of the Python packages
@@ -38,11 +37,9 @@ class LMAReconstructPanel:
     """
 
     def __init__(self, ui: Any, logic: LMAReconstructLogic, requirements: Path) -> None:
-        self.ui = ui
-        self.worker = WorkerProcess(launch=launch_python)
-        self.context = LMAContext(ui, logic, self.worker, requirements, self._showUndo)
+        super().__init__(ui)
+        self.context = LMAContext(ui, logic, self.worker, requirements, self.showUndo)
         self.context.panelChanged = self.update
-        self._updating = False
         ui.reportFolderPath.filters = ctk.ctkPathLineEdit.Dirs  # or it would ask for a file
         ui.tosFilePath.filters = ctk.ctkPathLineEdit.Files
         ui.modelSelector.addAttribute("vtkMRMLModelNode", FRAME)
@@ -60,35 +57,14 @@ class LMAReconstructPanel:
             self.report,
             self.weights,
         )
-        ui.undoButton.connect("clicked(bool)", self.undo)
         ui.sampleButton.connect("clicked(bool)", self.addSample)
         ui.guessButton.connect("clicked(bool)", self.guess)
-        self._showUndo()
+        self.showUndo()
 
-    @property
-    def running(self) -> bool:
-        """Whether a computation runs."""
-        return self.worker.busy
-
-    def setParameterNode(self, parameterNode: Any) -> None:
-        """Work with another wrapped parameter node, or with none while no scene is open."""
-        self.context.parameterNode = parameterNode
-        if parameterNode is not None:
-            self.reconstruction.setCurvesItem()
-            self.reconstruction.guess(onlyWhenEmpty=True)
-            self.update()
-
-    def update(self) -> None:
-        """Bring all sections in line with the parameter node."""
-        # Sections write what follows from a choice back to the node, which calls here again.
-        if self._updating or self.context.parameterNode is None:
-            return
-        self._updating = True
-        try:
-            for section in self.sections:
-                section.update()
-        finally:
-            self._updating = False
+    def parameterNodeChanged(self) -> None:
+        """Show the chosen folder of the scene, and what else can be told from it."""
+        self.reconstruction.setCurvesItem()
+        self.reconstruction.guess(onlyWhenEmpty=True)
 
     def addSample(self, _checked: bool = False) -> None:
         """A phantom heart with left bundle branch block, chosen as the input of all sections."""
@@ -141,29 +117,7 @@ class LMAReconstructPanel:
                 else _("Nothing in the scene looks like an input. Try the sample data.")
             )
 
-    def undo(self, _checked: bool = False) -> None:
-        """Take the last result back; what was chosen before it is chosen again."""
-        with slicer.util.tryWithErrorDisplay(_("The last result cannot be taken back.")):
-            title = self.context.results.undo()
-            self._chooseLatest()
-            self.update()
-            self.context.say(_("Taken back: {title}.").format(title=title))
-
-    def sceneClosed(self) -> None:
-        """Stop what runs and forget what belonged to the scene."""
-        self.context.forget()
-        for section in self.sections:
-            section.sceneChanged()
-
-    def close(self) -> None:
-        """Stop everything; the panel is taken down."""
-        self.context.parameterNode = None
-        for section in self.sections:
-            section.close()
-        self.worker.close()
-        self.context.close()
-
-    def _chooseLatest(self) -> None:
+    def chooseLatest(self) -> None:
         """Choose the last model and TOS that are left where the chosen one was taken back."""
         node = self.context.parameterNode
         for name, kind, attribute in (
@@ -173,14 +127,3 @@ class LMAReconstructPanel:
             left = [found for found in slicer.util.getNodesByClass(kind) if found.GetAttribute(attribute)]
             if getattr(node, name) is None and left:
                 setattr(node, name, left[-1])
-
-    def _showUndo(self) -> None:
-        titles, button = self.context.results.titles, self.ui.undoButton
-        button.enabled = bool(titles)
-        button.toolTip = (
-            _("Take back: {title}. {count} results can be taken back.").format(
-                title=titles[-1], count=len(titles)
-            )
-            if titles
-            else _("There is no result to take back.")
-        )

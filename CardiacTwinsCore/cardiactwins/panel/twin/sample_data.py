@@ -9,9 +9,10 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from cardiactwins.panel.sample_sources import registerSources
+
 __all__ = ["SAMPLE", "addSample", "register"]
 
-CATEGORY = "CardiacTwins"
 SAMPLE = "WholeHeartPhantom"
 STREAM = 40
 """Phantoms are drawn with the seed (STREAM, n), which no training heart has."""
@@ -20,22 +21,10 @@ STREAM = 40
 def register(iconFile: str | Path = "") -> bool:
     """Offer the phantom heart in the Sample Data module; False where the application has no such module.
 
-    iconFile: picture on its button. What was registered under the same name is replaced.
+    iconFile: picture on its button.
     """
-    try:
-        from SampleData import SampleDataLogic
-    except ImportError:
-        return False
-    known = SampleDataLogic.sampleDataSourcesByCategory(CATEGORY)
-    known[:] = [other for other in known if other.sampleName != SAMPLE]
-    SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=SAMPLE,
-        uris="",  # wanted of each source, also of what is made without one
-        thumbnailFileName=str(iconFile) or None,
-        customDownloader=_onSample,
-    )
-    return True
+    source = {"sampleName": SAMPLE, "uris": "", "customDownloader": _onSample}
+    return registerSources([source], iconFile)
 
 
 def addSample(seed: int = 0) -> Any:
