@@ -17,7 +17,7 @@ from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
-from cardiactwins.lma.model_reconstruction import WEIGHTS  # noqa: E402
+from cardiactwins.lma.model_reconstruction import WEIGHTS, deformed_volume  # noqa: E402
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
 from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
@@ -65,8 +65,12 @@ def test_refinement_brings_the_atlas_onto_the_slices_and_what_lies_between(model
     assert np.mean([part.dice for part in after.agreement]) > np.mean(
         [part.dice for part in before.agreement]
     )
-    assert agreement(after.volume.mask, heart.mask).dsc > agreement(before.volume.mask, heart.mask).dsc + 0.1
-    assert agreement(after.volume.mask, heart.mask).dsc > 0.9
+    alone, kriged, refined = (
+        agreement(volume.mask, heart.mask).dsc
+        for volume in (deformed_volume(model, model.prior.mean), before.volume, after.volume)
+    )
+    # What the untrained network misses, kriging finds for the most part.
+    assert 1 - kriged < 0.3 * (1 - alone) and 1 - refined < 0.8 * (1 - kriged)
     assert after.surface.points.shape == (len(after.deviation), 3) and (after.deviation > 0).all()
     assert not after.volume.myocardium[: int(BASE) + 1].any() and after.volume.mask[int(BASE) + 1].any()
 

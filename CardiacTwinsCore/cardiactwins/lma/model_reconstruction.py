@@ -13,11 +13,13 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
+from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
+from cardiactwins.lma.velocity_kriging import krige_velocity
 
 __all__ = [
     "WEIGHTS",
@@ -65,8 +67,9 @@ def atlas_deformation(
     """Coefficients (3, n, n, n) of the velocity that deforms the atlas to outlined slices.
 
     The network answers with the mean over `samples` draws. refine: deform on from there until the slices are
-    met, under the prior of the population for what slices do not show. The network sees each slice at the
-    nearest voxel, the refinement at its true place, and further points too.
+    met, under the prior of the population for what slices do not show; else what is left to the outlines is
+    kriged (`krige_velocity`), a good part of the way in a small part of the time. The network sees each slice
+    at the nearest voxel, kriging and refinement at its true place, and the refinement further points too.
     """
     device = model.atlas.device
     cavity, myocardium = (
@@ -80,7 +83,8 @@ def atlas_deformation(
         found = model.diffusion.sample(model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples)
         velocity = found.geodesic.initial.mean(dim=0)
     if not refine:
-        return velocity
+        points, layers = outline_points(outlines.cavity, outlines.myocardium, outlines.positions)
+        return krige_velocity(model.borders, points, layers, model.band, model.metric, model.prior, velocity)
     further = (
         None if part is None else torch.from_numpy(part.astype(np.float32)).to(device)
         for part in _further_places(outlines)

@@ -16,6 +16,7 @@ from cardiactwins.lma.band import Band
 from cardiactwins.lma.condition import condition, wall_distances
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shape_diffusion import ShapeDiffusion
+from cardiactwins.lma.velocity_kriging import AtlasBorders
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
@@ -74,6 +75,7 @@ class ReconstructionModel:
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
         self._seen: tuple[Tensor, Tensor] | None = None
+        self._borders: tuple[Tensor, AtlasBorders] | None = None
 
     @property
     def prior(self) -> VelocityPrior:
@@ -98,6 +100,14 @@ class ReconstructionModel:
         if self._seen is None or not torch.equal(self._seen[0], atlas):
             self._seen = atlas.clone(), wall_distances(atlas)
         return condition(self._seen[1], cavity, myocardium, positions)
+
+    @property
+    def borders(self) -> AtlasBorders:
+        """Signed distances to the borders of the atlas' wall; made once for an atlas."""
+        atlas = self.atlas.cpu()
+        if self._borders is None or not torch.equal(self._borders[0], atlas):
+            self._borders = atlas.clone(), AtlasBorders.of(atlas)
+        return self._borders[1]
 
     def tensors(self) -> dict[str, Tensor]:
         """What a reconstruction needs: the atlas and the network's weights."""

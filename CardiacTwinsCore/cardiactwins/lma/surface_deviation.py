@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +10,10 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 
 from cardiactwins.lma.heart_reconstruction import WallSurface
+from cardiactwins.lma.normal_features import Basis, NormalFeatures
 
 if TYPE_CHECKING:
     from cardiactwins.lma.velocity_prior import VelocityPrior
-
-Basis = Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]
 
 __all__ = ["surface_deviation", "surface_normals"]
 
@@ -25,7 +23,6 @@ SEEN_EVERY = 2.0
 """Voxels along an outline from one observation to the next."""
 SEEN_NOISE = 0.1
 """Standard deviation of an outline's place in voxels."""
-KEPT_VARIANCE = 0.995
 
 
 def surface_deviation(
@@ -53,18 +50,17 @@ def surface_deviation(
     normals = surface_normals(surface)
     nodes = _spread(surface.points, NODES, rng)
     seen = _seen(surface, positions, points, rng)
-    places = np.concatenate([nodes, seen])
-    features = _features(surface.points[places], normals[places], prior, basis)
-    covariance = features @ features.T
-    count = len(nodes)
-    prior = np.diag(covariance)[:count].astype(float)
+    unseen, given = (
+        NormalFeatures.at(surface.points[chosen], normals[chosen], prior, basis).all
+        for chosen in (nodes, seen)
+    )
+    variance = np.einsum("nf,nf->n", unseen, unseen).astype(float)
     if len(seen):
-        inner = covariance[count:, count:].astype(float)
+        inner = (given @ given.T).astype(float)
         inner[np.diag_indices_from(inner)] += SEEN_NOISE**2
-        across = covariance[:count, count:].astype(float)
-        known = np.einsum("ns,sn->n", across, cho_solve(cho_factor(inner), across.T))
-        prior = prior - known
-    at_nodes = np.sqrt(scale**2 * np.clip(prior, 1e-4, None) + floor**2)
+        across = (unseen @ given.T).astype(float)
+        variance -= np.einsum("ns,sn->n", across, cho_solve(cho_factor(inner), across.T))
+    at_nodes = np.sqrt(scale**2 * np.clip(variance, 1e-4, None) + floor**2)
     distance, neighbour = cKDTree(surface.points[nodes]).query(surface.points, k=4)
     weights = 1 / np.maximum(distance, 1e-3) ** 2
     return (weights * at_nodes[neighbour]).sum(axis=1) / weights.sum(axis=1)
@@ -106,28 +102,3 @@ def _seen(
     chosen = rng.permutation(np.flatnonzero(near))
     _, first = np.unique(np.floor(surface.points[chosen] / SEEN_EVERY), axis=0, return_index=True)
     return chosen[np.sort(first)]
-
-
-def _features(
-    places: NDArray[np.float64],
-    normals: NDArray[np.float64],
-    prior: VelocityPrior,
-    basis: Basis,
-) -> NDArray[np.float32]:
-    """Rows whose products are covariances of the normal displacements, (m, coefficients + modes)."""
-    deviation, directions, gains = (
-        tensor.cpu().numpy() for tensor in (prior.deviation, prior.directions, prior.gains)
-    )
-    variance = prior.marginal.cpu().numpy().astype(float).max(axis=0) ** 2
-    order = np.argsort(variance.ravel())[::-1]
-    kept = order[: np.searchsorted(np.cumsum(variance.ravel()[order]), KEPT_VARIANCE * variance.sum()) + 1]
-    a, b, c = np.unravel_index(kept, variance.shape)
-    k, j, i = (values.astype(np.float32) for values in basis(places))
-    product = k[:, a] * j[:, b] * i[:, c]
-    parts = [
-        product * deviation[axis].ravel()[kept].astype(np.float32) * normals[:, axis, None].astype(np.float32)
-        for axis in range(3)
-    ]
-    field = np.concatenate(parts, axis=1)
-    along = directions.reshape(len(gains), 3, variance.size)[:, :, kept].reshape(len(gains), 3 * kept.size)
-    return np.concatenate([field, field @ along.T * np.sqrt(gains**2 - 1)], axis=1).astype(np.float32)

@@ -1,0 +1,135 @@
+"""Kriging of what a velocity leaves between a deformed atlas and the outlines in the slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from cardiactwins.lma.band import Band
+from cardiactwins.lma.metric import Metric
+from cardiactwins.lma.normal_features import NormalFeatures
+from cardiactwins.lma.shooting import shoot
+from cardiactwins.lma.velocity_prior import VelocityPrior
+
+__all__ = ["AtlasBorders", "krige_velocity"]
+
+NEAR = 8.0
+"""Voxels from a border within which its distance is exact, and whole voxels beyond."""
+BESIDE = 1.5
+"""Voxels from a corner of the surface within which the distance is that to its plane."""
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasBorders:
+    """Signed distances to both borders of an atlas' wall.
+
+    levels: (2, k, j, i) voxels from the endocardium, negative in the cavity, and from the epicardium,
+    negative in cavity and wall. gradients: (2, 3, k, j, i) of them.
+    """
+
+    levels: NDArray[np.float32]
+    gradients: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, atlas: Tensor) -> AtlasBorders:
+        """The borders of an atlas, shares (2, k, j, i) of cavity and myocardium."""
+        cavity, myocardium = atlas.cpu().numpy()
+        levels = np.stack([_distance(share) for share in (cavity, cavity + myocardium)])
+        return cls(levels, np.stack([np.stack(np.gradient(level)) for level in levels]))
+
+    def at(
+        self, places: NDArray[np.float64], layers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distance (P,) to the border of each place's layer, and its gradient (P, 3), made of unit length."""
+        distance, gradient = np.zeros(len(places)), np.zeros((len(places), 3))
+        for layer in (0, 1):
+            chosen = layers == layer
+            where = places[chosen].T
+            distance[chosen] = _sampled(self.levels[layer], where)
+            gradient[chosen] = np.stack([_sampled(part, where) for part in self.gradients[layer]], axis=-1)
+        length = np.linalg.norm(gradient, axis=1, keepdims=True)
+        return distance, gradient / np.maximum(length, 0.1)
+
+
+@torch.no_grad()
+def krige_velocity(
+    borders: AtlasBorders,
+    points: NDArray[np.float64],
+    layers: NDArray[np.int64],
+    band: Band,
+    metric: Metric,
+    prior: VelocityPrior,
+    start: Tensor,
+    *,
+    rounds: int = 3,
+    noise: float = 0.2,
+    most: int = 500,
+    steps: int = 10,
+) -> Tensor:
+    """Initial velocity, coefficients (3, n, n, n), under which outlines come to lie on the atlas' borders.
+
+    Kriging with a trend: the velocity is that of `start` plus a Gaussian random field with the covariance of
+    the prior. A point x of an outline belongs to the place phi(x) of the atlas; how far that place is from
+    the border, d, is the displacement that is missing there along the border's normal n. To first order the
+    velocity must gain d along n at phi(x), and the field is conditioned on that in closed form. As phi is not
+    linear in the velocity, this is done `rounds` times, each from where the last one led (an iterated
+    extended Kalman update: Gauss and Newton's method for the most probable velocity; Bell & Cathey, IEEE
+    Trans Autom Control 38:294, 1993).
+
+    points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`; at most
+    `most` of them are taken, evenly. noise: standard deviation of a point's place in voxels, what the first
+    order misses included. steps: of the geodesic. Without points the answer is `start`. Deterministic.
+    """
+    chosen = np.linspace(0, len(points) - 1, min(most, len(points))).round().astype(np.int64)
+    points, layers = points[chosen], layers[chosen]
+    velocity = start.clone()
+    if not len(points):
+        return velocity
+    places = torch.from_numpy(points).to(start)
+
+    def basis(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        return tuple(values.numpy() for values in band.basis(torch.from_numpy(at)))
+
+    for _ in range(rounds):
+        geodesic = shoot(band.samples(velocity)[None], band, metric, steps=steps)
+        there = points + geodesic.displacement_at(places)[0].cpu().numpy()
+        distance, normals = borders.at(there, layers)
+        gained = band.points(velocity - start, torch.from_numpy(there).to(start)).T.cpu().numpy()
+        wanted = distance + (gained * normals).sum(axis=1)
+        features = NormalFeatures.at(there, normals, prior, basis)
+        known = features.all
+        covariance = (known @ known.T).astype(float)
+        covariance[np.diag_indices_from(covariance)] += noise**2
+        weights = cho_solve(cho_factor(covariance), wanted)
+        velocity = start + torch.from_numpy(features.velocity(weights)).to(start)
+    return velocity
+
+
+def _distance(share: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Signed distance (k, j, i) to where a share crosses one half, negative inside, in voxels."""
+    from skimage.measure import marching_cubes
+
+    inside = share >= 0.5
+    away = ndimage.distance_transform_edt(inside) + ndimage.distance_transform_edt(~inside) - 0.5
+    distance = np.where(inside, -away, away)
+    if inside.any() and not inside.all():
+        corners, _, normals, _ = marching_cubes(
+            np.pad(share, 1, mode="edge"), 0.5, gradient_direction="ascent"
+        )
+        near = np.argwhere(away <= NEAR)
+        found, corner = cKDTree(corners - 1).query(near)
+        across = ((near - (corners[corner] - 1)) * normals[corner]).sum(axis=1)
+        # Corners are less than a voxel apart: beside one the plane across its normal tells more than itself.
+        distance[tuple(near.T)] = np.where(found < BESIDE, across, np.copysign(found, across))
+    return distance.astype(np.float32)
+
+
+def _sampled(volume: NDArray[np.float32], where: NDArray[np.float64]) -> NDArray[np.float32]:
+    return ndimage.map_coordinates(volume, where, order=1, mode="nearest")
