@@ -124,3 +124,16 @@ def test_outline_points_lie_on_the_circles_of_a_slice():
     assert 0.7 * perimeter < len(points) < 1.6 * perimeter
     empty = outline_points(np.zeros((1, 8, 8)), np.zeros((1, 8, 8)), np.array([3.0]))
     assert empty[0].shape == (0, 3) and empty[1].shape == (0,)
+
+
+def test_no_more_outline_points_than_asked_for_all_around():
+    ball = shell(4.0, 7.0)
+    planes = [8, 11, 14]
+    volumes = ball[0, planes].numpy(), ball[1, planes].numpy(), np.array(planes)
+    every, kinds = outline_points(*volumes)
+    points, layers = outline_points(*volumes, most=60)
+    assert len(points) == len(layers) == 60 < len(every)
+    for layer in (0, 1):
+        share = (layers == layer).mean() / (kinds == layer).mean()
+        assert 0.9 < share < 1.1
+    assert {tuple(point) for point in points} <= {tuple(point) for point in every}

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
+from cardiactwins.lma.left_out_slices import left_out_slices
 from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
-from cardiactwins.lma.velocity_kriging import krige_velocity
+from cardiactwins.lma.velocity_kriging import SEEN_NOISE, krige_velocity, outline_displacements
 
 __all__ = [
     "WEIGHTS",
@@ -36,6 +37,10 @@ SIGMA = 0.1
 """Noise of a known share in the refinement: what outlines and grid leave open."""
 ITERATIONS = 40
 SAMPLING_STEPS = 1
+POINTS = 500
+"""Of all outlines, for kriging and for leaving out slices."""
+UNFOLLOWED = 0.5
+"""Share of the variance of what the atlas cannot follow in the slices that is left between them."""
 REACH = 15
 """Voxels around the axis in which nothing lies beyond the apex of a heart that is wide for its length."""
 
@@ -140,19 +145,37 @@ def deformed_slices(
 
 
 def model_deviation(
-    model: ReconstructionModel, surface: WallSurface, outlines: SliceOutlines
-) -> NDArray[np.float64]:
-    """Standard deviation of the position of each point across the surface in voxels, (P,)."""
+    model: ReconstructionModel, surface: WallSurface, outlines: SliceOutlines, velocity: Tensor
+) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """Standard deviation of the position of each point across the surface in voxels, (P,), and its parts.
+
+    velocity: coefficients of what deformed the atlas. Slices left out in turn tell how much farther this
+    heart is from the population than usual, which scales the field's deviation (`left_out_slices`). Of what
+    the deformed atlas cannot follow in the outlines half the variance is added: known in the slices, it is
+    unknown midway between them. The parts: "slices against the others", that ratio, and "atlas beside the
+    outlines, voxels", root mean square.
+    """
 
     def basis(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         return tuple(values.numpy() for values in model.band.basis(torch.from_numpy(points)))
 
-    return surface_deviation(
+    points, layers = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
+    seen = outline_displacements(
+        model.borders, points, layers, model.band, model.metric, model.prior, velocity, model.prior.mean
+    )
+    numbers = np.searchsorted(outlines.positions, points[:, 0])
+    left_out = left_out_slices(seen.covariance(SEEN_NOISE), seen.gained + seen.missed, numbers)
+    beside = float(np.sqrt((seen.missed**2).mean()))
+    deviation = surface_deviation(
         surface,
         outlines.positions,
         model.prior,
         basis,
         points=None if outlines.points is None else outlines.points,
-        scale=model.deviation_scale,
-        floor=model.deviation_floor,
+        scale=model.deviation_scale * left_out.ratio,
+        floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * beside),
     )
+    return deviation, {
+        "slices against the others": round(left_out.ratio, 3),
+        "atlas beside the outlines, voxels": round(beside, 3),
+    }

@@ -36,7 +36,8 @@ def reconstruct(
 ) -> HeartReconstruction:
     """Rebuild a left ventricle from outlines in a few slices.
 
-    method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023); "refinement" - and
+    method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023), and what it leaves
+    between the atlas and the outlines is kriged, for a quick answer; "refinement" - the network's deformation
     goes on until the atlas meets the slices, under a prior of deformations that is learned from registered
     hearts, and what is then left of the difference is taken over too (`meet_slices`); "interpolation" - cubic
     signed-distance interpolation between the slices, no model of the heart, no torch; "auto" - refinement
@@ -108,7 +109,8 @@ def _deformed(
         at_slices = deformed_slices(model, velocity, outlines.positions)
         volume, values["meets the slices"] = meet_slices(volume, at_slices, outlines)
     surface = wall_surface(volume)
-    deviation = model_deviation(model, surface, outlines)
+    deviation, parts = model_deviation(model, surface, outlines, velocity)
+    values |= parts
     agreement = slice_agreement(volume, outlines)
     method = "refinement" if refine else "network"
     return HeartReconstruction(volume, surface, deviation, agreement, method, values)

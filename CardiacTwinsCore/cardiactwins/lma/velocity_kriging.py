@@ -18,8 +18,10 @@ from cardiactwins.lma.normal_features import NormalFeatures
 from cardiactwins.lma.shooting import shoot
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
-__all__ = ["AtlasBorders", "krige_velocity"]
+__all__ = ["SEEN_NOISE", "AtlasBorders", "OutlineDisplacements", "krige_velocity", "outline_displacements"]
 
+SEEN_NOISE = 0.2
+"""Standard deviation of the place of an outline's point in voxels."""
 NEAR = 8.0
 """Voxels from a border within which its distance is exact, and whole voxels beyond."""
 BESIDE = 1.5
@@ -58,7 +60,56 @@ class AtlasBorders:
         return distance, gradient / np.maximum(length, 0.1)
 
 
+@dataclass(frozen=True, eq=False)
+class OutlineDisplacements:
+    """What points on outlines say of a velocity, to first order around one.
+
+    missed: (P,) voxels from the deformed atlas' border. gained: (P,) displacements along the border's normal
+    that the velocity has made since the trend. features: their covariances under the prior.
+    """
+
+    missed: NDArray[np.float64]
+    gained: NDArray[np.float64]
+    features: NormalFeatures
+
+    def covariance(self, noise: float) -> NDArray[np.float64]:
+        """Covariance (P, P) of the displacements under the prior, with that of the points' noise (voxels)."""
+        features = self.features.all
+        covariance = (features @ features.T).astype(float)
+        covariance[np.diag_indices_from(covariance)] += noise**2
+        return covariance
+
+
 @torch.no_grad()
+def outline_displacements(
+    borders: AtlasBorders,
+    points: NDArray[np.float64],
+    layers: NDArray[np.int64],
+    band: Band,
+    metric: Metric,
+    prior: VelocityPrior,
+    velocity: Tensor,
+    trend: Tensor,
+    *,
+    steps: int = 10,
+) -> OutlineDisplacements:
+    """Where outline points come to lie on the atlas under a velocity, and what that says of it.
+
+    A point x of an outline belongs to the place phi(x) of the atlas. points, layers: as for
+    `krige_velocity`. velocity, trend: coefficients (3, n, n, n).
+    """
+
+    def basis(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        return tuple(values.numpy() for values in band.basis(torch.from_numpy(at)))
+
+    geodesic = shoot(band.samples(velocity)[None], band, metric, steps=steps)
+    there = points + geodesic.displacement_at(torch.from_numpy(points).to(velocity))[0].cpu().numpy()
+    missed, normals = borders.at(there, layers)
+    moved = band.points(velocity - trend, torch.from_numpy(there).to(velocity)).T.cpu().numpy()
+    features = NormalFeatures.at(there, normals, prior, basis)
+    return OutlineDisplacements(missed, (moved * normals).sum(axis=1), features)
+
+
 def krige_velocity(
     borders: AtlasBorders,
     points: NDArray[np.float64],
@@ -69,46 +120,26 @@ def krige_velocity(
     start: Tensor,
     *,
     rounds: int = 3,
-    noise: float = 0.2,
-    most: int = 500,
-    steps: int = 10,
+    noise: float = SEEN_NOISE,
 ) -> Tensor:
     """Initial velocity, coefficients (3, n, n, n), under which outlines come to lie on the atlas' borders.
 
     Kriging with a trend: the velocity is that of `start` plus a Gaussian random field with the covariance of
-    the prior. A point x of an outline belongs to the place phi(x) of the atlas; how far that place is from
-    the border, d, is the displacement that is missing there along the border's normal n. To first order the
-    velocity must gain d along n at phi(x), and the field is conditioned on that in closed form. As phi is not
-    linear in the velocity, this is done `rounds` times, each from where the last one led (an iterated
-    extended Kalman update: Gauss and Newton's method for the most probable velocity; Bell & Cathey, IEEE
-    Trans Autom Control 38:294, 1993).
+    the prior. How far a point of an outline comes to lie from the border is the displacement that is missing
+    there along the border's normal. To first order the velocity must gain it, and the field is conditioned on
+    that in closed form. As places are not linear in the velocity, this is done `rounds` times, each from
+    where the last one led (an iterated extended Kalman update: Gauss and Newton's method for the most
+    probable velocity; Bell & Cathey, IEEE Trans Autom Control 38:294, 1993).
 
-    points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`; at most
-    `most` of them are taken, evenly. noise: standard deviation of a point's place in voxels, what the first
-    order misses included. steps: of the geodesic. Without points the answer is `start`. Deterministic.
+    points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`. noise:
+    standard deviation of a point's place in voxels, what the first order misses included. Without points the
+    answer is `start`. Deterministic.
     """
-    chosen = np.linspace(0, len(points) - 1, min(most, len(points))).round().astype(np.int64)
-    points, layers = points[chosen], layers[chosen]
     velocity = start.clone()
-    if not len(points):
-        return velocity
-    places = torch.from_numpy(points).to(start)
-
-    def basis(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        return tuple(values.numpy() for values in band.basis(torch.from_numpy(at)))
-
-    for _ in range(rounds):
-        geodesic = shoot(band.samples(velocity)[None], band, metric, steps=steps)
-        there = points + geodesic.displacement_at(places)[0].cpu().numpy()
-        distance, normals = borders.at(there, layers)
-        gained = band.points(velocity - start, torch.from_numpy(there).to(start)).T.cpu().numpy()
-        wanted = distance + (gained * normals).sum(axis=1)
-        features = NormalFeatures.at(there, normals, prior, basis)
-        known = features.all
-        covariance = (known @ known.T).astype(float)
-        covariance[np.diag_indices_from(covariance)] += noise**2
-        weights = cho_solve(cho_factor(covariance), wanted)
-        velocity = start + torch.from_numpy(features.velocity(weights)).to(start)
+    for _ in range(rounds if len(points) else 0):
+        seen = outline_displacements(borders, points, layers, band, metric, prior, velocity, start)
+        weights = cho_solve(cho_factor(seen.covariance(noise)), seen.gained + seen.missed)
+        velocity = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
     return velocity
 
 
