@@ -180,6 +180,8 @@ def table_of_slices(heart: Any) -> Any:
 
 def remarks_on_heart(heart: Any) -> list[str]:
     """How it was made, how large it is, and which slices it does not meet."""
+    from cardiactwins.lma.left_out_slices import LEFT_OUT, UNUSUAL
+
     found, frame = heart.reconstruction, heart.prepared.pose.frame
     reason = found.values.get("why not refinement")
     remarks = [
@@ -189,6 +191,12 @@ def remarks_on_heart(heart: Any) -> list[str]:
     if heart.disagreeing:
         numbers = ", ".join(map(str, heart.disagreeing))
         remarks.append(f"The reconstruction does not meet slice {numbers}: check the outlines there.")
+    ratio = found.values.get(LEFT_OUT, 0.0)
+    if ratio > UNUSUAL:
+        remarks.append(
+            f"A slice lies {ratio:.1f} times as far from what the others predict as in the training's "
+            "hearts: this heart is unlike them, and its uncertainty is widened accordingly."
+        )
     return remarks
 
 

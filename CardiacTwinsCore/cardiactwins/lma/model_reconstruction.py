@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
-from cardiactwins.lma.left_out_slices import left_out_slices
+from cardiactwins.lma.left_out_slices import LEFT_OUT, left_out_slices
 from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
@@ -176,6 +176,6 @@ def model_deviation(
         floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * beside),
     )
     return deviation, {
-        "slices against the others": round(left_out.ratio, 3),
+        LEFT_OUT: round(left_out.ratio, 3),
         "atlas beside the outlines, voxels": round(beside, 3),
     }

@@ -9,11 +9,12 @@ import qt
 import slicer.util
 from slicer.i18n import tr as _
 
+from cardiactwins.lma.left_out_slices import UNUSUAL
 from cardiactwins.mrml.lma_models import UNCERTAINTY, surface_of_model
 from cardiactwins.mrml.lma_reconstruct import DOUBTFUL_DICE
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import fillTable
-from cardiactwins.panel.lma.context import AGREEMENT, METHOD, WHY, LMAContext
+from cardiactwins.panel.lma.context import AGREEMENT, METHOD, RATIO, WHY, LMAContext
 from cardiactwins.panel.views import jump_to
 
 __all__ = ["AgreementTable"]
@@ -65,6 +66,13 @@ class AgreementTable:
             values = np.array([deviation.GetValue(index) for index in range(deviation.GetNumberOfTuples())])
             text = _("Uncertainty of the surface (SD): median {median:.1f} mm, 95 % below {high:.1f} mm.")
             lines.append(text.format(median=np.median(values), high=np.quantile(values, 0.95)))
+            ratio = float(model.GetAttribute(RATIO) or 0)
+            if ratio > UNUSUAL:
+                text = _(
+                    "It is widened: a slice lies {ratio:.1f} times as far from what the others predict as in "
+                    "the training's hearts."
+                )
+                lines.append(text.format(ratio=ratio))
         return "\n".join(lines)
 
     def _lines(self, columns: dict[str, Any]) -> list[str]:

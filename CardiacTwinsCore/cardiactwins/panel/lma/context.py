@@ -26,6 +26,7 @@ __all__ = [
     "LATE_TABLE",
     "METHOD",
     "ONSET_WEIGHTS",
+    "RATIO",
     "RECONSTRUCTION_WEIGHTS",
     "SEGMENTATION",
     "WHY",
@@ -41,6 +42,7 @@ LATE_CENTRE = "CardiacTwins.LateCentre"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyNotRefinement"
+RATIO = "CardiacTwins.SlicesAgainstOthers"
 """Attributes of a model node; `METHOD` of a table of TOS as well."""
 RECONSTRUCTION_WEIGHTS = "lma reconstruction"
 ONSET_WEIGHTS = "lma onset"
