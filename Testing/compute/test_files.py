@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,6 @@ from cardiactwins.compute.files import (
     write_json_atomic,
     write_text_atomic,
 )
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 64 kB, where the system lets us mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a tiny disk needs Linux and root")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tiny disk could be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path):
