@@ -1,0 +1,64 @@
+"""The processes of a run end with its controls, and with Cancel."""
+
+import gc
+import os
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+from controls_panel import Panel
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_closed_controls_stop_their_own_worker_and_call_nobody(host, job):
+    panel = Panel(None)
+    panel.start(job("process"))
+    assert host.wait(lambda: panel.events, 20)
+    process = int(panel.events[0].message.split()[1])
+    panel.controls.close()
+    assert host.wait(lambda: not _alive(process), 10)
+    seen = len(panel.events)
+    with pytest.raises(TimeoutError):
+        host.wait(lambda: len(panel.events) > seen, 0.3)
+    assert (len(panel.events), panel.results, panel.failures, panel.cancelled) == (seen, [], [], 0)
+    assert host.dialogs.said == []
+    with pytest.raises(RuntimeError, match="closed"):
+        panel.start(job(steps=1))
+    panel.controls.close()
+
+
+def test_closed_controls_are_forgotten(worker):
+    panel = Panel(worker)
+    panel.controls.close()
+    controls = weakref.ref(panel.controls)
+    del panel
+    gc.collect()
+    assert controls() is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the launcher is a shell script")
+def test_in_the_application_pythonslicer_does_the_work_and_cancel_ends_it_with_its_child(
+    host, job, tmp_path, monkeypatch
+):
+    launcher = tmp_path / "bin" / "PythonSlicer"
+    launcher.parent.mkdir()
+    launcher.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\n"{sys.executable}" "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{launcher.parent}{os.pathsep}{os.environ['PATH']}")
+    panel = Panel(None)
+    panel.controls.worker.stop_seconds = 0.1
+    panel.start(job("process"))
+    assert host.wait(lambda: panel.events, 20)
+    assert (tmp_path / "used").exists()
+    process = int(panel.events[0].message.split()[1])
+    panel.controls.cancel()
+    assert host.wait(lambda: panel.idle, 20)
+    assert panel.cancelled == 1
+    panel.controls.close()
+    assert host.wait(lambda: not Path(f"/proc/{process}").exists() or not _alive(process), 10)
+
+
+def _alive(process):
+    stat = Path(f"/proc/{process}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
