@@ -11,16 +11,10 @@ from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.reference_heart import reference_heart
 from cardiactwins.mrml.lma_models import open_edges, surface_of_model
-from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.mrml.lma_sample import new_sample_heart
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.mrml.offscreen import rendering_problem
 from cardiactwins.mrml.segmentations import new_segmentation
-
-
-@pytest.fixture
-def logic(scene):
-    return LMAReconstructLogic()
 
 
 @pytest.fixture
