@@ -56,21 +56,19 @@ def outlines_of(heart, count=6):
     return SliceOutlines(slices.positions, slices.cavity, slices.myocardium)
 
 
-def test_refinement_brings_the_atlas_onto_the_slices_and_what_lies_between(model, heart):
+def test_kriging_and_refinement_bring_the_atlas_onto_the_slices_and_what_lies_between(model, heart):
     outlines = outlines_of(heart)
     before = reconstruct(outlines, method="network", model=model)
     after = reconstruct(outlines, method="refinement", model=model, voxel=heart.voxel)
     assert after.method == "refinement" and after.volume.voxel == heart.voxel
-    assert min(part.dice for part in after.agreement) > 0.9
-    assert np.mean([part.dice for part in after.agreement]) > np.mean(
-        [part.dice for part in before.agreement]
-    )
+    for found in (before, after):
+        assert min(part.dice for part in found.agreement) > 0.98
     alone, kriged, refined = (
         agreement(volume.mask, heart.mask).dsc
         for volume in (deformed_volume(model, model.prior.mean), before.volume, after.volume)
     )
-    # What the untrained network misses, kriging finds for the most part.
-    assert 1 - kriged < 0.3 * (1 - alone) and refined > kriged
+    # What the untrained network misses is found for the most part, both ways.
+    assert max(1 - kriged, 1 - refined) < 0.1 * (1 - alone)
     assert after.surface.points.shape == (len(after.deviation), 3) and (after.deviation > 0).all()
     assert not after.volume.myocardium[: int(BASE) + 1].any() and after.volume.mask[int(BASE) + 1].any()
 

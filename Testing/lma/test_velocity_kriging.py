@@ -46,7 +46,7 @@ def test_one_round_is_the_conditional_mean_of_the_whole_covariance(modes):
     points, layers = points[::3], layers[::3]
     borders = AtlasBorders.of(atlas)
     start = torch.zeros_like(known.mean)
-    found = krige_velocity(borders, points, layers, BAND, METRIC, known, start, rounds=1, noise=0.2)
+    found = krige_velocity(borders, points, layers, BAND, METRIC, known, start, rounds=1, step=1, noise=0.2)
 
     deviation = known.deviation.flatten().numpy().astype(float)
     along = known.directions.flatten(1).numpy().astype(float)

@@ -119,7 +119,8 @@ def krige_velocity(
     prior: VelocityPrior,
     start: Tensor,
     *,
-    rounds: int = 3,
+    rounds: int = 4,
+    step: float = 0.7,
     noise: float = SEEN_NOISE,
 ) -> Tensor:
     """Initial velocity, coefficients (3, n, n, n), under which outlines come to lie on the atlas' borders.
@@ -128,7 +129,8 @@ def krige_velocity(
     the prior. How far a point of an outline comes to lie from the border is the displacement that is missing
     there along the border's normal. To first order the velocity must gain it, and the field is conditioned on
     that in closed form. As places are not linear in the velocity, this is done `rounds` times, each from
-    where the last one led (an iterated extended Kalman update: Gauss and Newton's method for the most
+    where the last one led, and each time but a `step` of the way, without which hearts far from the atlas
+    would be overshot (a damped iterated extended Kalman update: Gauss and Newton's method for the most
     probable velocity; Bell & Cathey, IEEE Trans Autom Control 38:294, 1993).
 
     points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`. noise:
@@ -139,7 +141,8 @@ def krige_velocity(
     for _ in range(rounds if len(points) else 0):
         seen = outline_displacements(borders, points, layers, band, metric, prior, velocity, start)
         weights = cho_solve(cho_factor(seen.covariance(noise)), seen.gained + seen.missed)
-        velocity = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
+        wanted = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
+        velocity = velocity.lerp(wanted, step)
     return velocity
 
 
