@@ -47,7 +47,7 @@ FRAME = "CardiacTwins.LongAxisFrame"
 """Attribute of a model node: its long axis and insertion in its own coordinates, as JSON."""
 WALL_COLOR = (0.87, 0.72, 0.60)
 PASS_BAND = 0.05
-ROUNDS = 20
+ROUNDS = 30
 DENSE_MM = 1.0
 
 
