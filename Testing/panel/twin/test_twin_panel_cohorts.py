@@ -80,3 +80,34 @@ def test_a_cohort_from_noise_goes_on_in_its_folder(host, ready, twin, tmp_path):
     ages = [path.stat().st_mtime_ns for path in stored]
     finish(host, ready, ui.cohortButton, 240)
     assert [path.stat().st_mtime_ns for path in stored] == ages
+
+
+def test_the_experiment_of_four_seed_hearts_has_a_row_for_each_edit_and_goes_on(host, ready, twin, tmp_path):
+    ui, node = ready.ui, parameters(ready)
+    host.choose(ui.taskBox, "Four seed hearts, five scales, two masks")
+    host.type(ui.referencePath, write_hearts(tmp_path / "reference", twin.labels, 6, 1))
+    host.type(ui.cohortPath, tmp_path / "cohort")
+    node.cohortNumber, node.cohortSteps = 1, 2
+    assert ui.cohortEstimateLabel.text.startswith("28 siblings")
+    finish(host, ready, ui.cohortButton, 300)
+    assert host.dialogs.texts("error") == []
+    rows = [row[0] for row in texts(ui.cohortTable)]
+    for wanted in ("psi 0.35", "psi 0.5", "psi 0.65", "psi 0.8", "psi 1", "RV edit", "LV edit"):
+        assert any(row.startswith(wanted) for row in rows), rows
+    stored = sorted((tmp_path / "cohort" / "siblings").iterdir())
+    assert len([path for path in stored if path.suffix == ".gz" or path.suffix == ".nrrd"]) == 28
+    assert ui.figureBox.count >= 4
+
+
+def test_phantoms_are_drawn_into_a_folder_that_other_tasks_can_read(host, editor, tmp_path):
+    ui, node = editor.ui, parameters(editor)
+    host.choose(ui.taskBox, "Draw phantom hearts")
+    assert not ui.referencePath.visible and not ui.cohortStepsBox.visible
+    host.type(ui.cohortPath, tmp_path / "phantoms")
+    node.cohortNumber = 3
+    finish(host, editor, ui.cohortButton, 240)
+    assert host.dialogs.texts("error") == []
+    from cardiactwins.twin.hearts import Hearts
+
+    hearts = Hearts.in_folder(tmp_path / "phantoms")
+    assert len(hearts) == 3
