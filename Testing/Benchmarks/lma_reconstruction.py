@@ -26,7 +26,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -102,10 +102,12 @@ def run_set(
     cuts: dict[str, np.ndarray],
     known: dict[tuple, Row],
     pictures: int,
+    keep: Callable[[Sequence[Row]], None],
 ) -> tuple[list[Row], dict[str, dict[str, Answer]]]:
     """All rows of a set, and the answers to eight slices of its first cases, for so many pictures.
 
-    known: rows of an earlier run by KEY, which are taken over where the weights are the same.
+    known: rows of an earlier run by KEY, which are taken over where the weights are the same. keep: stores
+    the rows so far, after each case.
     """
     rows, shown = [], {}
     for number, (case, volume) in enumerate(cases.items()):
@@ -121,6 +123,7 @@ def run_set(
                 rows.append(dict(zip(KEY, (name, case, protocol, method), strict=True)) | row)
                 if pictured:
                     shown.setdefault(case, {})[method] = answer
+        keep(rows)
         print(f"{name}: {number + 1} of {len(cases)} cases", flush=True)
     return rows, shown
 
@@ -200,6 +203,12 @@ def main() -> None:
     cuts = protocols([int(count) for count in options.slices.split(",")])
     rows: list[Row] = []
     walls: dict[str, float] = {}
+
+    def keep(found: Sequence[Row]) -> None:
+        # Rows of sets and cases that are left out this time stay for a run that goes on.
+        new = {tuple(row[key] for key in KEY): row for row in (*rows, *found)}
+        write_rows(list((known | new).values()), options.out / "rows.csv")
+
     for name in sets:
         if name == "bivme":
             continue
@@ -210,9 +219,8 @@ def main() -> None:
             continue
         walls[name] = float(np.mean([wall_voxels(volume) for volume in cases.values()]))
         running = contenders(methods, TRAINED_ON.get(name, "phantoms"), options.models)
-        found, shown = run_set(name, cases, running, cuts, known, options.pictures)
+        found, shown = run_set(name, cases, running, cuts, known, options.pictures, keep)
         rows += found
-        write_rows(rows, options.out / "rows.csv")
         for number, (case, answers) in enumerate(shown.items()):
             reconstructions_figure(
                 cases[case], answers, f"{name}, {case}", options.out / f"{name}-{number}.png"
