@@ -28,6 +28,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cases", type=int, default=24, help="of each set at most")
+    parser.add_argument("--cases", default="24", help="of each set at most; or a number for each of --sets")
     parser.add_argument("--sets", default=",".join((*SETS, "bivme")))
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--slices", default="4,6,8,10")
@@ -201,6 +202,7 @@ def main() -> None:
     known = stored_rows(options.out / "rows.csv") if options.resume else {}
     methods, sets = options.methods.split(","), options.sets.split(",")
     cuts = protocols([int(count) for count in options.slices.split(",")])
+    counts = dict(zip(sets, cycle(int(count) for count in options.cases.split(",")), strict=False))
     rows: list[Row] = []
     walls: dict[str, float] = {}
 
@@ -213,7 +215,7 @@ def main() -> None:
         if name == "bivme":
             continue
         try:
-            cases = cases_of(name, options.cases, options.models)
+            cases = cases_of(name, counts[name], options.models)
         except Unavailable as reason:
             print(f"{name}: left out, {reason}.", flush=True)
             continue
