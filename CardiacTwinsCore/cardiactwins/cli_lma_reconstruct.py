@@ -194,8 +194,9 @@ def remarks_on_heart(heart: Any) -> list[str]:
     ratio = found.values.get(LEFT_OUT, 0.0)
     if ratio > UNUSUAL:
         remarks.append(
-            f"A slice lies {ratio:.1f} times as far from what the others predict as in the training's "
-            "hearts: this heart is unlike them, and its uncertainty is widened accordingly."
+            f"Slices lie {ratio:.1f} times as far from what the others predict as the model expects (up to "
+            "2.5 times in hearts like the training's): the heart is unlike them or roughly outlined, and its "
+            "uncertainty is widened."
         )
     return remarks
 

@@ -17,7 +17,12 @@ from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
-from cardiactwins.lma.model_reconstruction import WEIGHTS, deformed_volume  # noqa: E402
+from cardiactwins.lma.model_reconstruction import (  # noqa: E402
+    WEIGHTS,
+    atlas_deformation,
+    deformed_volume,
+    model_deviation,
+)
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
 from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, phantom_volume  # noqa: E402
@@ -104,6 +109,55 @@ def test_nothing_is_rebuilt_beyond_an_apex_that_lies_high(model, heart):
     last = np.flatnonzero(found.volume.mask.any(axis=(1, 2)))[-1]
     assert pushed[-1] < last <= wide.apex + 1.5
     assert np.mean([part.dice for part in found.agreement]) > 0.9
+
+
+@pytest.mark.parametrize("method", ["network", "refinement"])
+def test_nothing_is_rebuilt_beyond_a_high_apex_by_the_weights_that_come_along(heart, method):
+    if not WEIGHTS.is_file():
+        pytest.skip("the weights are not installed")
+    slices = cut_slices(heart, 6)
+    pushed = BASE + 0.75 * (slices.positions - BASE)
+    wide = SliceOutlines(pushed, slices.cavity, slices.myocardium, apex=BASE + 0.75 * 52)
+    found = reconstruct(wide, method=method)
+    last = np.flatnonzero(found.volume.mask.any(axis=(1, 2)))[-1]
+    assert pushed[-1] < last <= wide.apex + 1.5
+
+
+def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_half_of_what_is_not_followed(
+    model, heart, monkeypatch
+):
+    outlines = outlines_of(heart)
+    found = reconstruct(outlines, method="network", model=model)
+    asked = {}
+
+    def stated(surface, positions, prior, basis, *, points, scale, floor):
+        asked.update(scale=scale, floor=floor, points=points)
+        return np.ones(len(surface.points))
+
+    monkeypatch.setattr(model_reconstruction, "surface_deviation", stated)
+    monkeypatch.setattr(model, "deviation_scale", 0.8)
+    monkeypatch.setattr(model, "deviation_floor", 0.3)
+    velocity = atlas_deformation(model, outlines, refine=False)
+    _, parts = model_deviation(model, found.surface, outlines, velocity)
+    ratio, beside = parts["slices against the others"], parts["atlas beside the outlines, voxels"]
+    assert asked["scale"] == pytest.approx(0.8 * ratio, rel=1e-3)
+    assert asked["floor"] ** 2 == pytest.approx(0.3**2 + 0.8**2 * beside**2 / 2, rel=0.01)
+
+    # The prior's mean misses the outlines; the atlas' own outlines are nearer to the prior than this heart's.
+    mean = model.prior.mean
+    _, missing = model_deviation(model, found.surface, outlines, mean)
+    assert missing["atlas beside the outlines, voxels"] > 5 * beside
+    own = outlines_of(deformed_volume(model, mean))
+    _, near = model_deviation(model, found.surface, own, mean)
+    assert near["slices against the others"] < 0.5 * ratio
+    # Kriging has not looked at further points.
+    points = np.array([[30.0, 32.0, 32.0]])
+    more = SliceOutlines(
+        outlines.positions, outlines.cavity, outlines.myocardium, points, np.ones((1, 2), np.float32)
+    )
+    for refined, expected in ((True, points), (False, None)):
+        model_deviation(model, found.surface, more, velocity, refined=refined)
+        assert asked["points"] is expected
 
 
 def test_a_cancelled_refinement_says_so(model, heart):

@@ -5,11 +5,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.lma.band import Band  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.outline_points import outline_points  # noqa: E402
 from cardiactwins.lma.shooting import shoot, warp  # noqa: E402
-from cardiactwins.lma.velocity_kriging import AtlasBorders, krige_velocity  # noqa: E402
+from cardiactwins.lma.velocity_kriging import (  # noqa: E402
+    AtlasBorders,
+    krige_velocity,
+    outline_displacements,
+)
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
 SIDE = 24
@@ -96,6 +101,40 @@ def test_rounds_bring_the_outlines_onto_the_borders_and_what_lies_between_nearer
         apart.append(float((whole - heart)[:, between].abs().sum()))
     assert missed[1] < 0.5 * missed[0] and missed[2] < 0.6 * missed[1]
     assert apart[2] < apart[1] < 0.7 * apart[0]
+
+
+def test_outlines_far_from_the_atlas_neither_fold_the_deformation_nor_drive_it_away():
+    atlas, known = shell(3.0, 5.0), prior()
+    borders, start = AtlasBorders.of(atlas), torch.zeros_like(known.mean)
+    far = shell(6.0, 9.5, (11.5, 13.5, 11.5))
+    points, layers = outlines(far, [5, 8, 11, 14, 17])
+
+    def state(rounds, step):
+        velocity = krige_velocity(
+            borders, points, layers, BAND, METRIC, known, start, rounds=rounds, step=step, noise=0.02
+        )
+        assert torch.isfinite(velocity).all()
+        seen = outline_displacements(borders, points, layers, BAND, METRIC, known, velocity, start)
+        geodesic = shoot(BAND.samples(velocity)[None], BAND, METRIC)
+        return seen.rms, float(geodesic.jacobian(range(0, SIDE, 4)).min())
+
+    missed = [state(rounds, 1.0)[0] for rounds in range(5)]
+    assert (np.diff(missed) <= 0).all() and missed[-1] < 0.7 * missed[0]
+    assert state(4, 3.0)[1] > 0 and state(4, 0.7)[1] > 0
+
+
+def test_kriging_can_be_cancelled_in_any_round():
+    atlas, known = shell(4.0, 7.0), prior()
+    points, layers = outlines(shell(4.6, 7.6), [7, 10, 14])
+
+    def stop(step, total, message, values):
+        if step == 1:
+            raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        krige_velocity(
+            AtlasBorders.of(atlas), points, layers, BAND, METRIC, known, known.mean, noise=0.05, progress=stop
+        )
 
 
 def test_distances_to_the_borders_of_a_ball_are_those_of_geometry():

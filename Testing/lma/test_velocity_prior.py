@@ -205,7 +205,7 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
     torch.manual_seed(5)
     coarse = torch.randn(modes, *metric.mean.shape) * metric.deviation**2
     directions = coarse / coarse.flatten(1).norm(dim=1)[:, None, None, None, None]
-    prior = VelocityPrior(metric.mean, 300 * metric.deviation, directions, torch.full((modes,), 3.0))
+    prior = VelocityPrior(metric.mean, 300 * metric.deviation, directions, torch.full((modes,), 30.0))
 
     def basis(points):
         return tuple(values.numpy() for values in BAND.basis(torch.from_numpy(points)))
@@ -226,6 +226,9 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
     field = np.zeros((4000, len(surface.points)))
     for axis in range(3):
         field += np.einsum("nabc,pa,pb,pc->np", drawn[:, axis], k, j, i, optimize=True) * normals[:, axis]
+    # Slices tell the modes nearly whole: they show where there are none.
+    unseen = surface_deviation(surface, np.array([-50.0]), prior, basis)
+    assert 0.95 < np.median(unseen / field.std(axis=0)) < 1.05
     seen = _seen(surface, slices, None, np.random.default_rng(5))
     noisy = field[:, seen] + rng.normal(size=(4000, len(seen))) * SEEN_NOISE
     weights = np.linalg.lstsq(noisy, field, rcond=None)[0]

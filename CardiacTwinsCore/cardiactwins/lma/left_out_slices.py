@@ -13,7 +13,7 @@ __all__ = ["LEFT_OUT", "UNUSUAL", "LeftOutSlices", "left_out_slices"]
 LEFT_OUT = "slices against the others"
 """Name of the ratio among what a reconstruction says of itself."""
 UNUSUAL = 3.0
-"""Ratio above which a heart is unlike those of the training: of those it is 1 to 2.5."""
+"""Ratio above which a heart is unlike those of the training (up to 2.5), or roughly outlined."""
 
 POPULATION = 1.0
 """Slices that count as if they had been met with the predicted deviation: few slices alone say little."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +88,9 @@ def atlas_deformation(
         found = model.diffusion.sample(model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples)
         velocity = found.geodesic.initial.mean(dim=0)
     if not refine:
-        points, layers = outline_points(outlines.cavity, outlines.myocardium, outlines.positions)
-        return krige_velocity(model.borders, points, layers, model.band, model.metric, model.prior, velocity)
+        seen = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
+        fixed = model.band, model.metric, model.prior
+        return krige_velocity(model.borders, *seen, *fixed, velocity, progress=progress)
     further = (
         None if part is None else torch.from_numpy(part.astype(np.float32)).to(device)
         for part in _further_places(outlines)
@@ -110,7 +111,7 @@ def atlas_deformation(
 
 def _further_places(outlines: SliceOutlines) -> tuple[NDArray | None, NDArray | None]:
     """Further places (P, 3) and shares (P, 2) of outlines, and those beyond an apex that lies high: empty."""
-    if outlines.apex > BASE + LENGTH - 1:
+    if not _is_short(outlines):
         return outlines.points, outlines.values
     weight = outlines.cavity[-1] + outlines.myocardium[-1]
     middle = [np.average(places, weights=weight) for places in np.indices(weight.shape)]
@@ -124,13 +125,28 @@ def _further_places(outlines: SliceOutlines) -> tuple[NDArray | None, NDArray | 
     return np.concatenate([outlines.points, points]), np.concatenate([outlines.values, values])
 
 
+def _is_short(outlines: SliceOutlines) -> bool:
+    """Whether the apex lies nearer to the base than usual, the heart being wide for its length."""
+    return outlines.apex <= BASE + LENGTH - 1
+
+
 @torch.no_grad()
-def deformed_volume(model: ReconstructionModel, velocity: Tensor, voxel: float = 1.0) -> ShapeVolume:
-    """The atlas, deformed by a velocity's coefficients (3, n, n, n) and cut at the base plane."""
+def deformed_volume(
+    model: ReconstructionModel,
+    velocity: Tensor,
+    voxel: float = 1.0,
+    outlines: SliceOutlines | None = None,
+) -> ShapeVolume:
+    """The atlas, deformed by a velocity's coefficients (3, n, n, n) and cut at the base plane.
+
+    Where the outlines have an apex nearer to the base than usual, it is cut a voxel beyond that too.
+    """
     geodesic = shoot(model.band.samples(velocity)[None], model.band, model.metric)
     cavity, myocardium = warp(model.atlas[None], geodesic.displacement())[0].cpu().numpy()
     for share in (cavity, myocardium):
         share[: ceil(BASE)] = 0
+        if outlines is not None and _is_short(outlines):
+            share[floor(outlines.apex) + 2 :] = 0
     return ShapeVolume(cavity, myocardium, voxel)
 
 
@@ -145,15 +161,22 @@ def deformed_slices(
 
 
 def model_deviation(
-    model: ReconstructionModel, surface: WallSurface, outlines: SliceOutlines, velocity: Tensor
+    model: ReconstructionModel,
+    surface: WallSurface,
+    outlines: SliceOutlines,
+    velocity: Tensor,
+    *,
+    refined: bool = True,
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
     """Standard deviation of the position of each point across the surface in voxels, (P,), and its parts.
 
-    velocity: coefficients of what deformed the atlas. Slices left out in turn tell how much farther this
-    heart is from the population than usual, which scales the field's deviation (`left_out_slices`). Of what
-    the deformed atlas cannot follow in the outlines half the variance is added: known in the slices, it is
-    unknown midway between them. The parts: "slices against the others", that ratio, and "atlas beside the
-    outlines, voxels", root mean square.
+    velocity: coefficients of what deformed the atlas. refined: whether it met further points too, which
+    kriging does not look at. Slices left out in turn tell how far this heart is from the population, in
+    predicted deviations, which scales the field's (`left_out_slices`); a heart nearer than usual narrows it,
+    roughness of outlines widens it as well. Of what the deformed atlas cannot follow in the outlines half the
+    variance is added: known in the slices, it is unknown midway between them. Modes are taken where the
+    surface is, not where it came from on the atlas. The parts: "slices against the others", that ratio, and
+    "atlas beside the outlines, voxels", root mean square.
     """
 
     def basis(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
@@ -165,17 +188,16 @@ def model_deviation(
     )
     numbers = np.searchsorted(outlines.positions, points[:, 0])
     left_out = left_out_slices(seen.covariance(SEEN_NOISE), seen.gained + seen.missed, numbers)
-    beside = float(np.sqrt((seen.missed**2).mean()))
     deviation = surface_deviation(
         surface,
         outlines.positions,
         model.prior,
         basis,
-        points=None if outlines.points is None else outlines.points,
+        points=outlines.points if refined else None,
         scale=model.deviation_scale * left_out.ratio,
-        floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * beside),
+        floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * seen.rms),
     )
     return deviation, {
         LEFT_OUT: round(left_out.ratio, 3),
-        "atlas beside the outlines, voxels": round(beside, 3),
+        "atlas beside the outlines, voxels": round(seen.rms, 3),
     }

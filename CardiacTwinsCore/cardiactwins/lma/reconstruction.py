@@ -39,8 +39,8 @@ def reconstruct(
     method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023), and what it leaves
     between the atlas and the outlines is kriged; "refinement" - the network's deformation goes on until the
     atlas meets the slices, under a prior of deformations that is learned from registered hearts, which is
-    better where slices are few and takes five times as long; what both then leave of the difference is taken
-    over (`meet_slices`); "interpolation" - cubic
+    better where slices are few and takes longer; what both then leave of the difference is taken over
+    (`meet_slices`); "interpolation" - cubic
     signed-distance interpolation between the slices, no model of the heart, no torch; "auto" - refinement
     where torch and weights are there, else interpolation, which `values` then explain. voxel: edge of the
     grid's voxels in the patient, mm. samples: draws of the network whose mean velocity is taken. model: a
@@ -105,11 +105,11 @@ def _deformed(
     velocity = atlas_deformation(
         model, outlines, refine=refine, samples=samples, seed=seed, progress=progress
     )
-    volume = deformed_volume(model, velocity, voxel)
+    volume = deformed_volume(model, velocity, voxel, outlines)
     at_slices = deformed_slices(model, velocity, outlines.positions)
     volume, values["meets the slices"] = meet_slices(volume, at_slices, outlines)
     surface = wall_surface(volume)
-    deviation, parts = model_deviation(model, surface, outlines, velocity)
+    deviation, parts = model_deviation(model, surface, outlines, velocity, refined=refine)
     values |= parts
     agreement = slice_agreement(volume, outlines)
     method = "refinement" if refine else "network"

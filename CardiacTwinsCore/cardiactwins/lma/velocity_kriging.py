@@ -12,6 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.normal_features import NormalFeatures
@@ -24,6 +25,9 @@ SEEN_NOISE = 0.2
 """Standard deviation of the place of an outline's point in voxels."""
 NEAR = 8.0
 """Voxels from a border within which its distance is exact, and whole voxels beyond."""
+HALVINGS = 3
+FOLD_PLANES = 4
+"""Voxels along k from one plane to the next in which folds are looked for; velocities are smoother."""
 BESIDE = 1.5
 """Voxels from a corner of the surface within which the distance is that to its plane."""
 
@@ -65,12 +69,19 @@ class OutlineDisplacements:
     """What points on outlines say of a velocity, to first order around one.
 
     missed: (P,) voxels from the deformed atlas' border. gained: (P,) displacements along the border's normal
-    that the velocity has made since the trend. features: their covariances under the prior.
+    that the velocity has made since the trend. features: their covariances under the prior. folded: whether
+    the deformation turns a place inside out.
     """
 
     missed: NDArray[np.float64]
     gained: NDArray[np.float64]
     features: NormalFeatures
+    folded: bool
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the distances from the border, voxels."""
+        return float(np.sqrt((self.missed**2).mean()))
 
     def covariance(self, noise: float) -> NDArray[np.float64]:
         """Covariance (P, P) of the displacements under the prior, with that of the points' noise (voxels)."""
@@ -107,7 +118,9 @@ def outline_displacements(
     missed, normals = borders.at(there, layers)
     moved = band.points(velocity - trend, torch.from_numpy(there).to(velocity)).T.cpu().numpy()
     features = NormalFeatures.at(there, normals, prior, basis)
-    return OutlineDisplacements(missed, (moved * normals).sum(axis=1), features)
+    planes = range(0, band.shape[0], FOLD_PLANES)
+    folded = not bool(geodesic.jacobian(planes).min() > 0)
+    return OutlineDisplacements(missed, (moved * normals).sum(axis=1), features, folded)
 
 
 def krige_velocity(
@@ -122,6 +135,7 @@ def krige_velocity(
     rounds: int = 4,
     step: float = 0.7,
     noise: float = SEEN_NOISE,
+    progress: Progress = silent,
 ) -> Tensor:
     """Initial velocity, coefficients (3, n, n, n), under which outlines come to lie on the atlas' borders.
 
@@ -131,18 +145,33 @@ def krige_velocity(
     that in closed form. As places are not linear in the velocity, this is done `rounds` times, each from
     where the last one led, and each time but a `step` of the way, without which hearts far from the atlas
     would be overshot (a damped iterated extended Kalman update: Gauss and Newton's method for the most
-    probable velocity; Bell & Cathey, IEEE Trans Autom Control 38:294, 1993).
+    probable velocity; Bell & Cathey, IEEE Trans Autom Control 38:294, 1993). A step that brings the outlines
+    no nearer, or folds the deformation, is halved up to three times and then not taken.
 
     points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`. noise:
     standard deviation of a point's place in voxels, what the first order misses included. Without points the
     answer is `start`. Deterministic.
     """
     velocity = start.clone()
-    for _ in range(rounds if len(points) else 0):
-        seen = outline_displacements(borders, points, layers, band, metric, prior, velocity, start)
+    if not len(points):
+        return velocity
+
+    def at(candidate: Tensor) -> OutlineDisplacements:
+        return outline_displacements(borders, points, layers, band, metric, prior, candidate, start)
+
+    seen = at(velocity)
+    for number in range(rounds):
+        progress(number, rounds, "Kriging the outlines", {"missed": seen.rms})
         weights = cho_solve(cho_factor(seen.covariance(noise)), seen.gained + seen.missed)
         wanted = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
-        velocity = velocity.lerp(wanted, step)
+        for halving in range(HALVINGS + 1):
+            candidate = velocity.lerp(wanted, step * 0.5**halving)
+            reached = at(candidate)
+            if reached.rms < seen.rms and not reached.folded:
+                velocity, seen = candidate, reached
+                break
+        else:
+            break
     return velocity
 
 

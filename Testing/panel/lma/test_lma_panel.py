@@ -190,7 +190,7 @@ def test_slices_that_disagree_are_named_and_uncertainty_is_told(host, ready, mon
     assert "These slices disagree with the model: slice 3 (Dice 0.40)." in ready.ui.agreementLabel.text
     assert ready.ui.agreementTable.item(2, 5).text() == "no"
     assert "Uncertainty of the surface (SD): median" in ready.ui.agreementLabel.text
-    assert "a slice lies 4.2 times as far from what the others predict" in ready.ui.agreementLabel.text
+    assert "slices lie 4.2 times as far from what the others predict" in ready.ui.agreementLabel.text
     host.choose(ready.ui.scalarBox, "Uncertainty of the surface (mm)")
     assert parameters(ready).model.GetDisplayNode().GetActiveScalarName() == "Uncertainty (mm)"
 

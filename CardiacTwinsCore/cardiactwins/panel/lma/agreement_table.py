@@ -69,8 +69,8 @@ class AgreementTable:
             ratio = float(model.GetAttribute(RATIO) or 0)
             if ratio > UNUSUAL:
                 text = _(
-                    "It is widened: a slice lies {ratio:.1f} times as far from what the others predict as in "
-                    "the training's hearts."
+                    "It is widened: slices lie {ratio:.1f} times as far from what the others predict as the "
+                    "model expects."
                 )
                 lines.append(text.format(ratio=ratio))
         return "\n".join(lines)
