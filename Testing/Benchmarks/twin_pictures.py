@@ -4,6 +4,8 @@
 
 DIR: a cohort that twin_quality.py left (its --out, then cohort), or any other. Writes twin-slices.png, one
 row a way of sampling, and twin-siblings.png, one row a twin with its siblings from the front and the right.
+The figures of the cohort's report come along as twin-NAME.png, in few colours, which makes them small; with
+--figures these alone.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from whole_heart_pictures import VIEWS, surface_picture
 
 from cardiactwins.twin.cohort_figures import save_figure, slices_figure
@@ -24,6 +27,8 @@ Labels = NDArray[np.uint8]
 MOST = 7
 """Hearts in a row of slices."""
 MOST_TWINS = 4
+COLOURS, WIDEST = 96, 1200
+"""Of the figures of a report: colours, and pixels across."""
 
 
 def main() -> None:
@@ -32,12 +37,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--psi", type=float, default=0.5)
     parser.add_argument("--siblings", type=int, default=4)
+    parser.add_argument("--figures", action="store_true", help="of the report alone")
     chosen = parser.parse_args()
     folder = CohortFolder(chosen.cohort)
     records = folder.records()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    for figure in sorted(chosen.cohort.glob("report/*.png")):
+        print(small_copy(figure, chosen.out / f"twin-{figure.name}"))
+    if chosen.figures:
+        return
     print(slices(folder, records, chosen.out / "twin-slices.png"))
     print(surfaces(folder, records, chosen.psi, chosen.siblings, chosen.out / "twin-siblings.png"))
+
+
+def small_copy(figure: Path, path: Path) -> Path:
+    """A copy of a picture in few colours."""
+    with Image.open(figure) as image:
+        image = image.convert("RGB")
+        image.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    return path
 
 
 def slices(folder: CohortFolder, records: list[SiblingRecord], path: Path) -> Path:
