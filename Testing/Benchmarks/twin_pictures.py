@@ -27,7 +27,7 @@ Labels = NDArray[np.uint8]
 MOST = 7
 """Hearts in a row of slices."""
 MOST_TWINS = 4
-COLOURS, WIDEST = 96, 1200
+COLOURS, WIDEST = 256, 1200
 """Of the figures of a report: colours, and pixels across."""
 
 
@@ -55,7 +55,9 @@ def small_copy(figure: Path, path: Path) -> Path:
     with Image.open(figure) as image:
         image = image.convert("RGB")
         image.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
     return path
 
 
