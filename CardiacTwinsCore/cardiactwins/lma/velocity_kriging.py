@@ -69,14 +69,14 @@ class OutlineDisplacements:
     """What points on outlines say of a velocity, to first order around one.
 
     missed: (P,) voxels from the deformed atlas' border. gained: (P,) displacements along the border's normal
-    that the velocity has made since the trend. features: their covariances under the prior. folded: whether
-    the deformation turns a place inside out.
+    that the velocity has made since the trend. features: their covariances under the prior. folded: share of
+    the volume that the deformation turns inside out.
     """
 
     missed: NDArray[np.float64]
     gained: NDArray[np.float64]
     features: NormalFeatures
-    folded: bool
+    folded: float
 
     @property
     def rms(self) -> float:
@@ -119,7 +119,7 @@ def outline_displacements(
     moved = band.points(velocity - trend, torch.from_numpy(there).to(velocity)).T.cpu().numpy()
     features = NormalFeatures.at(there, normals, prior, basis)
     planes = range(0, band.shape[0], FOLD_PLANES)
-    folded = not bool(geodesic.jacobian(planes).min() > 0)
+    folded = float((geodesic.jacobian(planes) <= 0).float().mean())
     return OutlineDisplacements(missed, (moved * normals).sum(axis=1), features, folded)
 
 
@@ -146,20 +146,19 @@ def krige_velocity(
     where the last one led, and each time but a `step` of the way, without which hearts far from the atlas
     would be overshot (a damped iterated extended Kalman update: Gauss and Newton's method for the most
     probable velocity; Bell & Cathey, IEEE Trans Autom Control 38:294, 1993). A step that brings the outlines
-    no nearer, or folds the deformation, is halved up to three times and then not taken.
+    no nearer, or folds more than was, is halved up to three times and then not taken.
 
     points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`. noise:
     standard deviation of a point's place in voxels, what the first order misses included. Without points the
     answer is `start`. Deterministic.
     """
-    velocity = start.clone()
     if not len(points):
-        return velocity
+        return start.clone()
 
     def at(candidate: Tensor) -> OutlineDisplacements:
         return outline_displacements(borders, points, layers, band, metric, prior, candidate, start)
 
-    seen = at(velocity)
+    velocity, seen = start.clone(), at(start)
     for number in range(rounds):
         progress(number, rounds, "Kriging the outlines", {"missed": seen.rms})
         weights = cho_solve(cho_factor(seen.covariance(noise)), seen.gained + seen.missed)
@@ -167,7 +166,7 @@ def krige_velocity(
         for halving in range(HALVINGS + 1):
             candidate = velocity.lerp(wanted, step * 0.5**halving)
             reached = at(candidate)
-            if reached.rms < seen.rms and not reached.folded:
+            if reached.rms < seen.rms and reached.folded <= seen.folded:
                 velocity, seen = candidate, reached
                 break
         else:
