@@ -246,6 +246,9 @@ class RunControls:
         finally:
             self._polling = False
         if end is not None and self._run is not None:
+            if self._cancelling:
+                # Cancelled while steps were shown that came together with the end.
+                end = WorkerEvent("cancelled", end.job)
             self._finish(end)
 
     def _progress(self, event: WorkerEvent) -> None:

@@ -57,6 +57,21 @@ def test_a_run_cancelled_at_its_very_start_or_end_is_cancelled(host, panel, job)
     assert panel.cancelled == 2
 
 
+def test_a_run_cancelled_while_its_last_step_comes_with_its_result_is_cancelled(
+    host, panel, job, monkeypatch
+):
+    poll, held = panel.controls.worker.poll, []
+
+    def all_at_once():
+        held.extend(poll())
+        return list(held) if held and held[-1].kind != "progress" else []
+
+    monkeypatch.setattr(panel.controls.worker, "poll", all_at_once)
+    panel.start(job(steps=3), onProgress=lambda event: event.step == 3 and panel.controls.cancel())
+    assert host.wait(lambda: panel.idle, 20)
+    assert held[-1].kind == "done" and (panel.cancelled, panel.results) == (1, [])
+
+
 def test_what_is_missing_disables_the_button_and_stands_in_its_tooltip(host, panel, job):
     panel.controls.setMissing(["a population of at least 3 cases", "a model"])
     assert not panel.button.enabled
