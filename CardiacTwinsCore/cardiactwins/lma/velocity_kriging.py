@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -161,7 +160,9 @@ def krige_velocity(
     velocity, seen = start.clone(), at(start)
     for number in range(rounds):
         progress(number, rounds, "Kriging the outlines", {"missed": seen.rms})
-        weights = cho_solve(cho_factor(seen.covariance(noise)), seen.gained + seen.missed)
+        factor = torch.linalg.cholesky(torch.from_numpy(seen.covariance(noise)))
+        missing = torch.from_numpy(seen.gained + seen.missed)[:, None]
+        weights = torch.cholesky_solve(missing, factor)[:, 0].numpy()
         wanted = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
         for halving in range(HALVINGS + 1):
             candidate = velocity.lerp(wanted, step * 0.5**halving)
