@@ -6,15 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
+from cardiactwins.lma.atlas_borders import AtlasBorders  # noqa: E402
 from cardiactwins.lma.band import Band  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.outline_points import outline_points  # noqa: E402
 from cardiactwins.lma.shooting import shoot, warp  # noqa: E402
-from cardiactwins.lma.velocity_kriging import (  # noqa: E402
-    AtlasBorders,
-    krige_velocity,
-    outline_displacements,
-)
+from cardiactwins.lma.velocity_kriging import OutlineKriging  # noqa: E402
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
 SIDE = 24
@@ -51,7 +48,9 @@ def test_one_round_is_the_conditional_mean_of_the_whole_covariance(modes):
     points, layers = points[::3], layers[::3]
     borders = AtlasBorders.of(atlas)
     start = torch.zeros_like(known.mean)
-    found = krige_velocity(borders, points, layers, BAND, METRIC, known, start, rounds=1, step=1, noise=0.2)
+    found = OutlineKriging(points, layers, borders, BAND, METRIC, known).velocity(
+        start, rounds=1, step=1, noise=0.2
+    )
 
     deviation = known.deviation.flatten().numpy().astype(float)
     along = known.directions.flatten(1).numpy().astype(float)
@@ -74,10 +73,12 @@ def test_the_trend_is_kept_where_the_outlines_agree_with_it():
     start = known.coefficients(torch.randn(known.mean.shape, generator=generator))
     heart = warp(atlas[None], shoot(BAND.samples(start)[None], BAND, METRIC).displacement())[0]
     points, layers = outlines(heart, list(range(5, 19)))
-    found = krige_velocity(AtlasBorders.of(atlas), points, layers, BAND, METRIC, known, start)
+    found = OutlineKriging(points, layers, AtlasBorders.of(atlas), BAND, METRIC, known).velocity(start)
     assert (found - start).norm() < 0.1 * start.norm()
     none = np.zeros((0, 3)), np.zeros(0, dtype=np.int64)
-    assert torch.equal(krige_velocity(AtlasBorders.of(atlas), *none, BAND, METRIC, known, start), start)
+    assert torch.equal(
+        OutlineKriging(*none, AtlasBorders.of(atlas), BAND, METRIC, known).velocity(start), start
+    )
 
 
 def test_rounds_bring_the_outlines_onto_the_borders_and_what_lies_between_nearer():
@@ -90,8 +91,8 @@ def test_rounds_bring_the_outlines_onto_the_borders_and_what_lies_between_nearer
     borders, start = AtlasBorders.of(atlas), torch.zeros_like(true)
     missed, apart = [], []
     for rounds in (0, 1, 3):
-        velocity = krige_velocity(
-            borders, points, layers, BAND, METRIC, known, start, rounds=rounds, noise=0.05
+        velocity = OutlineKriging(points, layers, borders, BAND, METRIC, known).velocity(
+            start, rounds=rounds, noise=0.05
         )
         geodesic = shoot(BAND.samples(velocity)[None], BAND, METRIC)
         there = points + geodesic.displacement_at(torch.from_numpy(points).float())[0].numpy()
@@ -110,11 +111,10 @@ def test_outlines_far_from_the_atlas_neither_fold_the_deformation_nor_drive_it_a
     points, layers = outlines(far, [5, 8, 11, 14, 17])
 
     def state(rounds, step):
-        velocity = krige_velocity(
-            borders, points, layers, BAND, METRIC, known, start, rounds=rounds, step=step, noise=0.02
-        )
+        kriging = OutlineKriging(points, layers, borders, BAND, METRIC, known)
+        velocity = kriging.velocity(start, rounds=rounds, step=step, noise=0.02)
         assert torch.isfinite(velocity).all()
-        seen = outline_displacements(borders, points, layers, BAND, METRIC, known, velocity, start)
+        seen = kriging.displacements(velocity, start)
         geodesic = shoot(BAND.samples(velocity)[None], BAND, METRIC)
         return seen.rms, float(geodesic.jacobian(range(0, SIDE, 4)).min())
 
@@ -132,8 +132,8 @@ def test_kriging_can_be_cancelled_in_any_round():
             raise Cancelled("cancelled")
 
     with pytest.raises(Cancelled):
-        krige_velocity(
-            AtlasBorders.of(atlas), points, layers, BAND, METRIC, known, known.mean, noise=0.05, progress=stop
+        OutlineKriging(points, layers, AtlasBorders.of(atlas), BAND, METRIC, known).velocity(
+            known.mean, noise=0.05, progress=stop
         )
 
 

@@ -1,9 +1,5 @@
 """One headless scene for all tests of this folder, empty before each of them."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -63,17 +59,3 @@ def masks():
         "infarct": infarct,
         "no_reflow": infarct & (radius < 7),
     }
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 64 kB, where the system lets us mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a tiny disk needs Linux and root")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tiny disk could be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)

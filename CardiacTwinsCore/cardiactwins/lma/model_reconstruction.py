@@ -20,7 +20,7 @@ from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
 from cardiactwins.lma.surface_deviation import surface_deviation
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
-from cardiactwins.lma.velocity_kriging import SEEN_NOISE, krige_velocity, outline_displacements
+from cardiactwins.lma.velocity_kriging import POINT_NOISE, OutlineKriging
 
 __all__ = [
     "WEIGHTS",
@@ -73,7 +73,7 @@ def atlas_deformation(
 
     The network answers with the mean over `samples` draws. refine: deform on from there until the slices are
     met, under the prior of the population for what slices do not show; else what is left to the outlines is
-    kriged (`krige_velocity`), a good part of the way in a small part of the time. The network sees each slice
+    kriged (`OutlineKriging`), a good part of the way in a small part of the time. The network sees each slice
     at the nearest voxel, kriging and refinement at its true place, and the refinement further points too.
     """
     device = model.atlas.device
@@ -88,9 +88,7 @@ def atlas_deformation(
         found = model.diffusion.sample(model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples)
         velocity = found.geodesic.initial.mean(dim=0)
     if not refine:
-        seen = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
-        fixed = model.band, model.metric, model.prior
-        return krige_velocity(model.borders, *seen, *fixed, velocity, progress=progress)
+        return _kriging(model, outlines).velocity(velocity, progress=progress)
     further = (
         None if part is None else torch.from_numpy(part.astype(np.float32)).to(device)
         for part in _further_places(outlines)
@@ -107,6 +105,12 @@ def atlas_deformation(
         start=velocity,
         progress=progress,
     )
+
+
+def _kriging(model: ReconstructionModel, outlines: SliceOutlines) -> OutlineKriging:
+    """Kriging of the model's velocities by the outlines of the short-axis slices."""
+    points = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
+    return OutlineKriging(*points, model.borders, model.band, model.metric, model.prior)
 
 
 def _further_places(outlines: SliceOutlines) -> tuple[NDArray | None, NDArray | None]:
@@ -179,20 +183,15 @@ def model_deviation(
     "atlas beside the outlines, voxels", root mean square.
     """
 
-    def basis(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        return tuple(values.numpy() for values in model.band.basis(torch.from_numpy(points)))
-
-    points, layers = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
-    seen = outline_displacements(
-        model.borders, points, layers, model.band, model.metric, model.prior, velocity, model.prior.mean
-    )
-    numbers = np.searchsorted(outlines.positions, points[:, 0])
-    left_out = left_out_slices(seen.covariance(SEEN_NOISE), seen.gained + seen.missed, numbers)
+    kriging = _kriging(model, outlines)
+    seen = kriging.displacements(velocity, model.prior.mean)
+    numbers = np.searchsorted(outlines.positions, kriging.points[:, 0])
+    left_out = left_out_slices(seen.covariance(POINT_NOISE), seen.gained + seen.missed, numbers)
     deviation = surface_deviation(
         surface,
         outlines.positions,
         model.prior,
-        basis,
+        model.band.basis_at,
         points=outlines.points if refined else None,
         scale=model.deviation_scale * left_out.ratio,
         floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * seen.rms),

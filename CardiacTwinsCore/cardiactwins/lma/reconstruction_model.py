@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from cardiactwins.compute.weights import load_weights, save_weights
+from cardiactwins.lma.atlas_borders import AtlasBorders
 from cardiactwins.lma.atlas_building import AtlasBuilder
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.condition import condition, wall_distances
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shape_diffusion import ShapeDiffusion
-from cardiactwins.lma.velocity_kriging import AtlasBorders
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
