@@ -39,6 +39,7 @@ from lma_pictures import curves_figure, reconstructions_figure
 from lma_sets import MESA_SHAPES, held_out_phantoms, load_volumes, mesa_case, mesa_model, mesa_people
 from lma_tables import tables
 from real_hearts import BIVME, MYOCARDIUM_64, myocardium_64
+from small_pictures import small_copy
 
 from cardiactwins.compute.files import write_json_atomic, write_text_atomic
 from cardiactwins.lma.shape_volume import ShapeVolume
@@ -224,9 +225,9 @@ def main() -> None:
         found, shown = run_set(name, cases, running, cuts, known, options.pictures, keep)
         rows += found
         for number, (case, answers) in enumerate(shown.items()):
-            reconstructions_figure(
-                cases[case], answers, f"{name}, {case}", options.out / f"{name}-{number}.png"
-            )
+            picture = options.out / f"{name}-{number}.png"
+            reconstructions_figure(cases[case], answers, f"{name}, {case}", picture)
+            small_copy(picture, picture)
     left_out = []
     if "bivme" in sets and BIVME.exists():
         left_out = leave_one_out(contenders(methods, "phantoms", options.models))

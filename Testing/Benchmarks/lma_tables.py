@@ -21,6 +21,7 @@ TITLES = {
 }
 SHARES = {"phantoms": 0.35, "mesa-trained": 0.35, "myocardium-64": 0.5}
 """Wanted 1 - DSC with 8 slices over that of cubic interpolation."""
+OURS = ("ours", "ours-network")
 COLUMNS = (
     "| slices | method | DSC | Jaccard | HD95, voxels | HD95, mm | surface distance, voxels "
     "| DSC between slices | DSC beyond them | sound, % | roughness, degrees | seconds | 1 - DSC over sdf |"
@@ -30,7 +31,7 @@ COLUMNS = (
 def tables(summary: Mapping) -> str:
     """Tables of all sets, of the patient left out slice by slice, and of the paper."""
     rows = [*summary["results"], *summary["paper_protocol"]]
-    parts = []
+    parts = [_overview(summary["results"])]
     for name in dict.fromkeys(row["set"] for row in rows):
         here = [row for row in rows if row["set"] == name]
         wall = summary["voxels_per_wall"][name]
@@ -43,6 +44,44 @@ def tables(summary: Mapping) -> str:
     if unsure:
         parts.append(_uncertainty(unsure))
     return "\n".join(part for part in parts if part)
+
+
+def _overview(rows: Sequence[Mapping]) -> str:
+    """What was asked and found with 8 slices, and what the intervals hold with each number of slices."""
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    found = {(row["set"], row["slices"], row["method"]): row for row in rows}
+    lines = [
+        "## In short\n",
+        "8 slices:\n",
+        "| set | method | DSC | Jaccard | 1 - DSC over sdf | asked at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        for method in OURS:
+            row, base = found.get((name, 8, method)), found.get((name, 8, "sdf"))
+            if row and base:
+                share = (1 - row["dsc"]) / (1 - base["dsc"])
+                asked = SHARES.get(name, "") if method == "ours" else ""
+                lines.append(
+                    f"| {TITLES[name]} | {method} | {row['dsc']:.4f} | {row['jaccard']:.4f} | {share:.2f} | "
+                    f"{asked} |"
+                )
+    counts = sorted({row["slices"] for row in rows})
+    lines += [
+        f"\nShare of the surface in its 90 % interval (85 to 95 asked) and rank correlation of the stated "
+        f"deviation with the true error (0.3 asked), with {', '.join(map(str, counts))} slices:\n",
+        "| set | method | held, % | rank correlation |",
+        "|---|---|---|---|",
+    ]
+    for name in names:
+        for method in OURS:
+            here = [found.get((name, count, method)) for count in counts]
+            here = [row for row in here if row and row["coverage"] is not None]
+            if here:
+                held = ", ".join(f"{100 * row['coverage']:.0f}" for row in here)
+                ranks = ", ".join(f"{row['correlation']:.2f}" for row in here)
+                lines.append(f"| {TITLES[name]} | {method} | {held} | {ranks} |")
+    return "\n".join(lines) + "\n"
 
 
 def _table(rows: Sequence[Mapping]) -> str:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from small_pictures import small_copy
 from whole_heart_pictures import VIEWS, surface_picture
 
 from cardiactwins.twin.cohort_figures import save_figure, slices_figure
@@ -27,8 +27,6 @@ Labels = NDArray[np.uint8]
 MOST = 7
 """Hearts in a row of slices."""
 MOST_TWINS = 4
-COLOURS, WIDEST = 256, 1200
-"""Of the figures of a report: colours, and pixels across."""
 
 
 def main() -> None:
@@ -48,17 +46,6 @@ def main() -> None:
         return
     print(slices(folder, records, chosen.out / "twin-slices.png"))
     print(surfaces(folder, records, chosen.psi, chosen.siblings, chosen.out / "twin-siblings.png"))
-
-
-def small_copy(figure: Path, path: Path) -> Path:
-    """A copy of a picture in few colours."""
-    with Image.open(figure) as image:
-        image = image.convert("RGB")
-        image.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
-        image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
-    return path
 
 
 def slices(folder: CohortFolder, records: list[SiblingRecord], path: Path) -> Path:
