@@ -42,6 +42,18 @@ def test_the_most_likely_labels_are_those_of_the_interpolated_logits():
     assert torch.equal(most_likely(logits, (8, 8, 8)), whole.argmax(dim=1).to(torch.uint8))
 
 
+@pytest.mark.parametrize("size", [(16, 20, 32), (24, 20, 37)])
+def test_the_most_likely_labels_of_compact_tissues_are_those_of_the_interpolated_logits(size):
+    # Three tissues side by side and one in a corner: few cells have neighbours of other tissues.
+    logits = torch.randn(2, 7, 8, 10, 16, generator=torch.Generator().manual_seed(3))
+    logits[:, 0, :, :, 2:5] += 9
+    logits[:, 4, :, :, 5:] += 9
+    logits[:, 2, :, :, :2] += 9
+    logits[1, 6, :2, :2, :2] += 20
+    whole = functional.interpolate(logits, size=size, mode="trilinear", align_corners=False)
+    assert torch.equal(most_likely(logits, size), whole.argmax(dim=1).to(torch.uint8))
+
+
 def test_quarter_blocks_lose_little_of_a_thin_tissue():
     # A shell one voxel and a half thick, decoded from its shares on the grid of the swift decoder.
     k, j, i = np.indices((32, 32, 32)) - 15.5

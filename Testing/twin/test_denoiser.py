@@ -133,7 +133,7 @@ def active(settings, modes=None):
 def test_a_denoiser_looks_at_the_noise_level_and_treats_each_latent_for_itself(settings):
     network = active(settings)
     noisy = torch.randn(3, *WIDE)
-    level = torch.tensor([-1.0, 0.0, 1.0])
+    level = torch.tensor([-1.0, 0.0, 0.4])
     together = network(noisy, level)
     torch.testing.assert_close(
         together,
@@ -142,6 +142,20 @@ def test_a_denoiser_looks_at_the_noise_level_and_treats_each_latent_for_itself(s
         rtol=1e-4,
     )
     assert (together - network(noisy, level + 0.3)).abs().amax(dim=(1, 2, 3, 4)).min() > 1e-4
+
+
+@torch.no_grad()
+def test_where_noise_is_loud_or_next_to_none_modes_and_their_network_answer_without_the_u_net():
+    modes = LatentModes.of(torch.randn(9, *WIDE), 3)
+    network = active(SWIFT, modes)
+    noisy, level = torch.randn(4, *WIDE), torch.tensor([0.011, 19.9, 20.1, 0.009]).log() / 4
+    alone = modes.linear(noisy, level)[1] + network.bend(modes, noisy, level)
+    apart = (network(noisy, level) - alone).abs().amax(dim=(1, 2, 3, 4))
+    assert apart[:2].min() > 1e-3 and apart[2:].max() == 0
+    calls = []
+    network.first.register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(network(noisy[2:], level[2:]), alone[2:])
+    assert not calls
 
 
 @torch.no_grad()

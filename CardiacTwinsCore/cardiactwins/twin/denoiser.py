@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,7 +35,8 @@ class DenoiserSettings:
     many on the way up. heads: features of an attention head, at the two coarser levels of "swift" and the
     coarsest of "paper". places: learned features of "swift" of each place in the grid, 0 for none. modes:
     of the linear denoiser that "swift" begins with, 0 for none. bent: the largest of these that a network of
-    features mode_width bends, 0 for none.
+    features mode_width bends, 0 for none. heard: lowest and highest noise level at which the U-net is asked;
+    beyond them the modes answer alone.
     """
 
     preset: Literal["swift", "paper"] = "swift"
@@ -45,11 +47,12 @@ class DenoiserSettings:
     modes: int = 192
     bent: int = 48
     mode_width: int = 256
+    heard: tuple[float, float] = (0.01, 20.0)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> DenoiserSettings:
         """Settings from the plain values of a card."""
-        return cls(**{**values, "channels": tuple(values["channels"]), "blocks": tuple(values["blocks"])})
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
 class SwiftDenoiser(nn.Module):
@@ -59,7 +62,9 @@ class SwiftDenoiser(nn.Module):
     (`LatentModes`), and nearly so for others at high noise levels, where all parts of a heart must be made to
     fit together. A network on the coordinates of the largest modes learns where these are not normal. Their
     estimate is shown to the U-net, whose answer, nothing at first, is added to theirs: what hearts have in
-    common need not be passed on through layers of convolutions.
+    common need not be passed on through layers of convolutions. Where noise is so loud that only these modes
+    are seen, or so low that nothing is left to remove, the U-net has next to nothing to say and is not asked
+    (`heard`), which saves its time.
 
     Hearts on the grid are aligned, so that each place has learned features of its own. What the U-net skips
     is added. Attention runs at all levels but the finest.
@@ -105,6 +110,10 @@ class SwiftDenoiser(nn.Module):
                 scales = preconditioning((4 * noise.float()).exp())
                 estimate = estimate + along(scales.out, departure) * departure
             given.append(estimate)
+            low, high = (math.log(level) / 4 for level in self.settings.heard)
+            heard = (noise > low) & (noise < high)
+            if not heard.any():
+                return answer
         embedded = self.noise(noise)
         values = self.first(torch.cat(given, dim=1))
         kept = []
@@ -120,7 +129,8 @@ class SwiftDenoiser(nn.Module):
                     self.widen[level - 1](values), scale_factor=2.0, mode="nearest"
                 )
                 values = values + kept.pop()
-        return self.last(values).float() + answer
+        found = self.last(values).float()
+        return found * along(heard, found) + answer if self.settings.modes else found
 
 
 class PaperDenoiser(nn.Module):

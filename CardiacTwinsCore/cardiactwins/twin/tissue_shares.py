@@ -10,6 +10,8 @@ from cardiactwins.anatomy.heart_tissues import Tissue
 
 __all__ = ["CLASSES", "at_every_other", "most_likely", "tissue_shares"]
 
+MOSTLY = 0.3
+"""Share of cells beside others from which on interpolating all of them is faster."""
 CLASSES = len(Tissue) + 1
 """Background and the six tissues."""
 
@@ -47,16 +49,53 @@ def at_every_other(values: Tensor, offsets: tuple[int, int, int]) -> Tensor:
 def most_likely(logits: Tensor, size: tuple[int, int, int]) -> Tensor:
     """Labels (B, *size) uint8 of the tissue with the largest logit, enlarged by linear interpolation.
 
-    One datum at a time, so that the enlarged logits of one are held.
+    Where a tissue is the likeliest in a cell and in all its neighbours, it is so anywhere between them:
+    logits are interpolated elsewhere alone, unless that is nearly everywhere.
     """
     found = []
     for one in logits.split(1):
+        label = _largest(one)
         if tuple(one.shape[2:]) != tuple(size):
-            one = functional.interpolate(one, size=size, mode="trilinear", align_corners=False)
-        # Much faster than argmax over the channels, which lie far apart in memory.
-        best, label = one[:, 0], torch.zeros(one[:, 0].shape, dtype=torch.uint8, device=one.device)
-        for tissue in range(1, one.shape[1]):
-            label.masked_fill_(one[:, tissue] > best, tissue)
-            best = torch.maximum(best, one[:, tissue])
+            mixed = _mixed(label)
+            if mixed.mean(dtype=torch.float32) > MOSTLY:
+                whole = functional.interpolate(one, size=size, mode="trilinear", align_corners=False)
+                label = _largest(whole)
+            else:
+                label, mixed = (_enlarged(part, size) for part in (label, mixed))
+                places = mixed[0].nonzero()
+                label[0, *places.T] = _largest_between(one, places, size)
         found.append(label)
     return torch.cat(found)
+
+
+def _mixed(label: Tensor) -> Tensor:
+    """Where cells of labels (1, D, H, W) have neighbours of other labels: 1, else 0, uint8."""
+    ends = torch.stack([label, -label.float()], dim=1)
+    for axis in range(3):
+        window = [3 if along == axis else 1 for along in range(3)]
+        ends = functional.max_pool3d(ends, window, 1, [width // 2 for width in window])
+    return (ends[:, 0] != -ends[:, 1]).to(torch.uint8)
+
+
+def _enlarged(values: Tensor, size: tuple[int, int, int]) -> Tensor:
+    """Values (1, D, H, W) of the nearest cells, (1, *size)."""
+    return functional.interpolate(values[None], size=size, mode="nearest-exact")[0]
+
+
+def _largest_between(logits: Tensor, places: Tensor, size: tuple[int, int, int]) -> Tensor:
+    """Labels (P,) of the largest interpolated logits at voxels (P, 3) of the enlarged grid."""
+    grid = (2 * places + 1) / torch.tensor(size, device=logits.device) - 1
+    values = functional.grid_sample(
+        logits, grid.flip(1)[None, None, None], padding_mode="border", align_corners=False
+    )
+    return _largest(values)[0, 0, 0]
+
+
+def _largest(values: Tensor) -> Tensor:
+    """Labels (1, D, H, W) uint8 of the largest of values (1, C, D, H, W), the first of equal ones."""
+    # Much faster than argmax over the channels, which lie far apart in memory.
+    best, label = values[:, 0], torch.zeros(values[:, 0].shape, dtype=torch.uint8, device=values.device)
+    for tissue in range(1, values.shape[1]):
+        label.masked_fill_(values[:, tissue] > best, tissue)
+        best = torch.maximum(best, values[:, tissue])
+    return label
