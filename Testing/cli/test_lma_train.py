@@ -175,7 +175,7 @@ def test_the_weights_of_the_command_tell_how_far_they_miss(lma, tmp_path):
     given = ("--phantoms", 3, "--validation", 1, "--steps", 2, "--threads", 1, "--set", TINY)
     assert lma("train", *given, "--out", tmp_path / "t").exit_code == 0
     card = json.loads((tmp_path / "t" / "reconstruction.json").read_text())
-    assert card["deviation_scale"] > 0
+    assert card["deviation_gain"] > 0
 
 
 def test_what_needs_torch_tells_how_to_get_it(lma, heart_folder, tmp_path, monkeypatch):

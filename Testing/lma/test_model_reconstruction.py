@@ -123,25 +123,31 @@ def test_nothing_is_rebuilt_beyond_a_high_apex_by_the_weights_that_come_along(he
     assert pushed[-1] < last <= wide.apex + 1.5
 
 
-def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_half_of_what_is_not_followed(
+def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_followed(
     model, heart, monkeypatch
 ):
     outlines = outlines_of(heart)
     found = reconstruct(outlines, method="network", model=model)
     asked = {}
 
-    def stated(surface, positions, prior, basis, *, points, scale, floor):
-        asked.update(scale=scale, floor=floor, points=points)
-        return np.ones(len(surface.points))
+    def field(surface, positions, covariance, *, points):
+        asked.update(points=points)
+        return np.full(len(surface.points), 0.3)
 
-    monkeypatch.setattr(model_reconstruction, "surface_deviation", stated)
-    monkeypatch.setattr(model, "deviation_scale", 0.8)
-    monkeypatch.setattr(model, "deviation_floor", 0.3)
+    monkeypatch.setattr(model_reconstruction, "field_deviation", field)
     velocity = atlas_deformation(model, outlines, refine=False)
-    _, parts = model_deviation(model, found.surface, outlines, velocity)
+    deviation, parts = model_deviation(model, found.surface, outlines, velocity)
     ratio, beside = parts["slices against the others"], parts["atlas beside the outlines, voxels"]
-    assert asked["scale"] == pytest.approx(0.8 * ratio, rel=1e-3)
-    assert asked["floor"] ** 2 == pytest.approx(0.3**2 + 0.8**2 * beside**2 / 2, rel=0.01)
+    assert deviation.field == pytest.approx(0.3 * ratio**0.75, rel=1e-3)
+    height = found.surface.points[:, 0]
+    in_slice = np.abs(height[:, None] - outlines.positions).min(axis=1) < 0.02
+    assert deviation.remainder[in_slice].max() < 0.2 * beside
+    assert deviation.remainder.max() == pytest.approx(np.sqrt(1.25) * beside, rel=0.1)
+    again = reconstruct(outlines, method="network", model=model)
+    expected = np.sqrt(
+        (model.deviation_gain * deviation.field**2) ** 2 + deviation.remainder**2 + model.deviation_floor**2
+    )
+    np.testing.assert_allclose(again.deviation, expected)
 
     # The prior's mean misses the outlines; the atlas' own outlines are nearer to the prior than this heart's.
     mean = model.prior.mean
@@ -226,8 +232,8 @@ def test_an_unknown_method_is_refused(heart):
 
 
 def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path):
-    model.deviation_scale, model.deviation_floor = 1.5, 0.3
-    calibration = {"deviation_scale": 1.5, "deviation_floor": 0.3}
+    model.deviation_gain, model.deviation_floor = 1.5, 0.3
+    calibration = {"deviation_gain": 1.5, "deviation_floor": 0.3}
     path = model.save(tmp_path / "model.safetensors", {**calibration, "licence": "Apache-2.0"})
     again = reconstruct(outlines_of(heart), method="network", model=path)
     expected = reconstruct(outlines_of(heart), method="network", model=model)
@@ -246,7 +252,7 @@ def test_finishing_calibrates_once_and_keeps_the_card(model, tmp_path):
     finished = ReconstructionModel.load(path)
     _, card = load_weights(path, KIND)
     assert card["licence"] == "Apache-2.0" and card["seed"] == 3
-    assert finished.deviation_scale == card["deviation_scale"] > 0
+    assert finished.deviation_gain == card["deviation_gain"] > 0
     assert finished.deviation_floor == card["deviation_floor"] > 0
     before = path.read_bytes()
     finish_model(path, [heart])

@@ -7,7 +7,7 @@ pytest.importorskip("skimage")
 
 from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
-from cardiactwins.lma.outline_distances import outline_distance
+from cardiactwins.lma.outline_distances import outline_distances
 from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
 from cardiactwins.lma.slice_correction import meet_slices
 from cardiactwins.lma.sparse_slices import cut_slices
@@ -39,10 +39,18 @@ def radii(volume):
     return np.sqrt((volume.cavity + volume.myocardium).sum(axis=(1, 2)) / np.pi)
 
 
-def test_the_distance_to_an_outline_is_that_to_a_circle():
-    inside = AWAY < 16
-    np.testing.assert_allclose(outline_distance(disk(11.3))[inside], (AWAY - 11.3)[inside], atol=0.12)
-    assert (outline_distance(np.zeros((64, 64))) > 0).all()
+def test_the_distance_to_an_outline_is_that_to_a_circle_in_its_own_plane():
+    planes = np.stack([disk(11.3), np.zeros((64, 64)), disk(4.2)])
+    found = outline_distances(planes, 12.0)
+    for number, radius in ((0, 11.3), (2, 4.2)):
+        near = np.abs(AWAY - radius) < 11.5
+        np.testing.assert_allclose(found[number][near], (AWAY - radius)[near], atol=0.12)
+        assert found[number].max() == 12
+    assert (found[1] == 12).all()
+    short = outline_distances(planes, 3.0)
+    near = np.abs(found) < 2.9
+    np.testing.assert_array_equal(short[near], found[near])
+    assert (np.sign(short) == np.sign(found)).all() and np.abs(short).max() == 6
 
 
 def test_a_remainder_grows_linearly_from_one_slice_to_the_next():

@@ -14,9 +14,10 @@ from cardiactwins.lma.shooting import shoot, warp  # noqa: E402
 from cardiactwins.lma.surface_deviation import (  # noqa: E402
     SEEN_NOISE,
     _seen,
-    surface_deviation,
+    field_deviation,
     surface_normals,
 )
+from cardiactwins.lma.velocity_covariance import VelocityCovariance  # noqa: E402
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity  # noqa: E402
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
@@ -207,11 +208,9 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
     directions = coarse / coarse.flatten(1).norm(dim=1)[:, None, None, None, None]
     prior = VelocityPrior(metric.mean, 300 * metric.deviation, directions, torch.full((modes,), 30.0))
 
-    def basis(points):
-        return tuple(values.numpy() for values in BAND.basis(torch.from_numpy(points)))
-
+    covariance = VelocityCovariance.of(BAND, prior)
     slices = np.array([7.0, 11.0, 15.0])
-    found = surface_deviation(surface, slices, prior, basis, floor=SEEN_NOISE)
+    found = np.hypot(field_deviation(surface, slices, covariance), SEEN_NOISE)
     side = np.abs(surface.points[:, 0] - 11.5) < 6.5
     gap = np.abs(surface.points[:, 0, None] - slices).min(axis=1)
     assert found[side & (gap < 0.3)].mean() < 0.6 * found[side & (gap > 1.8)].mean()
@@ -220,14 +219,14 @@ def test_the_deviation_is_that_of_a_slow_reference_and_grows_away_from_the_slice
     # Draws of the field, conditioned by regression on what the same draws show at the slices.
     rng = np.random.default_rng(0)
     normals = surface_normals(surface)
-    k, j, i = basis(surface.points)
+    k, j, i = (values.numpy() for values in BAND.basis(torch.from_numpy(surface.points)))
     white = rng.normal(size=(4000, *prior.mean.shape)).astype(np.float32)
     drawn = prior.coefficients(torch.from_numpy(white)).numpy()
     field = np.zeros((4000, len(surface.points)))
     for axis in range(3):
         field += np.einsum("nabc,pa,pb,pc->np", drawn[:, axis], k, j, i, optimize=True) * normals[:, axis]
     # Slices tell the modes nearly whole: they show where there are none.
-    unseen = surface_deviation(surface, np.array([-50.0]), prior, basis)
+    unseen = field_deviation(surface, np.array([-50.0]), covariance)
     assert 0.95 < np.median(unseen / field.std(axis=0)) < 1.05
     seen = _seen(surface, slices, None, np.random.default_rng(5))
     noisy = field[:, seen] + rng.normal(size=(4000, len(seen))) * SEEN_NOISE

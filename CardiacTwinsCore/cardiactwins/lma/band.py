@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Band"]
@@ -113,10 +112,6 @@ class Band:
             _fourier((points[:, axis] + margin) / box, modes)
             for axis, (margin, box, modes) in enumerate(zip(self.margin, self.box, self.modes, strict=True))
         )
-
-    def basis_at(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """`basis` at points (P, 3) that are not tensors."""
-        return tuple(values.numpy() for values in self.basis(torch.from_numpy(points)))
 
     def derivative(self, coefficients: Tensor, axis: int) -> Tensor:
         """Coefficients of the exact derivative along axis 0 (k), 1 (j) or 2 (i), per voxel."""

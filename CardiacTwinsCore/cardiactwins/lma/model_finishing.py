@@ -28,9 +28,9 @@ def finish_model(
     """
     model = ReconstructionModel.load(path)
     _, card = load_weights(path, KIND)
-    if "deviation_scale" in card:
+    if "deviation_gain" in card:
         return Path(path)
-    scale, floor = deviation_calibration(model, validation[:calibrated], progress)
+    gain, floor = deviation_calibration(model, validation[:calibrated], progress)
     generated = ("format", "kind", "file", "sha256", "bytes", "settings")
     kept = {key: value for key, value in card.items() if key not in generated}
-    return model.save(path, {**kept, "deviation_scale": round(scale, 4), "deviation_floor": round(floor, 4)})
+    return model.save(path, {**kept, "deviation_gain": round(gain, 4), "deviation_floor": round(floor, 4)})

@@ -18,13 +18,15 @@ from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
 from cardiactwins.lma.shooting import shoot, warp
-from cardiactwins.lma.surface_deviation import surface_deviation
+from cardiactwins.lma.slice_correction import meet_slices
+from cardiactwins.lma.surface_deviation import SurfaceDeviation, field_deviation, remainder_deviation
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
 from cardiactwins.lma.velocity_kriging import POINT_NOISE, OutlineKriging
 
 __all__ = [
     "WEIGHTS",
     "atlas_deformation",
+    "deformed_heart",
     "deformed_slices",
     "deformed_volume",
     "load_model",
@@ -39,8 +41,8 @@ ITERATIONS = 40
 SAMPLING_STEPS = 1
 POINTS = 500
 """Of all outlines, for kriging and for leaving out slices."""
-UNFOLLOWED = 0.5
-"""Share of the variance of what the atlas cannot follow in the slices that is left between them."""
+UNUSUALNESS = 0.75
+"""Power of the ratio of slices left out that scales the field: phantoms and MESA then need about one gain."""
 REACH = 15
 """Voxels around the axis in which nothing lies beyond the apex of a heart that is wide for its length."""
 
@@ -85,8 +87,9 @@ def atlas_deformation(
     given = model.condition(cavity[None], myocardium[None], torch.from_numpy(planes)[None].to(device))[0]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        found = model.diffusion.sample(model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples)
-        velocity = found.geodesic.initial.mean(dim=0)
+        velocity = model.diffusion.sample_velocity(
+            model.atlas, given, generator, steps=SAMPLING_STEPS, count=samples
+        ).mean(dim=0)
     if not refine:
         return _kriging(model, outlines).velocity(velocity, progress=progress)
     further = (
@@ -110,7 +113,7 @@ def atlas_deformation(
 def _kriging(model: ReconstructionModel, outlines: SliceOutlines) -> OutlineKriging:
     """Kriging of the model's velocities by the outlines of the short-axis slices."""
     points = outline_points(outlines.cavity, outlines.myocardium, outlines.positions, most=POINTS)
-    return OutlineKriging(*points, model.borders, model.band, model.metric, model.prior)
+    return OutlineKriging(*points, model.borders, model.metric, model.covariance)
 
 
 def _further_places(outlines: SliceOutlines) -> tuple[NDArray | None, NDArray | None]:
@@ -164,6 +167,14 @@ def deformed_slices(
     return warp(model.atlas[None], geodesic.displacement(planes), planes=planes)[0].cpu().numpy()
 
 
+def deformed_heart(
+    model: ReconstructionModel, velocity: Tensor, outlines: SliceOutlines, voxel: float = 1.0
+) -> tuple[ShapeVolume, bool]:
+    """The deformed atlas, brought onto outlines that it nearly meets (`meet_slices`), and whether it was."""
+    volume = deformed_volume(model, velocity, voxel, outlines)
+    return meet_slices(volume, deformed_slices(model, velocity, outlines.positions), outlines)
+
+
 def model_deviation(
     model: ReconstructionModel,
     surface: WallSurface,
@@ -171,32 +182,25 @@ def model_deviation(
     velocity: Tensor,
     *,
     refined: bool = True,
-) -> tuple[NDArray[np.float64], dict[str, float]]:
-    """Standard deviation of the position of each point across the surface in voxels, (P,), and its parts.
+) -> tuple[SurfaceDeviation, dict[str, float]]:
+    """How far each point of the surface may be from the true one, and two figures that say why.
 
     velocity: coefficients of what deformed the atlas. refined: whether it met further points too, which
     kriging does not look at. Slices left out in turn tell how far this heart is from the population, in
     predicted deviations, which scales the field's (`left_out_slices`); a heart nearer than usual narrows it,
-    roughness of outlines widens it as well. Of what the deformed atlas cannot follow in the outlines half the
-    variance is added: known in the slices, it is unknown midway between them. Modes are taken where the
-    surface is, not where it came from on the atlas. The parts: "slices against the others", that ratio, and
-    "atlas beside the outlines, voxels", root mean square.
+    roughness of outlines widens it as well. Modes are taken where the surface is, not where it came from on
+    the atlas. The figures: "slices against the others", that ratio, and "atlas beside the outlines, voxels",
+    root mean square.
     """
-
     kriging = _kriging(model, outlines)
     seen = kriging.displacements(velocity, model.prior.mean)
     numbers = np.searchsorted(outlines.positions, kriging.points[:, 0])
-    left_out = left_out_slices(seen.covariance(POINT_NOISE), seen.gained + seen.missed, numbers)
-    deviation = surface_deviation(
-        surface,
-        outlines.positions,
-        model.prior,
-        model.band.basis_at,
-        points=outlines.points if refined else None,
-        scale=model.deviation_scale * left_out.ratio,
-        floor=np.hypot(model.deviation_floor, model.deviation_scale * np.sqrt(UNFOLLOWED) * seen.rms),
+    left_out = left_out_slices(seen.noisy_covariance(POINT_NOISE).numpy(), seen.gained + seen.missed, numbers)
+    field = field_deviation(
+        surface, outlines.positions, model.covariance, points=outlines.points if refined else None
     )
-    return deviation, {
+    remainder = remainder_deviation(surface, outlines.positions, seen.rms)
+    return SurfaceDeviation(left_out.ratio**UNUSUALNESS * field, remainder), {
         LEFT_OUT: round(left_out.ratio, 3),
         "atlas beside the outlines, voxels": round(seen.rms, 3),
     }

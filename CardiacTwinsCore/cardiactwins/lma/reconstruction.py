@@ -12,7 +12,6 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceAgreement, SliceOutlines
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
-from cardiactwins.lma.slice_correction import meet_slices
 from cardiactwins.lma.wall_surface import wall_surface
 
 if TYPE_CHECKING:
@@ -97,23 +96,21 @@ def _deformed(
     """The reconstruction as a deformed atlas."""
     from cardiactwins.lma.model_reconstruction import (
         atlas_deformation,
-        deformed_slices,
-        deformed_volume,
+        deformed_heart,
         model_deviation,
     )
 
     velocity = atlas_deformation(
         model, outlines, refine=refine, samples=samples, seed=seed, progress=progress
     )
-    volume = deformed_volume(model, velocity, voxel, outlines)
-    at_slices = deformed_slices(model, velocity, outlines.positions)
-    volume, values["meets the slices"] = meet_slices(volume, at_slices, outlines)
+    volume, values["meets the slices"] = deformed_heart(model, velocity, outlines, voxel)
     surface = wall_surface(volume)
-    deviation, parts = model_deviation(model, surface, outlines, velocity, refined=refine)
-    values |= parts
+    deviation, figures = model_deviation(model, surface, outlines, velocity, refined=refine)
+    values |= figures
+    stated = deviation.stated(model.deviation_gain, model.deviation_floor)
     agreement = slice_agreement(volume, outlines)
     method = "refinement" if refine else "network"
-    return HeartReconstruction(volume, surface, deviation, agreement, method, values)
+    return HeartReconstruction(volume, surface, stated, agreement, method, values)
 
 
 def _device(choice: str, values: dict[str, Any]) -> str:

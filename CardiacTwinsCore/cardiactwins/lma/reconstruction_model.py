@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
 from cardiactwins.compute.weights import load_weights, save_weights
 from cardiactwins.lma.atlas_borders import AtlasBorders
 from cardiactwins.lma.atlas_building import AtlasBuilder
@@ -17,13 +18,15 @@ from cardiactwins.lma.band import Band
 from cardiactwins.lma.condition import condition, wall_distances
 from cardiactwins.lma.metric import Metric
 from cardiactwins.lma.shape_diffusion import ShapeDiffusion
+from cardiactwins.lma.velocity_covariance import VelocityCovariance
 from cardiactwins.lma.velocity_prior import VelocityPrior
 
 __all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
 
 KIND = "lma reconstruction"
 PRIOR = "diffusion.network."
-UNCALIBRATED_FLOOR = 0.2
+UNCALIBRATED = 6.0, 0.02
+"""Gain (a voxel) and floor (voxels) of the shipped weights, about."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,20 @@ class TrainingSettings:
 class ReconstructionModel:
     """Atlas and reconstruction network, built from settings and saved with them.
 
-    deviation_scale, deviation_floor: of `surface_deviation`, from the calibration on validation hearts.
+    deviation_gain, deviation_floor: of `SurfaceDeviation`, from the calibration on validation hearts.
     """
 
     def __init__(self, atlas: Tensor, settings: TrainingSettings, prior: VelocityPrior | None = None) -> None:
         self.settings = settings
-        self.deviation_scale, self.deviation_floor = 1.0, UNCALIBRATED_FLOOR
+        self.deviation_gain, self.deviation_floor = UNCALIBRATED
         self.band, self.metric = settings.band(tuple(atlas.shape[-3:])), Metric()
         self.builder = AtlasBuilder(atlas, self.band, self.metric, width=settings.atlas_width, prior=prior)
         self.diffusion = ShapeDiffusion(self.band, self.metric, width=settings.width, prior=prior)
+        if torch.backends.mkldnn.is_available():
+            keep_single_convolutions_fast(self.diffusion)
         self._seen: tuple[Tensor, Tensor] | None = None
         self._borders: tuple[Tensor, AtlasBorders] | None = None
+        self._covariance: tuple[Tensor, VelocityCovariance] | None = None
 
     @property
     def prior(self) -> VelocityPrior:
@@ -109,6 +115,15 @@ class ReconstructionModel:
             self._borders = atlas.clone(), AtlasBorders.of(atlas)
         return self._borders[1]
 
+    @property
+    def covariance(self) -> VelocityCovariance:
+        """Covariances of displacements under the prior; made once for a prior."""
+        prior = self.prior
+        kept = torch.cat([part.detach().flatten() for part in (prior.deviation, prior.gains)]).cpu()
+        if self._covariance is None or not torch.equal(self._covariance[0], kept):
+            self._covariance = kept, VelocityCovariance.of(self.band, prior)
+        return self._covariance[1]
+
     def tensors(self) -> dict[str, Tensor]:
         """What a reconstruction needs: the atlas and the network's weights."""
         return {"atlas": self.atlas} | {
@@ -130,6 +145,6 @@ class ReconstructionModel:
         weights = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         model.diffusion.load_state_dict(weights)
         model.diffusion.eval()
-        model.deviation_scale = float(card.get("deviation_scale", model.deviation_scale))
+        model.deviation_gain = float(card.get("deviation_gain", model.deviation_gain))
         model.deviation_floor = float(card.get("deviation_floor", model.deviation_floor))
         return model

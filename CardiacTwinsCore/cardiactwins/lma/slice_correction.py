@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
-from cardiactwins.lma.outline_distances import outline_distance, outline_distances
+from cardiactwins.lma.outline_distances import outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 
 __all__ = ["meet_slices"]
@@ -22,6 +22,8 @@ THINNEST = 1.0
 """Voxels of wall that stay."""
 SMOOTHING = 1.0
 """Pixels over which a remainder is averaged: outlines of masks have steps, which the heart has not."""
+WIDE = 10.0
+"""Pixels around an outline in which its remainder is wanted: between slices a border lies aside of both."""
 NEAR = 3.0
 """Voxels around a border in which its distance is wanted: it moves by 2 at most."""
 
@@ -66,11 +68,11 @@ def _shares(level: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
     """How far outwards each border is still to move, (S, j, i); nothing where there is none to be moved."""
-    remainders = np.zeros(found.shape)
-    for number, (here, there) in enumerate(zip(found, wanted, strict=True)):
-        if here.max() >= 0.5:
-            remainders[number] = outline_distance(there) - outline_distance(here)
-    return ndimage.gaussian_filter(np.clip(remainders, -LARGEST, LARGEST), (0, SMOOTHING, SMOOTHING))
+    distances = outline_distances(np.concatenate([wanted, found]), WIDE)
+    there, here = np.split(distances, 2)
+    shown = (found.max(axis=(1, 2)) >= 0.5)[:, None, None]
+    remainders = np.where(shown, np.clip(there - here, -LARGEST, LARGEST), 0)
+    return ndimage.gaussian_filter(remainders, (0, SMOOTHING, SMOOTHING))
 
 
 def _between(remainders: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,68 +2,99 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 
 from cardiactwins.lma.heart_reconstruction import WallSurface
-from cardiactwins.lma.normal_features import Basis, NormalFeatures
+from cardiactwins.lma.velocity_covariance import VelocityCovariance
 
-if TYPE_CHECKING:
-    from cardiactwins.lma.velocity_prior import VelocityPrior
+__all__ = ["SurfaceDeviation", "field_deviation", "remainder_deviation", "surface_normals"]
 
-__all__ = ["surface_deviation", "surface_normals"]
-
-NODES = 900
+NODES = 1500
 """Points of the surface at which the deviation is computed; it is interpolated to the others."""
 SEEN_EVERY = 2.0
 """Voxels along an outline from one observation to the next."""
 SEEN_NOISE = 0.1
 """Standard deviation of an outline's place in voxels."""
+REACH = 2.0
+"""Voxels from a slice over which what is known of the remainder fades to 1/e."""
+INTERPOLATED = 1.25
+"""Variance of an interpolated remainder's error far from slices, in its own."""
 
 
-def surface_deviation(
+@dataclass(frozen=True, eq=False)
+class SurfaceDeviation:
+    """What keeps a reconstructed surface from the true one, standard deviations in voxels at each point (P,).
+
+    field: of the velocity across the surface, given the slices, for hearts as the prior describes them.
+    remainder: of what no smooth velocity follows, known in the slices and interpolated between them.
+    """
+
+    field: NDArray[np.float64]
+    remainder: NDArray[np.float64]
+
+    def stated(self, gain: float, floor: float) -> NDArray[np.float64]:
+        """Standard deviation (P,) in voxels: the root of (gain field^2)^2 + remainder^2 + floor^2.
+
+        What is missed between slices shrinks faster with their distance than the prior says, as hearts are
+        smoother than its stationary field: about with the field's variance. gain: a voxel. floor: voxels.
+        Both are of the calibration.
+        """
+        return np.sqrt((gain * self.field**2) ** 2 + self.remainder**2 + floor**2)
+
+
+def field_deviation(
     surface: WallSurface,
     positions: NDArray[np.float64],
-    prior: VelocityPrior,
-    basis: Basis,
+    covariance: VelocityCovariance,
     *,
     points: NDArray[np.float64] | None = None,
-    scale: float = 1.0,
-    floor: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Posterior standard deviation of each surface point along its normal in voxels, (P,).
+    """Posterior standard deviation of the velocity across the surface at each of its points in voxels, (P,).
 
     To first order a surface point moves by the velocity there, a Gaussian random field under the prior. The
     field is conditioned on the outlines, where its component along the normal is known up to 0.1 voxels:
-    kriging in closed form, instead of the spread of samples. The deviation is the root of
-    (scale x that of the field)^2 + floor^2.
+    kriging in closed form, instead of the spread of samples.
 
-    positions: (S,) places of the short-axis slices along k. prior: of the velocity's coefficients. basis:
-    (m, 3) places in voxels to (m, n), (m, n), (m, n) values of the basis functions along each axis. points:
-    (m, 3) further seen places of the surface, or None. scale, floor (voxels): from calibration.
+    positions: (S,) places of the short-axis slices along k. covariance: of the velocities. points: (m, 3)
+    further seen places of the surface, or None.
     """
     rng = np.random.default_rng(0)
     normals = surface_normals(surface)
     nodes = _spread(surface.points, NODES, rng)
     seen = _seen(surface, positions, points, rng)
-    unseen, given = (
-        NormalFeatures.at(surface.points[chosen], normals[chosen], prior, basis).all
-        for chosen in (nodes, seen)
-    )
-    variance = np.einsum("nf,nf->n", unseen, unseen).astype(float)
+    unseen, given = (covariance.directed(surface.points[chosen], normals[chosen]) for chosen in (nodes, seen))
+    variance = covariance.variance(unseen)
     if len(seen):
-        inner = (given @ given.T).astype(float)
-        inner[np.diag_indices_from(inner)] += SEEN_NOISE**2
-        across = (unseen @ given.T).astype(float)
-        variance -= np.einsum("ns,sn->n", across, cho_solve(cho_factor(inner), across.T))
-    at_nodes = np.sqrt(scale**2 * np.clip(variance, 1e-4, None) + floor**2)
+        inner = covariance.between(given, given).double()
+        inner.diagonal().add_(SEEN_NOISE**2)
+        factor = torch.linalg.cholesky(inner)
+        across = covariance.between(given, unseen).double()
+        solved = torch.linalg.solve_triangular(factor, across, upper=False)
+        variance = variance - (solved**2).sum(dim=0)
+    at_nodes = variance.clamp(min=1e-4).sqrt().double().numpy()
     distance, neighbour = cKDTree(surface.points[nodes]).query(surface.points, k=4)
     weights = 1 / np.maximum(distance, 1e-3) ** 2
     return (weights * at_nodes[neighbour]).sum(axis=1) / weights.sum(axis=1)
+
+
+def remainder_deviation(
+    surface: WallSurface, positions: NDArray[np.float64], rms: float
+) -> NDArray[np.float64]:
+    """Standard deviation (P,) in voxels of what a deformation leaves beside the outlines, between slices.
+
+    In a slice it is known, root mean square `rms`; away from it what is known fades over two voxels, twice as
+    fast beyond the outermost slice. What is unknown has its own variance and, midway, half as much again
+    from what is interpolated there; a quarter is taken.
+    """
+    height = surface.points[:, 0]
+    gap = np.abs(height[:, None] - positions).min(axis=1)
+    gap = np.where((height < positions[0]) | (height > positions[-1]), 2 * gap, gap)
+    return rms * np.sqrt(INTERPOLATED * (1 - np.exp(-gap / REACH)))
 
 
 def surface_normals(surface: WallSurface) -> NDArray[np.float64]:

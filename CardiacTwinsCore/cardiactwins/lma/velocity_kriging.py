@@ -13,9 +13,8 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.atlas_borders import AtlasBorders
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
-from cardiactwins.lma.normal_features import NormalFeatures
 from cardiactwins.lma.shooting import shoot
-from cardiactwins.lma.velocity_prior import VelocityPrior
+from cardiactwins.lma.velocity_covariance import DirectedPlaces, VelocityCovariance
 
 __all__ = ["POINT_NOISE", "OutlineDisplacements", "OutlineKriging"]
 
@@ -31,13 +30,14 @@ class OutlineDisplacements:
     """What points on outlines say of a velocity, to first order around one.
 
     missed: (P,) voxels from the deformed atlas' border. gained: (P,) displacements along the border's normal
-    that the velocity has made since the trend. features: their covariances under the prior. folded: share of
-    the volume that the deformation turns inside out.
+    that the velocity has made since the trend. places: on the atlas, with these normals. covariance: under
+    the prior. folded: share of the volume that the deformation turns inside out.
     """
 
     missed: NDArray[np.float64]
     gained: NDArray[np.float64]
-    features: NormalFeatures
+    places: DirectedPlaces
+    covariance: VelocityCovariance
     folded: float
 
     @property
@@ -45,12 +45,11 @@ class OutlineDisplacements:
         """Root mean square of the distances from the border, voxels."""
         return float(np.sqrt((self.missed**2).mean()))
 
-    def covariance(self, noise: float) -> NDArray[np.float64]:
+    def noisy_covariance(self, noise: float) -> Tensor:
         """Covariance (P, P) of the displacements under the prior, with that of the points' noise (voxels)."""
-        features = self.features.all
-        covariance = (features @ features.T).astype(float)
-        covariance[np.diag_indices_from(covariance)] += noise**2
-        return covariance
+        found = self.covariance.between(self.places, self.places).double()
+        found.diagonal().add_(noise**2)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +57,19 @@ class OutlineKriging:
     """Velocities of an atlas, conditioned on outlines.
 
     points, layers: (P, 3) places in voxels and (P,) 0 endocardium, 1 epicardium, of `outline_points`.
-    borders: of the atlas' wall. band, metric, prior: of its velocities.
+    borders: of the atlas' wall. metric, covariance: of its velocities.
     """
 
     points: NDArray[np.float64]
     layers: NDArray[np.int64]
     borders: AtlasBorders
-    band: Band
     metric: Metric
-    prior: VelocityPrior
+    covariance: VelocityCovariance
+
+    @property
+    def band(self) -> Band:
+        """Of the velocities."""
+        return self.covariance.band
 
     @torch.no_grad()
     def displacements(self, velocity: Tensor, trend: Tensor) -> OutlineDisplacements:
@@ -80,17 +83,18 @@ class OutlineKriging:
         there = self.points + geodesic.displacement_at(points)[0].cpu().numpy()
         missed, normals = self.borders.at(there, self.layers)
         moved = self.band.points(velocity - trend, torch.from_numpy(there).to(velocity)).T.cpu().numpy()
-        features = NormalFeatures.at(there, normals, self.prior, self.band.basis_at)
+        places = self.covariance.directed(there, normals)
         planes = range(0, self.band.shape[0], FOLD_PLANES)
         folded = float((geodesic.jacobian(planes) <= 0).float().mean())
-        return OutlineDisplacements(missed, (moved * normals).sum(axis=1), features, folded)
+        gained = (moved * normals).sum(axis=1)
+        return OutlineDisplacements(missed, gained, places, self.covariance, folded)
 
     def velocity(
         self,
         start: Tensor,
         *,
-        rounds: int = 4,
-        step: float = 0.7,
+        rounds: int = 3,
+        step: float = 0.8,
         noise: float = POINT_NOISE,
         progress: Progress = silent,
     ) -> Tensor:
@@ -114,10 +118,10 @@ class OutlineKriging:
         velocity, seen = start.clone(), self.displacements(start, start)
         for number in range(rounds):
             progress(number, rounds, "Kriging the outlines", {"missed": seen.rms})
-            factor = torch.linalg.cholesky(torch.from_numpy(seen.covariance(noise)))
+            factor = torch.linalg.cholesky(seen.noisy_covariance(noise))
             missing = torch.from_numpy(seen.gained + seen.missed)[:, None]
-            weights = torch.cholesky_solve(missing, factor)[:, 0].numpy()
-            wanted = start + torch.from_numpy(seen.features.velocity(weights)).to(start)
+            weights = torch.cholesky_solve(missing, factor)[:, 0].float()
+            wanted = start + self.covariance.weighted(seen.places, weights).to(start)
             for halving in range(HALVINGS + 1):
                 candidate = velocity.lerp(wanted, step * 0.5**halving)
                 reached = self.displacements(candidate, start)

@@ -176,17 +176,42 @@ def dense_masks(
     volume = reconstruction.volume
     whole_grid = np.linalg.solve(pose.grid_to_ras, geometry.ijk_to_ras)
     linear, offset = whole_grid[:3, 2::-1], whole_grid[:3, 3]
+    whole = volume.cavity + volume.myocardium
+    box = _reached(whole, linear, offset, geometry.shape)
+    start = np.array([part.start for part in box])
+    size = [part.stop - part.start for part in box]
+    offset = offset + linear @ start
     if np.allclose(linear, np.diag(np.diag(linear)), atol=1e-9):
         # Grids along one another are sampled axis by axis, several times faster.
         linear = np.diag(linear)
 
     def sampled(share: NDArray) -> NDArray:
-        return ndimage.affine_transform(share, linear, offset, geometry.shape, order=1, mode="constant")
+        found = np.zeros(geometry.shape, dtype=bool)
+        if min(size) > 0:
+            inside = ndimage.affine_transform(share, linear, offset, size, order=1, mode="constant")
+            found[box] = inside >= 0.5
+        return found
 
-    cavity = sampled(volume.cavity)
-    whole = sampled(volume.cavity + volume.myocardium)
-    inside = cavity >= 0.5
-    return {"cavity": inside, "myocardium": (whole >= 0.5) & ~inside}
+    inside = sampled(volume.cavity)
+    return {"cavity": inside, "myocardium": sampled(whole) & ~inside}
+
+
+def _reached(
+    share: NDArray, linear: NDArray, offset: NDArray, shape: tuple[int, int, int]
+) -> tuple[slice, ...]:
+    """The part of a grid of a shape whose samples may lie in the box of what a volume holds.
+
+    linear, offset: of indices of the grid to those of the volume.
+    """
+    held = [np.flatnonzero(share.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if not held[0].size:
+        return (slice(0, 0),) * 3
+    ends = [(places[0] - 1, places[-1] + 1) for places in held]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij")).reshape(3, -1)
+    there = np.linalg.solve(linear, corners - offset[:, None])
+    low = np.clip(np.floor(there.min(axis=1)), 0, shape).astype(int)
+    high = np.clip(np.ceil(there.max(axis=1)) + 1, low, shape).astype(int)
+    return tuple(slice(first, last) for first, last in zip(low.tolist(), high.tolist(), strict=True))
 
 
 def new_dense_segmentation(name: str, masks: dict[str, NDArray[np.bool_]], geometry: ImageGeometry) -> Any:

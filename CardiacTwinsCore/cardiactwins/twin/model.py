@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
 from cardiactwins.compute.weights import load_weights, save_weights
 from cardiactwins.twin.autoencoder import Autoencoder, AutoencoderSettings, build_autoencoder
 from cardiactwins.twin.denoiser import (
@@ -23,7 +24,6 @@ from cardiactwins.twin.denoiser import (
 from cardiactwins.twin.diffusion import denoise
 from cardiactwins.twin.latents import LatentScale
 from cardiactwins.twin.precision import computes_in_bfloat16
-from cardiactwins.twin.single_convolution import keep_single_convolutions_fast
 
 __all__ = ["KIND", "TwinModel"]
 

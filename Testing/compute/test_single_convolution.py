@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cardiactwins.twin.single_convolution import keep_single_convolutions_fast
+from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
 
