@@ -183,7 +183,7 @@ def remarks_on_heart(heart: Any) -> list[str]:
     from cardiactwins.lma.left_out_slices import LEFT_OUT, UNUSUAL
 
     found, frame = heart.reconstruction, heart.prepared.pose.frame
-    reason = found.values.get("why not refinement")
+    reason = found.values.get("why this method")
     remarks = [
         f"By {found.method}{f' ({reason})' if reason else ''}: long axis {frame.length:.0f} mm, cavity "
         f"{found.volume.cavity_ml:.0f} ml, wall {found.volume.wall_ml:.0f} ml."

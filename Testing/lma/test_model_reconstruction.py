@@ -12,7 +12,7 @@ from cardiactwins.compute import devices  # noqa: E402
 from cardiactwins.compute.devices import Device  # noqa: E402
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
 from cardiactwins.compute.weights import card_path, sha256_of  # noqa: E402
-from cardiactwins.lma import model_reconstruction  # noqa: E402
+from cardiactwins.lma import model_reconstruction, reconstruction  # noqa: E402
 from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
@@ -166,6 +166,17 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         assert asked["points"] is expected
 
 
+def test_where_the_network_leaves_the_outlines_it_is_refined_and_that_is_told(model, heart, monkeypatch):
+    outlines = outlines_of(heart)
+    near = reconstruct(outlines, method="network", model=model)
+    assert near.method == "network" and "why this method" not in near.values
+    monkeypatch.setattr(reconstruction, "FAR", 0.01)
+    found = reconstruct(outlines, method="network", model=model)
+    assert found.method == "refinement" and "voxels from the atlas" in found.values["why this method"]
+    expected = reconstruct(outlines, method="refinement", model=model)
+    np.testing.assert_array_equal(found.volume.myocardium, expected.volume.myocardium)
+
+
 def test_a_cancelled_refinement_says_so(model, heart):
     def stop(step, total, message, values):
         raise Cancelled("cancelled")
@@ -178,7 +189,7 @@ def test_without_weights_auto_interpolates_and_says_why(heart, monkeypatch, tmp_
     monkeypatch.setattr(model_reconstruction, "WEIGHTS", tmp_path / "none.safetensors")
     found = reconstruct(outlines_of(heart))
     assert found.method == "interpolation" and found.deviation is None
-    assert "weights" in found.values["why not refinement"]
+    assert "weights" in found.values["why this method"]
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         reconstruct(outlines_of(heart), method="refinement")
 

@@ -17,9 +17,13 @@ from cardiactwins.lma.wall_surface import wall_surface
 if TYPE_CHECKING:
     from cardiactwins.lma.reconstruction_model import ReconstructionModel
 
-__all__ = ["METHODS", "interpolated_volume", "reconstruct", "slice_agreement"]
+__all__ = ["METHODS", "WHY", "interpolated_volume", "reconstruct", "slice_agreement"]
 
 METHODS = ("auto", "refinement", "network", "interpolation")
+WHY = "why this method"
+"""Name, among what a reconstruction says of itself, of why another method than the wanted one was taken."""
+FAR = 0.5
+"""Voxels between outlines and atlas, root mean square, from which on an answer of the network is refined."""
 
 
 def reconstruct(
@@ -36,12 +40,13 @@ def reconstruct(
     """Rebuild a left ventricle from outlines in a few slices.
 
     method: "network" - the trained diffusion network deforms the atlas (jayakumar-2023), and what it leaves
-    between the atlas and the outlines is kriged; "refinement" - the network's deformation goes on until the
-    atlas meets the slices, under a prior of deformations that is learned from registered hearts, which is
-    better where slices are few and takes longer; what both then leave of the difference is taken over
-    (`meet_slices`); "interpolation" - cubic
-    signed-distance interpolation between the slices, no model of the heart, no torch; "auto" - refinement
-    where torch and weights are there, else interpolation, which `values` then explain. voxel: edge of the
+    between the atlas and the outlines is kriged; where that leaves them more than half a voxel apart, as in a
+    heart unlike those of the training, it is refined all the same, which `values` then tell; "refinement" -
+    the network's deformation goes on until the atlas meets the slices, under a prior of deformations that is
+    learned from registered hearts, which is better where slices are few and takes longer; what both then
+    leave of the difference is taken over (`meet_slices`); "interpolation" - cubic signed-distance
+    interpolation between the slices, no model of the heart, no torch; "auto" - refinement where torch and
+    weights are there, else interpolation, which `values` then explain. voxel: edge of the
     grid's voxels in the patient, mm. samples: draws of the network whose mean velocity is taken. model: a
     trained model or its file; None: the one that comes with the library. device: one of `DEVICE_CHOICES` for
     weights from a file; when a GPU's memory is not enough the CPU goes on, which `values` then tell.
@@ -56,7 +61,7 @@ def reconstruct(
         reason = _why_no_model(model)
         method = "interpolation" if reason else "refinement"
         if reason:
-            values["why not refinement"] = reason
+            values[WHY] = reason
     if method == "interpolation":
         volume = interpolated_volume(outlines, voxel)
         agreement = slice_agreement(volume, outlines)
@@ -106,6 +111,19 @@ def _deformed(
     volume, values["meets the slices"] = deformed_heart(model, velocity, outlines, voxel)
     surface = wall_surface(volume)
     deviation, figures = model_deviation(model, surface, outlines, velocity, refined=refine)
+    beside = figures["atlas beside the outlines, voxels"]
+    if not refine and beside > FAR:
+        values[WHY] = f"what the network found leaves the outlines {beside} voxels from the atlas"
+        return _deformed(
+            model,
+            outlines,
+            values,
+            refine=True,
+            voxel=voxel,
+            samples=samples,
+            seed=seed,
+            progress=progress,
+        )
     values |= figures
     stated = deviation.stated(model.deviation_gain, model.deviation_floor)
     agreement = slice_agreement(volume, outlines)

@@ -153,7 +153,7 @@ def test_automatic_says_that_it_falls_back_to_interpolation_and_why(host, ready,
     host.choose(ready.ui.methodBox, "Automatic")
     assert ready.ui.reconstructButton.enabled
     assert "Automatic means interpolation here: the weights" in ready.ui.methodLabel.text
-    monkeypatch.setitem(REASON, "why not refinement", "the weights are asleep")
+    monkeypatch.setitem(REASON, "why this method", "the weights are asleep")
     with_result(ready, monkeypatch, values=REASON)
     finish(host, ready, ready.ui.reconstructButton)
     assert "Not refinement, because: the weights are asleep." in ready.ui.agreementLabel.text

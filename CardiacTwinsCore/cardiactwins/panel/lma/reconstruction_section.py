@@ -205,7 +205,7 @@ class ReconstructionSection(Section):
         heart.model.SetNodeReferenceID(SEGMENTATION, heart.segmentation.GetID())
         heart.model.SetNodeReferenceID(AGREEMENT, heart.table.GetID())
         heart.model.SetAttribute(METHOD, found.method)
-        reason = found.values.get("why not refinement")
+        reason = found.values.get("why this method")
         if reason:
             heart.model.SetAttribute(WHY, str(reason))
         if LEFT_OUT in found.values:
