@@ -156,7 +156,7 @@ def test_automatic_says_that_it_falls_back_to_interpolation_and_why(host, ready,
     monkeypatch.setitem(REASON, "why this method", "the weights are asleep")
     with_result(ready, monkeypatch, values=REASON)
     finish(host, ready, ready.ui.reconstructButton)
-    assert "Not refinement, because: the weights are asleep." in ready.ui.agreementLabel.text
+    assert "Why this one: the weights are asleep." in ready.ui.agreementLabel.text
 
 
 REASON = {}

@@ -55,7 +55,7 @@ class AgreementTable:
             return ""
         lines = [_("Method: {method}.").format(method=model.GetAttribute(METHOD) or _("not told"))]
         if model.GetAttribute(WHY):
-            lines[0] += _(" Not refinement, because: {reason}.").format(reason=model.GetAttribute(WHY))
+            lines[0] += _(" Why this one: {reason}.").format(reason=model.GetAttribute(WHY))
         table = model.GetNodeReference(AGREEMENT)
         if table is not None:
             lines += self._lines(columns_of_table(table))
