@@ -4,6 +4,7 @@
 test files import them inside their functions and fixtures.
 """
 
+import gc
 import importlib.util
 from pathlib import Path
 
@@ -51,3 +52,10 @@ def panel(host):
         return host.widgetOf(path.stem)
 
     return open_panel
+
+
+@pytest.fixture(autouse=True)
+def no_widgets_left_to_other_threads():
+    """Qt's windows die in the main thread only: a garbage collection that begins in another one hangs."""
+    yield
+    gc.collect()
