@@ -181,9 +181,10 @@ def table_of_slices(heart: Any) -> Any:
 def remarks_on_heart(heart: Any) -> list[str]:
     """How it was made, how large it is, and which slices it does not meet."""
     from cardiactwins.lma.left_out_slices import LEFT_OUT, UNUSUAL
+    from cardiactwins.lma.reconstruction import WHY
 
     found, frame = heart.reconstruction, heart.prepared.pose.frame
-    reason = found.values.get("why this method")
+    reason = found.values.get(WHY)
     remarks = [
         f"By {found.method}{f' ({reason})' if reason else ''}: long axis {frame.length:.0f} mm, cavity "
         f"{found.volume.cavity_ml:.0f} ml, wall {found.volume.wall_ml:.0f} ml."

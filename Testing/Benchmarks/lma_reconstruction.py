@@ -231,7 +231,9 @@ def main() -> None:
     left_out = []
     if "bivme" in sets and BIVME.exists():
         left_out = leave_one_out(contenders(methods, "phantoms", options.models))
-    curves_figure(options.models, options.out / "curves.png")
+    curves = options.out / "curves.png"
+    curves_figure(options.models, curves)
+    small_copy(curves, curves)
 
     found = results(rows)
     summary = {

@@ -24,6 +24,7 @@ from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
 from cardiactwins.lma.velocity_kriging import POINT_NOISE, OutlineKriging
 
 __all__ = [
+    "BESIDE",
     "WEIGHTS",
     "atlas_deformation",
     "deformed_heart",
@@ -35,6 +36,8 @@ __all__ = [
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "Resources" / "Models" / "lma-reconstruction.safetensors"
 """Weights that come with the library."""
+BESIDE = "atlas beside the outlines, voxels"
+"""Name, among what a reconstruction says of itself, of that root mean square distance."""
 SIGMA = 0.1
 """Noise of a known share in the refinement: what outlines and grid leave open."""
 ITERATIONS = 40
@@ -189,8 +192,7 @@ def model_deviation(
     kriging does not look at. Slices left out in turn tell how far this heart is from the population, in
     predicted deviations, which scales the field's (`left_out_slices`); a heart nearer than usual narrows it,
     roughness of outlines widens it as well. Modes are taken where the surface is, not where it came from on
-    the atlas. The figures: "slices against the others", that ratio, and "atlas beside the outlines, voxels",
-    root mean square.
+    the atlas. The figures: that ratio (`LEFT_OUT`) and the atlas beside the outlines (`BESIDE`).
     """
     kriging = _kriging(model, outlines)
     seen = kriging.displacements(velocity, model.prior.mean)
@@ -202,5 +204,5 @@ def model_deviation(
     remainder = remainder_deviation(surface, outlines.positions, seen.rms)
     return SurfaceDeviation(left_out.ratio**UNUSUALNESS * field, remainder), {
         LEFT_OUT: round(left_out.ratio, 3),
-        "atlas beside the outlines, voxels": round(seen.rms, 3),
+        BESIDE: round(seen.rms, 3),
     }

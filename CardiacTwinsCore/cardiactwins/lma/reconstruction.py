@@ -100,6 +100,7 @@ def _deformed(
 ) -> HeartReconstruction:
     """The reconstruction as a deformed atlas."""
     from cardiactwins.lma.model_reconstruction import (
+        BESIDE,
         atlas_deformation,
         deformed_heart,
         model_deviation,
@@ -111,9 +112,8 @@ def _deformed(
     volume, values["meets the slices"] = deformed_heart(model, velocity, outlines, voxel)
     surface = wall_surface(volume)
     deviation, figures = model_deviation(model, surface, outlines, velocity, refined=refine)
-    beside = figures["atlas beside the outlines, voxels"]
-    if not refine and beside > FAR:
-        values[WHY] = f"what the network found leaves the outlines {beside} voxels from the atlas"
+    if not refine and figures[BESIDE] > FAR:
+        values[WHY] = f"what the network found leaves the outlines {figures[BESIDE]} voxels from the atlas"
         return _deformed(
             model,
             outlines,

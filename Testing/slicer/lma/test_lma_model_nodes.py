@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lma_phantom_nodes import point_array, segmentation_of
+from scipy.ndimage import affine_transform
 from scipy.ndimage import shift as moved
+from scipy.spatial.transform import Rotation
 from vtkmodules.vtkFiltersCore import vtkMassProperties
 
 from cardiactwins.anatomy.geometry import ImageGeometry
@@ -98,3 +100,28 @@ def test_the_dense_grid_of_its_own_holds_what_any_grid_holds(logic, phantom):
         assert mask.sum() * own.voxel_volume_ml * 1000 == pytest.approx(
             inside.sum() * prepared.pose.voxel**3, rel=0.02
         )
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4, 2.0])
+def test_voxels_beyond_the_heart_need_no_sampling(logic, phantom, turn):
+    """Grids that turn, are coarse or meet but a part of the heart hold what sampling all of them says."""
+    prepared = logic.prepare(segmentation_of(phantom), phantom.insertion_points)
+    found = reconstruct(prepared.outlines, method="interpolation", voxel=prepared.pose.voxel)
+    steps = Rotation.from_rotvec([turn, turn / 2, -turn / 3]).as_matrix() * [1.9, 2.3, 2.7]
+    middle = prepared.pose.to_ras(np.full(3, 31.5))
+    matrix = np.eye(4)
+    # Half of the grid lies beside the heart: its corner is near the middle of the wall.
+    matrix[:3, :3], matrix[:3, 3] = steps, middle - steps @ np.array([4.0, 20.0, 12.0])
+    grid = ImageGeometry((30, 40, 36), matrix)
+    to_volume = np.linalg.solve(prepared.pose.grid_to_ras, grid.ijk_to_ras)
+
+    def sampled(share):
+        linear, offset = to_volume[:3, 2::-1], to_volume[:3, 3]
+        return affine_transform(share, linear, offset, grid.shape, order=1, mode="constant") >= 0.5
+
+    masks = dense_masks(found, prepared.pose, grid)
+    cavity = sampled(found.volume.cavity)
+    assert cavity.any() and not cavity.all()
+    np.testing.assert_array_equal(masks["cavity"], cavity)
+    whole = sampled(found.volume.cavity + found.volume.myocardium)
+    np.testing.assert_array_equal(masks["myocardium"], whole & ~cavity)

@@ -16,6 +16,7 @@ from cardiactwins.compute.worker_process import WorkerEvent
 from cardiactwins.lma.heart_files import load_reconstruction, save_outlines
 from cardiactwins.lma.left_out_slices import LEFT_OUT
 from cardiactwins.lma.prepared_heart import PreparedHeart
+from cardiactwins.lma.reconstruction import WHY as REASON
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.agreement_table import AgreementTable
 from cardiactwins.panel.lma.context import (
@@ -205,7 +206,7 @@ class ReconstructionSection(Section):
         heart.model.SetNodeReferenceID(SEGMENTATION, heart.segmentation.GetID())
         heart.model.SetNodeReferenceID(AGREEMENT, heart.table.GetID())
         heart.model.SetAttribute(METHOD, found.method)
-        reason = found.values.get("why this method")
+        reason = found.values.get(REASON)
         if reason:
             heart.model.SetAttribute(WHY, str(reason))
         if LEFT_OUT in found.values:
