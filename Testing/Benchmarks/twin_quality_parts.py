@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cardiactwins.compute.files import write_json_atomic
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort import Cohort, measure_cohort, measure_of
 from cardiactwins.twin.cohort_augmentation import CohortFilter
+from cardiactwins.twin.cohort_comparison import nearest_training
 from cardiactwins.twin.cohort_studies import (
     augmentation_study,
     editing_study,
@@ -76,6 +78,11 @@ class Bench:
     def spacing(self) -> NDArray[np.float64]:
         return self.maker.folder.geometry.spacing
 
+    @cached_property
+    def seen(self) -> Cohort | None:
+        """The hearts trained on, measured."""
+        return None if self.training is None else self.training.measured(self.spacing, progress=self.progress)
+
     def autoencoded(self, labels: Labels) -> Labels:
         """A heart encoded and decoded."""
         with torch.no_grad():
@@ -98,7 +105,13 @@ def autoencoding(bench: Bench) -> dict[str, Any]:
 
     again = measure_cohort(decoded(), bench.spacing, names=list(bench.unseen))
     own = bench.unseen.measured(bench.spacing)
+    values: dict[str, Any] = {}
+    if bench.seen is not None:
+        near, before = (nearest_training(cohort, bench.seen)[0] for cohort in (again, own))
+        values["nearest_autoencoded"] = float(np.median(near))
+        values["nearest_autoencoded_shift"] = float(np.median(near - before))
     return {
+        **values,
         "vae_dice": {name: float(np.mean(values)) for name, values in dice.items()},
         "vae_dice_worst": {name: float(np.min(values)) for name, values in dice.items()},
         "tv_heldout": own.violations_percent,
@@ -119,6 +132,7 @@ def from_noise(bench: Bench) -> dict[str, Any]:
         bench.maker,
         bench.unseen,
         training=bench.training,
+        seen=bench.seen,
         number=sizes.cohort,
         steps=sizes.steps,
         sensitivity=sizes.sensitivity,
@@ -145,6 +159,7 @@ def from_noise(bench: Bench) -> dict[str, Any]:
     if found["nearest"] is not None:
         values["nearest_train"] = found["nearest"]["synthetic"]
         values["nearest_heldout"] = found["nearest"]["held out"]
+        values |= {f"nearest_{name}": value for name, value in found["memorising"].items()}
     return values
 
 
@@ -271,7 +286,8 @@ def targets(bench: Bench) -> dict[str, Any]:
 def augmentation(bench: Bench) -> dict[str, Any]:
     """Table 4: the hearts with the largest RVs, enriched by three strategies."""
     population = bench.training if bench.training is not None else bench.unseen
-    volumes = np.sort(population.measured(bench.spacing).measure("RV volume"))
+    measured = bench.seen or population.measured(bench.spacing)
+    volumes = np.sort(measured.measure("RV volume"))
     least = float(volumes[-min(bench.sizes.references, len(volumes) // 2) - 1])
     found = augmentation_study(
         bench.maker,
@@ -279,6 +295,7 @@ def augmentation(bench: Bench) -> dict[str, Any]:
         CohortFilter("RV volume", least=least),
         made=bench.sizes.augmented,
         size=bench.sizes.kept,
+        measured=measured,
         progress=bench.progress,
         steps=bench.sizes.steps,
     )
@@ -328,6 +345,14 @@ def requirements(values: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     if "nearest_train" in values:
         near, own = values["nearest_train"], values["nearest_heldout"]
         ask(f"nearest training heart >= {own:.3g} (held out)", f"{near:.3g}", near >= own)
+    if "nearest_to_unseen" in values:
+        far, own = values["nearest_to_unseen"], values["nearest_to_training"]
+        within = f"{own['low']:.3g} to {own['high']:.3g}"
+        ask(
+            f"nearest unseen heart <= {own['high']:.3g} (as many of the training: {within})",
+            f"{far:.3g}",
+            far <= own["high"],
+        )
     if "perturbational" in values:
         errors = [row["dice_error"] for row in values["perturbational"]]
         text = " ".join(f"{error:.3f}" for error in errors)

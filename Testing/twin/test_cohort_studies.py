@@ -192,6 +192,7 @@ def test_a_study_from_noise_reports_raw_and_guarded_side_by_side(maker, populati
     assert found["hearts"] == 20 and found["reference"] == 24
     assert {"frechet", "precision", "recall", "violations"} <= set(found["raw"]) & set(found["guarded"])
     assert found["nearest"]["synthetic"] > 0 and found["steps"][0]["steps"] == 5
+    assert set(found["memorising"]) == {"difference", "near", "to_unseen", "to_training"}
     page = (maker.folder.path / "report" / "unconditional.html").read_text()
     for words in (
         "synthetic, raw",

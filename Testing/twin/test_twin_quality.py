@@ -69,6 +69,8 @@ def test_requirements_name_what_was_found_and_hold_or_not():
     }
     assert [held for *_, held in requirements(bad)] == [False, True, False, False, True, True, False, False]
     assert requirements({}) == []
+    memory = {"nearest_to_training": {"value": 2.0, "low": 1.8, "high": 2.2}}
+    assert [requirements({**memory, "nearest_to_unseen": far})[0][2] for far in (2.1, 2.3)] == [True, False]
 
 
 def test_the_protocol_runs_on_the_stand_in_and_prints_json_last(tmp_path, capsys):
@@ -84,10 +86,14 @@ def test_the_protocol_runs_on_the_stand_in_and_prints_json_last(tmp_path, capsys
         "tv_guarded",
         "nearest_train",
         "nearest_heldout",
+        "nearest_autoencoded",
+        "nearest_to_unseen",
     ):
         assert isinstance(printed[key], float)
     for key in ("precision", "recall", "frechet"):
         assert isinstance(printed[key], float) and len(printed[f"{key}_halves"]) == 2
+    for key in ("nearest_difference", "nearest_near", "nearest_to_training"):
+        assert printed[key]["low"] <= printed[key]["high"]
     assert set(printed["vae_dice"]) == {"Ao", "Myo", "RV", "LV", "RA", "LA"}
     assert json.loads((tmp_path / "noise.json").read_text())["precision"] == printed["precision"]
 

@@ -14,6 +14,7 @@ from cardiactwins.twin.cohort_comparison import (
     compare_halves,
     nearest_training,
 )
+from cardiactwins.twin.memorising import Memorising, memorising
 
 __all__ = ["CohortQuality", "cohort_quality"]
 
@@ -24,13 +25,15 @@ class CohortQuality:
 
     raw, guarded: before and after the guard against a reference; guarded is None where the guard accepted too
     few. halves: what two halves of the reference do against each other. nearest: distances to the nearest
-    training heart, of "held out" and "synthetic" hearts; None without training hearts.
+    training heart, of "held out" and "synthetic" hearts; memory: what they tell of copying. Both None without
+    training hearts.
     """
 
     raw: CohortComparison
     guarded: CohortComparison | None
     halves: Halves
     nearest: dict[str, np.ndarray] | None
+    memory: Memorising | None = None
 
 
 def cohort_quality(
@@ -60,4 +63,5 @@ def cohort_quality(
         compare_cohorts(reference, guarded, rng, k=k, repeats=repeats) if len(guarded) > k else None,
         compare_halves(reference, rng, synthetic=raw, k=k, splits=splits),
         nearest,
+        None if training is None else memorising(reference, raw, training, rng, repeats=repeats),
     )

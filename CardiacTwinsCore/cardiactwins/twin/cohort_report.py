@@ -91,7 +91,8 @@ def quality_sections(
                 [
                     "Median distance in standard deviations of the training hearts: "
                     + ", ".join(f"{name} {value:.3g}" for name, value in medians.items())
-                    + ". Memorised hearts would lie nearer than those held out."
+                    + ". Memorised hearts would lie nearer than those held out.",
+                    *(() if quality.memory is None else quality.memory.sentences()),
                 ],
                 pictures={"Share of the hearts within a distance.": picture},
             )

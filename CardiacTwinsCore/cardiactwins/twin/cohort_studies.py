@@ -82,6 +82,7 @@ def unconditional_study(
     reference: Hearts,
     *,
     training: Hearts | None = None,
+    seen: Cohort | None = None,
     number: int = 360,
     steps: int = 20,
     first_seed: int = 0,
@@ -95,8 +96,9 @@ def unconditional_study(
     """Section 4.1 and appendix C: hearts from noise against hearts the model never saw.
 
     sensitivity: numbers of steps to try with `sensitivity_number` hearts each; cohort sizes are tried with
-    the cohort itself. values: settings of every recipe, such as guard. Writes report/unconditional.html and
-    .json in the folder; returns what the latter has.
+    the cohort itself. seen: the training hearts, where they have been measured. values: settings of every
+    recipe, such as guard. Writes report/unconditional.html and .json in the folder; returns what the latter
+    has.
     """
     rng = rng or np.random.default_rng(0)
     recipes = [Recipe("unconditional", seed=first_seed + n, steps=steps, **values) for n in range(number)]
@@ -104,7 +106,8 @@ def unconditional_study(
     maker.make([*recipes, *(recipe for part in by_steps.values() for recipe in part)], progress)
     spacing = maker.folder.geometry.spacing
     real = reference.measured(spacing, heat_map=True, progress=progress)
-    seen = None if training is None else training.measured(spacing, progress=progress)
+    if training is not None and seen is None:
+        seen = training.measured(spacing, progress=progress)
     raw, guarded = maker.cohorts(recipes, heat_map=True)
     steps_found = step_rows(real, {count: maker.cohorts(part)[0] for count, part in by_steps.items()})
     sizes_found = size_rows(real, raw, rng, sizes)
@@ -251,6 +254,7 @@ def _reported(
         "guarded": None if quality.guarded is None else quality.guarded.values(),
         "halves": quality.halves,
         "nearest": None if nearest is None else {name: float(np.median(v)) for name, v in nearest.items()},
+        "memorising": None if quality.memory is None else quality.memory.values(),
         **values,
     }
     write_json_atomic(path.with_suffix(".json"), found)
