@@ -2,21 +2,23 @@
 
     python Testing/Benchmarks/twin_quality.py --out DIR [--weights FILE] [--training DIR] [--data DIR]
         [--unseen 200] [--cohort 360] [--siblings 20] [--targets 20] [--augmented 3600]
-        [--parts autoencoder,noise,edits,targets,augmentation] [--workers 0] [--batch 1] [--device cpu]
-        [--stand-in]
+        [--sensitivity STEPS] [--tried 100] [--parts autoencoder,noise,edits,targets,augmentation]
+        [--workers 0] [--batch 1] [--device cpu] [--stand-in]
 
 Autoencoding of unseen hearts; a cohort from noise against them (Kadry et al. 2023, section 4.1); four seed
 hearts edited with five psi and two masks (4.2, 4.3); targets by guidance; augmentation of the hearts with the
 largest right ventricles (4.4). Hearts are phantoms of a stream that no training takes from, or a folder of
 label maps on the common grid (--data). --training: folder of the hearts trained on, for the distance to the
-nearest; without it the phantoms that the card tells of are drawn. Everything is kept in DIR: a run that was
+nearest; without it the phantoms that the card tells of are drawn. --sensitivity 5,10,20,40,80: also a cohort
+from noise of each number of steps (appendix C). Everything is kept in DIR: a run that was
 stopped goes on. --stand-in: ellipsoid hearts and a normal distribution of latents instead of weights, to try
 the protocol in a minute.
 
 Prints a table of what is asked and found, and one JSON line last: vae_dice, tv_heldout, tv_autoencoded,
 tv_synthetic, tv_guarded, precision, recall, frechet, *_halves, nearest_train, nearest_heldout and more.
 precision, recall and frechet are at the size of the halves whose intervals stand beside them; *_whole are
-those of the whole cohort.
+those of the whole cohort. nearest_difference, nearest_near, nearest_to_unseen and nearest_to_training are
+those of `Memorising`.
 """
 
 from __future__ import annotations
@@ -61,7 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--augmented", type=int, default=3600, help="unconditional hearts to filter")
     parser.add_argument("--kept", type=int, default=140, help="hearts kept of each augmentation")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--sensitivity", action="store_true", help="also try 5 to 200 steps (appendix C)")
+    parser.add_argument(
+        "--sensitivity",
+        type=lambda text: tuple(int(part) for part in text.split(",")),
+        default=(),
+        metavar="STEPS",
+        help="numbers of steps to try too, such as 5,10,20,40,80 (appendix C)",
+    )
+    parser.add_argument("--tried", type=int, default=100, help="hearts for each of these")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--dilation", type=float, help="of the kept tissues on the latents, mm")
     parser.add_argument("--rule", choices=("nearest", "any"), help="which voxel decides about a latent")
@@ -144,7 +153,8 @@ def bench_of(
         augmented={"unconditional": chosen.augmented, "perturbational": edited, "localized": edited},
         kept=chosen.kept,
         steps=chosen.steps,
-        sensitivity=(5, 10, 20, 50, 100, 200) if chosen.sensitivity else (),
+        sensitivity=chosen.sensitivity,
+        tried=chosen.tried,
     )
     recipe = {
         name: value

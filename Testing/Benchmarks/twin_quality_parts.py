@@ -58,6 +58,7 @@ class Sizes:
     references: int = REFERENCES
     steps: int = 20
     sensitivity: tuple[int, ...] = ()
+    tried: int = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +137,7 @@ def from_noise(bench: Bench) -> dict[str, Any]:
         number=sizes.cohort,
         steps=sizes.steps,
         sensitivity=sizes.sensitivity,
+        sensitivity_number=sizes.tried,
         progress=bench.progress,
     )
     recipes = [Recipe("unconditional", seed=seed, steps=sizes.steps) for seed in range(sizes.cohort)]
@@ -156,6 +158,8 @@ def from_noise(bench: Bench) -> dict[str, Any]:
         values[f"{name}_halves"] = [estimate.low, estimate.high]
         values[f"{name}_whole"] = raw[name]["value"]
         values[f"{name}_guarded"] = guarded[name]["value"] if guarded else float("nan")
+    if found["steps"]:
+        values["steps_tried"] = found["steps"]
     if found["nearest"] is not None:
         values["nearest_train"] = found["nearest"]["synthetic"]
         values["nearest_heldout"] = found["nearest"]["held out"]

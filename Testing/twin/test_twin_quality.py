@@ -76,7 +76,7 @@ def test_requirements_name_what_was_found_and_hold_or_not():
 def test_the_protocol_runs_on_the_stand_in_and_prints_json_last(tmp_path, capsys):
     main(
         "--stand-in --unseen 14 --cohort 8 --steps 8 --batch 8 --parts autoencoder,noise"
-        f" --out {tmp_path}".split()
+        f" --sensitivity 4,8 --tried 6 --out {tmp_path}".split()
     )
     printed = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     for key in (
@@ -94,6 +94,8 @@ def test_the_protocol_runs_on_the_stand_in_and_prints_json_last(tmp_path, capsys
         assert isinstance(printed[key], float) and len(printed[f"{key}_halves"]) == 2
     for key in ("nearest_difference", "nearest_near", "nearest_to_training"):
         assert printed[key]["low"] <= printed[key]["high"]
+    assert [row["steps"] for row in printed["steps_tried"]] == [4, 8]
+    assert (tmp_path / "cohort" / "report" / "steps.png").is_file()
     assert set(printed["vae_dice"]) == {"Ao", "Myo", "RV", "LV", "RA", "LA"}
     assert json.loads((tmp_path / "noise.json").read_text())["precision"] == printed["precision"]
 
