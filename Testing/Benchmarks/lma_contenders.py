@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from lma_sets import load_volumes, training_phantoms
+from numpy.typing import NDArray
 
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceOutlines
+from cardiactwins.lma.interpolation import interpolate_slices
 from cardiactwins.lma.pca_shape import PCAShapeModel
 from cardiactwins.lma.reconstruction import interpolated_volume, reconstruct
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
@@ -21,7 +23,7 @@ __all__ = ["METHODS", "Answer", "Contender", "Unavailable", "contender"]
 
 OURS = {"ours": "refinement", "ours-network": "network"}
 DRAWN = ("unet", "ddpm", "dispr")
-METHODS = (*OURS, "sdf", "pca", *DRAWN)
+METHODS = (*OURS, "sdf", "sdf-outlines", "pca", *DRAWN)
 PCA_SHAPES = {"phantoms": (200, 40), "mesa": (300, 40)}
 """Shapes and modes of the linear model."""
 PCA_PRIOR = 0.3
@@ -64,10 +66,9 @@ def contender(method: str, trained_on: str, models: Path) -> Contender:
 
     Without weights of ours in models/phantoms the shipped ones are used. Raises Unavailable.
     """
-    if method == "sdf":
-        return Contender(
-            method, "", lambda slices, voxel: Answer(interpolated_volume(_outlines(slices), voxel))
-        )
+    if method in INTERPOLATED:
+        between = INTERPOLATED[method]
+        return Contender(method, "", lambda slices, voxel: Answer(between(_outlines(slices), voxel)))
     if method == "pca":
         model = _linear_model(trained_on, models)
         version = f"{PCA_SHAPES[trained_on]} {PCA_PRIOR}"
@@ -77,6 +78,29 @@ def contender(method: str, trained_on: str, models: Path) -> Contender:
     if method in OURS:
         return _ours(method, trained_on, models)
     return _drawn(method, models / trained_on / f"{method}.safetensors")
+
+
+def mask_interpolation(outlines: SliceOutlines, voxel: float) -> ShapeVolume:
+    """Cubic interpolation of the signed distances of masks, as it is usually done.
+
+    `interpolated_volume` of the library has distances to outlines that run between the pixels.
+    """
+    heights = np.arange(SIZE, dtype=float)
+
+    def between(masks: NDArray[np.bool_], positions: NDArray[np.float64]) -> NDArray[np.bool_]:
+        reach = (positions[0] - BASE, outlines.apex - positions[-1])
+        return interpolate_slices(masks, positions, heights, reach=reach)
+
+    epicardium = between(outlines.cavity + outlines.myocardium >= 0.5, outlines.positions)
+    cavity, inside = np.zeros_like(epicardium), outlines.cavity >= 0.5
+    shown = inside.any(axis=(1, 2))
+    if shown.sum() >= 2:
+        cavity = epicardium & between(inside[shown], outlines.positions[shown])
+    wall = epicardium & ~cavity
+    return ShapeVolume(cavity.astype(np.float32), wall.astype(np.float32), voxel)
+
+
+INTERPOLATED = {"sdf": mask_interpolation, "sdf-outlines": interpolated_volume}
 
 
 def _ours(method: str, trained_on: str, models: Path) -> Contender:

@@ -12,11 +12,20 @@ from scipy.stats import spearmanr
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from cardiactwins.lma.agreement import agreement
-from cardiactwins.lma.heart_reconstruction import HeartReconstruction
+from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceOutlines
+from cardiactwins.lma.reconstruction import interpolated_volume
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.wall_surface import wall_surface
 
-__all__ = ["Measures", "Uncertainty", "measure", "roughness", "uncertainty", "wall_voxels"]
+__all__ = [
+    "Measures",
+    "Uncertainty",
+    "measure",
+    "missed_between_neighbours",
+    "roughness",
+    "uncertainty",
+    "wall_voxels",
+]
 
 RIM = 2
 HALF_WIDTH = 1.645
@@ -108,6 +117,24 @@ def wall_voxels(volume: ShapeVolume) -> float:
         kept = (points[triangles][:, :, 0] > base).any(axis=1)
         areas.append(mesh_surface_area(points, triangles[kept]))
     return float(volume.myocardium.sum() / np.mean(areas))
+
+
+def missed_between_neighbours(volume: ShapeVolume) -> float:
+    """1 - DSC of interpolation in every second plane of a volume when all others are known, and the reverse.
+
+    What a plane has that its neighbours do not say, the voxels' own steps among it, no method finds in planes
+    that it was not given: a yardstick for what is left between slices that are several planes apart.
+    """
+    planes = np.flatnonzero(volume.mask.any(axis=(1, 2)))
+    missed = total = 0
+    for first in (0, 1):
+        known = planes[first::2]
+        outlines = SliceOutlines(known.astype(float), volume.cavity[known], volume.myocardium[known])
+        between = np.setdiff1d(np.arange(known[0], known[-1]), known)
+        found, true = interpolated_volume(outlines).mask[between], volume.mask[between]
+        missed += int((found != true).sum())
+        total += int(found.sum()) + int(true.sum())
+    return missed / total
 
 
 def uncertainty(found: HeartReconstruction, true: ShapeVolume) -> Uncertainty:

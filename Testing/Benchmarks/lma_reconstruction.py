@@ -34,7 +34,14 @@ from pathlib import Path
 import numpy as np
 from lma_contenders import METHODS, Answer, Contender, Unavailable, contender
 from lma_leave_out import leave_one_out
-from lma_measures import Measures, Uncertainty, measure, uncertainty, wall_voxels
+from lma_measures import (
+    Measures,
+    Uncertainty,
+    measure,
+    missed_between_neighbours,
+    uncertainty,
+    wall_voxels,
+)
 from lma_pictures import curves_figure, reconstructions_figure
 from lma_sets import MESA_SHAPES, held_out_phantoms, load_volumes, mesa_case, mesa_model, mesa_people
 from lma_tables import tables
@@ -206,6 +213,7 @@ def main() -> None:
     counts = dict(zip(sets, cycle(int(count) for count in options.cases.split(",")), strict=False))
     rows: list[Row] = []
     walls: dict[str, float] = {}
+    missed: dict[str, float] = {}
 
     def keep(found: Sequence[Row]) -> None:
         # Rows of sets and cases that are left out this time stay for a run that goes on.
@@ -221,6 +229,7 @@ def main() -> None:
             print(f"{name}: left out, {reason}.", flush=True)
             continue
         walls[name] = float(np.mean([wall_voxels(volume) for volume in cases.values()]))
+        missed[name] = float(np.mean([missed_between_neighbours(volume) for volume in cases.values()]))
         running = contenders(methods, TRAINED_ON.get(name, "phantoms"), options.models)
         found, shown = run_set(name, cases, running, cuts, known, options.pictures, keep)
         rows += found
@@ -241,6 +250,7 @@ def main() -> None:
         "paper_protocol": [row for row in found if "protocol" in row],
         "bivme": left_out,
         "voxels_per_wall": walls,
+        "missed_between_neighbours": missed,
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
     }
     text = tables(summary)

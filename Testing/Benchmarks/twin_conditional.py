@@ -37,6 +37,7 @@ from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord
 from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.keep_mask import kept_by_tissues, latent_keep
 from cardiactwins.twin.paper_experiment import LOCAL_EDITS, seed_hearts
+from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
 Labels = NDArray[np.uint8]
@@ -75,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if chosen.quality:
         folder = CohortFolder(chosen.quality / "cohort")
         records = folder.records()
-        made = [record for record in records if record.recipe.kind == "unconditional"][: chosen.number]
+        usual = Recipe("unconditional").steps
+        made = [r for r in records if r.recipe.kind == "unconditional" and r.recipe.steps == usual]
+        made = made[: chosen.number]
         if made:
             own = kept_of(folder.hearts(made))
             values["from_noise"] = {edit: shares_left(own[edit]) for edit in LOCAL_EDITS}

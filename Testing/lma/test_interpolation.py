@@ -1,9 +1,14 @@
 """Signed-distance interpolation between slices, on shapes known in closed form."""
 
+from math import ceil
+
 import numpy as np
 import pytest
 
+from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
+from cardiactwins.lma.reconstruction import interpolated_volume
+from cardiactwins.lma.shape_volume import BASE, SIZE
 
 SPACING = 1.5
 HEIGHTS = np.arange(-48.0, 48.0, SPACING)
@@ -56,6 +61,27 @@ def test_a_cone_is_exact_between_and_beyond_its_slices():
     areas = np.count_nonzero(found, axis=(1, 2)) * SPACING**2
     error = np.sqrt(areas / np.pi) - (25 + 0.25 * heights)
     assert np.abs(error).max() < SPACING / 3 and abs(error.mean()) < SPACING / 10
+
+
+def test_outlines_between_pixels_tell_more_than_masks():
+    """A hollow cone, known to a fiftieth of a voxel between its slices; by masks of it not to a quarter."""
+    heights = np.arange(SIZE)
+    inner, outer = 8.3 + 0.02 * heights, 14.6 - 0.05 * heights
+    distance = np.hypot(*(np.indices((SIZE, SIZE)) - 31.3))
+    cavity, whole = (
+        np.clip(radius[:, None, None] + 0.5 - distance, 0, 1).astype(np.float32) for radius in (inner, outer)
+    )
+    positions = np.array([10, 25, 41, 52])
+    outlines = SliceOutlines(positions.astype(float), cavity[positions], (whole - cavity)[positions])
+    found = interpolated_volume(outlines)
+    inside = slice(ceil(BASE), int(outlines.apex))
+    for share, radius in ((found.cavity, inner), (found.cavity + found.myocardium, outer)):
+        error = np.sqrt(share[inside].sum(axis=(1, 2)) / np.pi) - radius[inside]
+        assert np.abs(error).max() < 0.02
+    assert not found.myocardium[: ceil(BASE)].any() and not found.myocardium[int(outlines.apex) + 1 :].any()
+    masks = interpolate_slices(whole[positions] >= 0.5, positions, heights)[15:45]
+    error = np.sqrt(masks.sum(axis=(1, 2)) / np.pi) - outer[15:45]
+    assert np.abs(error).max() > 0.25
 
 
 def test_nothing_lies_beyond_the_reach():

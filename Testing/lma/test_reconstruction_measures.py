@@ -93,3 +93,20 @@ def test_true_deviations_cover_and_correlate(measures):
     found = measures["uncertainty"](HeartReconstruction(truth, surface, stated, (), "drawn"), truth)
     assert found.coverage == pytest.approx(0.9, abs=0.03)
     assert found.correlation > 0.3
+
+
+def test_neighbours_tell_a_tube_wholly_and_a_jagged_one_not_at_all(measures):
+    j, i = np.indices((SIZE, SIZE)) - 31.5
+    distance = np.hypot(j, i)
+    cavity, wall = distance < 10, (distance >= 10) & (distance < 16)
+    planes = ((np.arange(SIZE) > BASE) & (np.arange(SIZE) < 58))[:, None, None]
+    tube = ShapeVolume(*[(planes * part).astype(np.float32) for part in (cavity, wall)], 1.0)
+    assert measures["missed_between_neighbours"](tube) == 0
+
+    # Every second plane moves aside by a voxel: each is told to lie where the others do.
+    other = (np.arange(SIZE) % 2 == 1)[:, None, None]
+    jagged = ShapeVolume(
+        *[np.where(other, np.roll(part, 1, axis=2), part) for part in (tube.cavity, tube.myocardium)], 1.0
+    )
+    moved = 1 - 2 * (wall & np.roll(wall, 1, axis=1)).sum() / (2 * wall.sum())
+    assert measures["missed_between_neighbours"](jagged) == pytest.approx(moved)

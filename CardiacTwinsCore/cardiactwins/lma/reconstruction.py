@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceAgreement, SliceOutlines
-from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
+from cardiactwins.lma.interpolation import interpolate_distances, signed_distance
+from cardiactwins.lma.outline_distances import inside_shares, outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 from cardiactwins.lma.wall_surface import wall_surface
 
@@ -24,6 +25,8 @@ WHY = "why this method"
 """Name, among what a reconstruction says of itself, of why another method than the wanted one was taken."""
 FAR = 0.5
 """Voxels between outlines and atlas, root mean square, from which on an answer of the network is refined."""
+DEEP = 16.0
+"""Voxels from an outline up to which its distances are interpolated: no cavity is deeper."""
 
 
 def reconstruct(
@@ -160,20 +163,27 @@ def _why_no_model(model: ReconstructionModel | str | Path | None) -> str | None:
 
 
 def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVolume:
-    """Signed distances to endo- and epicardium, interpolated between the slices (`interpolate_slices`)."""
-    heights = np.arange(SIZE, dtype=float)
-    reach = (outlines.positions[0] - BASE, outlines.apex - outlines.positions[-1])
-    whole = (outlines.cavity + outlines.myocardium) >= 0.5
-    inside = outlines.cavity >= 0.5
-    shown = inside.any(axis=(1, 2))
-    epicardium = interpolate_slices(whole, outlines.positions, heights, reach=reach)
-    cavity = np.zeros_like(epicardium)
+    """Signed distances to endo- and epicardium, interpolated between the slices (`interpolate_distances`).
+
+    Outlines run between the pixels, where the shares cross one half: with distances of masks, which know
+    whole pixels only, 1 - DSC is 1.4 to 3 times as large (Docs/lma-reconstruction.md).
+    """
+    whole = _interpolated(outlines.cavity + outlines.myocardium, outlines.positions)
+    shown = (outlines.cavity >= 0.5).any(axis=(1, 2))
+    cavity = np.full_like(whole, DEEP)
     if shown.sum() >= 2:
-        positions = outlines.positions[shown]
-        reach = (positions[0] - BASE, outlines.apex - positions[-1])
-        cavity = interpolate_slices(inside[shown], positions, heights, reach=reach) & epicardium
-    wall = epicardium & ~cavity
-    return ShapeVolume(cavity.astype(np.float32), wall.astype(np.float32), voxel)
+        cavity = np.maximum(whole, _interpolated(outlines.cavity[shown], outlines.positions[shown]))
+    heights = np.arange(SIZE)
+    kept = ((heights >= BASE) & (heights <= outlines.apex))[:, None, None]
+    whole, cavity = (kept * inside_shares(distances) for distances in (whole, cavity))
+    cavity = np.minimum(cavity, whole)
+    return ShapeVolume(cavity, whole - cavity, voxel)
+
+
+def _interpolated(shares: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Signed distances to a border at all planes of the grid, from its outlines (S, j, i)."""
+    distances = outline_distances(shares, DEEP)
+    return interpolate_distances(distances, positions, np.arange(SIZE), reach=(np.inf, np.inf))
 
 
 def slice_agreement(volume: ShapeVolume, outlines: SliceOutlines) -> tuple[SliceAgreement, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
-from cardiactwins.lma.outline_distances import outline_distances
+from cardiactwins.lma.outline_distances import inside_shares, outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 
 __all__ = ["meet_slices"]
@@ -50,7 +50,7 @@ def meet_slices(
         for a, b, c in zip(found, here, wanted, strict=True)
     )
     cavity = np.maximum(cavity, whole + THINNEST)
-    whole, cavity = (_shares(distance) for distance in (whole, cavity))
+    whole, cavity = (inside_shares(distance) for distance in (whole, cavity))
     wall = whole - cavity
     for share in (cavity, wall):
         share[: ceil(BASE)] = 0
@@ -58,12 +58,6 @@ def meet_slices(
     if _topology(corrected) != _topology(volume):
         return volume, False
     return corrected, True
-
-
-def _shares(level: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Share of each voxel inside, from distances within its plane; a border that leans is nearer."""
-    leaning = np.gradient(level, axis=0)
-    return np.clip(0.5 - level / np.sqrt(1 + leaning**2), 0, 1).astype(np.float32)
 
 
 def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
