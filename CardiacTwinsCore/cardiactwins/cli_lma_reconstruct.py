@@ -180,7 +180,7 @@ def table_of_slices(heart: Any) -> Any:
 
 def remarks_on_heart(heart: Any) -> list[str]:
     """How it was made, how large it is, and which slices it does not meet."""
-    from cardiactwins.lma.left_out_slices import LEFT_OUT, UNUSUAL
+    from cardiactwins.lma.left_out_slices import FARTHEST, LEFT_OUT, UNUSUAL
     from cardiactwins.lma.reconstruction import WHY
 
     found, frame = heart.reconstruction, heart.prepared.pose.frame
@@ -196,8 +196,8 @@ def remarks_on_heart(heart: Any) -> list[str]:
     if ratio > UNUSUAL:
         remarks.append(
             f"Slices lie {ratio:.1f} times as far from what the others predict as the model expects (up to "
-            "2.5 times in hearts like the training's): the heart is unlike them or roughly outlined, and its "
-            "uncertainty is widened."
+            f"2.5 times in hearts like the training's), slice {found.values[FARTHEST]} most: the heart is "
+            "unlike them or roughly outlined, and its uncertainty is widened."
         )
     return remarks
 

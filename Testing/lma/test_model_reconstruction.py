@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import affine_transform
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -17,6 +18,7 @@ from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
 from cardiactwins.lma.heart_reconstruction import SliceOutlines  # noqa: E402
 from cardiactwins.lma.interpolation import interpolate_slices  # noqa: E402
+from cardiactwins.lma.left_out_slices import FARTHEST, LEFT_OUT, UNUSUAL  # noqa: E402
 from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.model_reconstruction import (  # noqa: E402
     WEIGHTS,
@@ -274,3 +276,21 @@ def test_finishing_calibrates_once_and_keeps_the_card(model, tmp_path):
     before = path.read_bytes()
     finish_model(path, [heart])
     assert path.read_bytes() == before
+
+
+def test_a_slice_outlined_too_wide_is_named(heart):
+    outlines = outlines_of(heart, 8)
+
+    def wider(share):
+        return affine_transform(share, np.eye(2) / 1.2, np.full(2, 31.5 * (1 - 1 / 1.2)), order=1)
+
+    parts = [
+        np.stack([wider(share) if n == 4 else share for n, share in enumerate(part)])
+        for part in (outlines.cavity, outlines.myocardium)
+    ]
+    ratios = []
+    for given in (outlines, SliceOutlines(outlines.positions, *parts)):
+        found = reconstruct(given, method="network")
+        ratios.append(found.values[LEFT_OUT])
+    assert found.values[FARTHEST] == 5
+    assert ratios[1] > max(UNUSUAL, 2 * ratios[0])

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import inv
 
-__all__ = ["LEFT_OUT", "UNUSUAL", "LeftOutSlices", "left_out_slices"]
+__all__ = ["FARTHEST", "LEFT_OUT", "UNUSUAL", "LeftOutSlices", "left_out_slices"]
 
 LEFT_OUT = "slices against the others"
 """Name of the ratio among what a reconstruction says of itself."""
+FARTHEST = "slice farthest from the others"
+"""Name, there, of the number of the slice that the others predict worst; the one nearest the base is 1."""
 UNUSUAL = 3.0
 """Ratio above which a heart is unlike those of the training (up to 2.5), or roughly outlined."""
 
@@ -24,11 +26,12 @@ class LeftOutSlices:
     """What leaving out each slice says.
 
     ratio: root mean square, over the slices, of errors in units of their predicted deviation; 1 for hearts
-    that the prior describes, more for others. error: (S,) root mean square error of each slice in voxels.
+    that the prior describes, more for others. deviations: (S,) root mean square error of each slice in those
+    units.
     """
 
     ratio: float
-    error: NDArray[np.float64]
+    deviations: NDArray[np.float64]
 
 
 def left_out_slices(
@@ -43,12 +46,11 @@ def left_out_slices(
     """
     precision = inv(covariance)
     weights = precision @ displacements
-    squares, errors = [], []
+    squares = []
     for number in np.unique(slices):
         chosen = np.flatnonzero(slices == number)
         spread = inv(precision[np.ix_(chosen, chosen)])
         error = spread @ weights[chosen]
         squares.append((error**2 / np.diag(spread)).mean())
-        errors.append(np.sqrt((error**2).mean()))
     mean = (np.sum(squares) + POPULATION) / (len(squares) + POPULATION)
-    return LeftOutSlices(float(np.sqrt(mean)), np.array(errors))
+    return LeftOutSlices(float(np.sqrt(mean)), np.sqrt(squares))

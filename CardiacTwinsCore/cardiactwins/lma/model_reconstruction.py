@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
-from cardiactwins.lma.left_out_slices import LEFT_OUT, left_out_slices
+from cardiactwins.lma.left_out_slices import FARTHEST, LEFT_OUT, left_out_slices
 from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
@@ -186,13 +186,14 @@ def model_deviation(
     *,
     refined: bool = True,
 ) -> tuple[SurfaceDeviation, dict[str, float]]:
-    """How far each point of the surface may be from the true one, and two figures that say why.
+    """How far each point of the surface may be from the true one, and figures that say why.
 
     velocity: coefficients of what deformed the atlas. refined: whether it met further points too, which
     kriging does not look at. Slices left out in turn tell how far this heart is from the population, in
     predicted deviations, which scales the field's (`left_out_slices`); a heart nearer than usual narrows it,
     roughness of outlines widens it as well. Modes are taken where the surface is, not where it came from on
-    the atlas. The figures: that ratio (`LEFT_OUT`) and the atlas beside the outlines (`BESIDE`).
+    the atlas. The figures: that ratio (`LEFT_OUT`), the slice that raises it most (`FARTHEST`) and the atlas
+    beside the outlines (`BESIDE`).
     """
     kriging = _kriging(model, outlines)
     seen = kriging.displacements(velocity, model.prior.mean)
@@ -204,5 +205,6 @@ def model_deviation(
     remainder = remainder_deviation(surface, outlines.positions, seen.rms)
     return SurfaceDeviation(left_out.ratio**UNUSUALNESS * field, remainder), {
         LEFT_OUT: round(left_out.ratio, 3),
+        FARTHEST: int(left_out.deviations.argmax()) + 1,
         BESIDE: round(seen.rms, 3),
     }

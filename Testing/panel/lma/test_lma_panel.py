@@ -184,13 +184,14 @@ def test_slices_that_disagree_are_named_and_uncertainty_is_told(host, ready, mon
         monkeypatch,
         agreement=poor,
         deviation=lambda found: np.full(len(found.surface.points), 2.0),
-        values={"slices against the others": 4.25},
+        values={"slices against the others": 4.25, "slice farthest from the others": 6},
     )
     finish(host, ready, ready.ui.reconstructButton)
     assert "These slices disagree with the model: slice 3 (Dice 0.40)." in ready.ui.agreementLabel.text
     assert ready.ui.agreementTable.item(2, 5).text() == "no"
     assert "Uncertainty of the surface (SD): median" in ready.ui.agreementLabel.text
     assert "slices lie 4.2 times as far from what the others predict" in ready.ui.agreementLabel.text
+    assert "slice 6 most" in ready.ui.agreementLabel.text
     host.choose(ready.ui.scalarBox, "Uncertainty of the surface (mm)")
     assert parameters(ready).model.GetDisplayNode().GetActiveScalarName() == "Uncertainty (mm)"
 

@@ -14,7 +14,7 @@ from cardiactwins.mrml.lma_models import UNCERTAINTY, surface_of_model
 from cardiactwins.mrml.lma_reconstruct import DOUBTFUL_DICE
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import fillTable
-from cardiactwins.panel.lma.context import AGREEMENT, METHOD, RATIO, WHY, LMAContext
+from cardiactwins.panel.lma.context import AGREEMENT, FARTHEST, METHOD, RATIO, WHY, LMAContext
 from cardiactwins.panel.views import jump_to
 
 __all__ = ["AgreementTable"]
@@ -70,9 +70,9 @@ class AgreementTable:
             if ratio > UNUSUAL:
                 text = _(
                     "It is widened: slices lie {ratio:.1f} times as far from what the others predict as the "
-                    "model expects."
+                    "model expects, slice {number} most."
                 )
-                lines.append(text.format(ratio=ratio))
+                lines.append(text.format(ratio=ratio, number=model.GetAttribute(FARTHEST)))
         return "\n".join(lines)
 
     def _lines(self, columns: dict[str, Any]) -> list[str]:

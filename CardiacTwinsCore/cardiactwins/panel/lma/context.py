@@ -22,6 +22,7 @@ __all__ = [
     "AGREEMENT",
     "BULLSEYE",
     "CURVES",
+    "FARTHEST",
     "LATE_CENTRE",
     "LATE_TABLE",
     "METHOD",
@@ -43,6 +44,7 @@ LATE_CENTRE = "CardiacTwins.LateCentre"
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyThisMethod"
 RATIO = "CardiacTwins.SlicesAgainstOthers"
+FARTHEST = "CardiacTwins.SliceFarthestFromOthers"
 """Attributes of a model node; `METHOD` of a table of TOS as well."""
 RECONSTRUCTION_WEIGHTS = "lma reconstruction"
 ONSET_WEIGHTS = "lma onset"

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from cardiactwins.compute.report import RunReport
 from cardiactwins.compute.worker_process import WorkerEvent
 from cardiactwins.lma.heart_files import load_reconstruction, save_outlines
+from cardiactwins.lma.left_out_slices import FARTHEST as FARTHEST_SLICE
 from cardiactwins.lma.left_out_slices import LEFT_OUT
 from cardiactwins.lma.prepared_heart import PreparedHeart
 from cardiactwins.lma.reconstruction import WHY as REASON
@@ -21,6 +22,7 @@ from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.agreement_table import AgreementTable
 from cardiactwins.panel.lma.context import (
     AGREEMENT,
+    FARTHEST,
     METHOD,
     RATIO,
     RECONSTRUCTION_WEIGHTS,
@@ -211,6 +213,7 @@ class ReconstructionSection(Section):
             heart.model.SetAttribute(WHY, str(reason))
         if LEFT_OUT in found.values:
             heart.model.SetAttribute(RATIO, str(found.values[LEFT_OUT]))
+            heart.model.SetAttribute(FARTHEST, str(found.values[FARTHEST_SLICE]))
         heart.model.GetDisplayNode().SetVisibility2D(True)
         if heart.segmentation.GetDisplayNode() is not None:
             heart.segmentation.GetDisplayNode().SetVisibility3D(False)
