@@ -5,10 +5,11 @@ from math import ceil
 import numpy as np
 import pytest
 
+from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
 from cardiactwins.lma.reconstruction import interpolated_volume
-from cardiactwins.lma.shape_volume import BASE, SIZE
+from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE
 
 SPACING = 1.5
 HEIGHTS = np.arange(-48.0, 48.0, SPACING)
@@ -64,7 +65,7 @@ def test_a_cone_is_exact_between_and_beyond_its_slices():
 
 
 def test_outlines_between_pixels_tell_more_than_masks():
-    """A hollow cone, known to a fiftieth of a voxel between its slices; by masks of it not to a quarter."""
+    """A hollow cone, known to a fiftieth of a voxel up to its last slice; by masks of it not to a quarter."""
     heights = np.arange(SIZE)
     inner, outer = 8.3 + 0.02 * heights, 14.6 - 0.05 * heights
     distance = np.hypot(*(np.indices((SIZE, SIZE)) - 31.3))
@@ -74,7 +75,7 @@ def test_outlines_between_pixels_tell_more_than_masks():
     positions = np.array([10, 25, 41, 52])
     outlines = SliceOutlines(positions.astype(float), cavity[positions], (whole - cavity)[positions])
     found = interpolated_volume(outlines)
-    inside = slice(ceil(BASE), int(outlines.apex))
+    inside = slice(ceil(BASE), positions[-1] + 1)
     for share, radius in ((found.cavity, inner), (found.cavity + found.myocardium, outer)):
         error = np.sqrt(share[inside].sum(axis=(1, 2)) / np.pi) - radius[inside]
         assert np.abs(error).max() < 0.02
@@ -82,6 +83,28 @@ def test_outlines_between_pixels_tell_more_than_masks():
     masks = interpolate_slices(whole[positions] >= 0.5, positions, heights)[15:45]
     error = np.sqrt(masks.sum(axis=(1, 2)) / np.pi) - outer[15:45]
     assert np.abs(error).max() > 0.25
+
+
+@pytest.mark.parametrize("last", [44, 50, 54])
+def test_beyond_the_last_slice_a_ventricle_closes_at_its_apex(last):
+    """A shell between ellipsoids, whose caps are nearly paraboloids."""
+    k, j, i = (np.indices((SIZE,) * 3).T - np.array([BASE, 31.5, 31.5])).T
+    across = np.hypot(j, i)
+    with np.errstate(invalid="ignore"):
+        radius = {
+            name: np.nan_to_num(width * np.sqrt(1 - (k / length) ** 2))
+            for name, width, length in (("outer", 21, LENGTH), ("inner", 14, LENGTH - 6))
+        }
+    whole, cavity = (np.clip(radius[name] + 0.5 - across, 0, 1) * (k > 0) for name in ("outer", "inner"))
+    cavity *= radius["inner"] > 0
+    positions = np.array([8, 20, 32, last])
+    shares = cavity.astype(np.float32), (whole - cavity).astype(np.float32)
+    outlines = SliceOutlines(positions.astype(float), *(share[positions] for share in shares))
+    found = interpolated_volume(outlines)
+    assert agreement(found.mask, shares[1] >= 0.5).sound
+    beyond = slice(last + 1, SIZE)
+    for share, true in ((found.cavity, shares[0]), (found.cavity + found.myocardium, sum(shares))):
+        assert share[beyond].sum() == pytest.approx(true[beyond].sum(), rel=0.25, abs=15)
 
 
 def test_nothing_lies_beyond_the_reach():

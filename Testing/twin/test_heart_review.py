@@ -47,6 +47,35 @@ def test_a_chamber_whose_end_a_plane_cuts_off_is_incomplete(phantom, tissue, awa
     assert ("flat end", tissue) in told(labels, geometry)
 
 
+@pytest.mark.parametrize("tissue", [Tissue.RV, Tissue.LV])
+@pytest.mark.parametrize("spacing", [1.0, 1.8])
+def test_the_flat_end_of_half_a_ball_is_a_disc_and_a_ball_has_none(tissue, spacing):
+    radius, size = 27.0, int(64 / spacing)
+    geometry = ImageGeometry.from_spacing((size,) * 3, (spacing,) * 3, (0.0,) * 3)
+    away = (np.indices((size,) * 3) - (size - 1) / 2) * spacing
+    ball = np.sqrt((away**2).sum(axis=0)) < radius
+    height = np.tensordot(np.array([0.6, 0.64, 0.48]), away, 1)
+    whole, half = (np.where(part, tissue, 0).astype(np.uint8) for part in (ball, ball & (height < 0)))
+    assert not [f for f in review_heart(whole, geometry) if f.kind == "flat end"]
+    (found,) = [f for f in review_heart(half, geometry) if f.kind == "flat end"]
+    area = float(found.text.split("about ")[1].split()[0])
+    assert area == pytest.approx(np.pi * radius**2 / 100, rel=0.15)
+
+
+def test_cut_right_ventricles_are_told_from_their_flat_base():
+    rng = np.random.default_rng(5)
+    found = 0
+    for number in range(4):
+        heart = whole_heart_phantom(np.random.default_rng([6, number]))
+        labels, geometry = heart.labels.copy(), heart.patient_geometry()
+        assert ("flat end", Tissue.RV) not in told(labels, geometry)
+        voxels = np.argwhere(labels == Tissue.RV)
+        height = voxels @ rng.standard_normal(3)
+        labels[tuple(voxels[height > np.quantile(height, 0.7)].T)] = 0
+        found += ("flat end", Tissue.RV) in told(labels, geometry)
+    assert found >= 3
+
+
 def test_a_chamber_at_the_border_of_the_image_is_cut_off(phantom):
     k = int(np.argwhere(phantom.labels == Tissue.LA)[:, 0].max()) - 8
     labels = phantom.labels[:k]

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_measures import PUBLISHED
 from cardiactwins.anatomy.heart_tissues import CHAMBERS, TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.twin.flat_ends import flat_end_mm2
 
 __all__ = ["Finding", "review_heart"]
 
@@ -24,18 +24,10 @@ CLEAR_FRAGMENTS = 0.01
 smaller ones as specks."""
 UNUSUAL_SD = 5.0
 """Volumes beyond so many SD of the published mean are told."""
-FLAT_AREA_MM2 = {Tissue.LV: 300.0, Tissue.RV: 1350.0, Tissue.LA: 550.0, Tissue.RA: 600.0}
-"""Planes that end a chamber over more than this area are told. 40 whole phantoms of all kinds have at most
-100, 1200, 300 and 400 mm^2 (the RV is flat below its valves); of 10 chambers each that have lost a random
-fifth, all LV, LA and RA and 3 RV have more."""
-LAYER_MM = 1.4
+FLAT_AREA_MM2 = {Tissue.LV: 300.0, Tissue.RV: 950.0, Tissue.LA: 350.0, Tissue.RA: 450.0}
+"""Planes that end a chamber over more than this area are told."""
 THICKEST_SLICES = 2.0
-DIRECTIONS = 2000
-"""Directions in which flat ends are looked for, about 3 degrees apart on half a sphere."""
-CHUNKS = 20
-"""Parts in which they are taken, to spare memory."""
-MOST_POINTS = 8000
-"""Of larger surfaces only every so many voxels are looked at."""
+"""In mm: in thicker ones flat ends are not looked for."""
 FULL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -133,44 +125,11 @@ def _size(mask: NDArray[np.bool_], tissue: Tissue, geometry: ImageGeometry) -> l
 def _flat_end(
     labels: NDArray[np.uint8], box: tuple[slice, ...], tissue: Tissue, geometry: ImageGeometry
 ) -> list[Finding]:
-    """A support plane that touches the chamber over a wide area where it borders on background.
-
-    The area within a layer of d mm below a support plane is 2 pi R d on a surface of radius R: a few hundred
-    mm^2 for a chamber, less than that of a cut. Thick slices hide the difference.
-    """
     if geometry.spacing.max() > THICKEST_SLICES:
         return []
     wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
-    mask, outside = labels[wide] == tissue, labels[wide] == 0
-    surface = mask & ndimage.binary_dilation(outside)
-    start = [s.start for s in wide]
-    free = geometry.kji_to_ras(np.argwhere(surface) + start)
-    if not len(free):
-        return []
-    every = -(-len(free) // MOST_POINTS)
-    free = free[::every]
-    hull = geometry.kji_to_ras(np.argwhere(mask & ~ndimage.binary_erosion(mask)) + start)
-    if len(hull) > 3 and np.linalg.matrix_rank(hull - hull[0]) == 3:
-        hull = hull[ConvexHull(hull).vertices]
-    most = 0
-    for directions in np.array_split(_directions(DIRECTIONS), CHUNKS):
-        heights, extent = free @ directions.T, hull @ directions.T
-        most = max(
-            most,
-            np.count_nonzero(heights > extent.max(axis=0) - LAYER_MM, axis=0).max(),
-            np.count_nonzero(heights < extent.min(axis=0) + LAYER_MM, axis=0).max(),
-        )
-    flat = float(most * every * np.cbrt(geometry.voxel_volume_ml * 1000) ** 2)
+    flat = flat_end_mm2(labels[wide] == tissue, labels[wide] == 0, geometry.ijk_to_ras[:3, :3])
     if flat < FLAT_AREA_MM2[tissue]:
         return []
     text = f"{TISSUE_NAMES[tissue]} is incomplete: it ends in a plane of about {flat / 100:.0f} cm²."
     return [Finding("flat end", tissue, text, True)]
-
-
-def _directions(count: int) -> NDArray[np.float64]:
-    """Unit vectors spread evenly over half a sphere (a Fibonacci lattice), (count, 3)."""
-    index = np.arange(count) + 0.5
-    z = index / count
-    angle = np.pi * (1 + np.sqrt(5)) * index
-    flat = np.sqrt(1 - z**2)
-    return np.column_stack([flat * np.cos(angle), flat * np.sin(angle), z])
