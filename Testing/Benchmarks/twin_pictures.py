@@ -4,8 +4,8 @@
 
 DIR: a cohort that twin_quality.py left (its --out, then cohort), or any other. Writes twin-slices.png, one
 row a way of sampling, and twin-siblings.png, one row a twin with its siblings from the front and the right.
-The figures of the cohort's report come along as twin-NAME.png, in few colours, which makes them small; with
---figures these alone.
+Hearts of the commonest number of steps are drawn. The figures of the cohort's report come along as
+twin-NAME.png; with --figures these alone. All are in few colours, which makes them small.
 """
 
 from __future__ import annotations
@@ -39,13 +39,18 @@ def main() -> None:
     chosen = parser.parse_args()
     folder = CohortFolder(chosen.cohort)
     records = folder.records()
+    counted = Counter(record.recipe.steps for record in records)
+    records = [r for r in records if counted[r.recipe.steps] == max(counted.values())]
     chosen.out.mkdir(parents=True, exist_ok=True)
     for figure in sorted(chosen.cohort.glob("report/*.png")):
         print(small_copy(figure, chosen.out / f"twin-{figure.name}"))
     if chosen.figures:
         return
-    print(slices(folder, records, chosen.out / "twin-slices.png"))
-    print(surfaces(folder, records, chosen.psi, chosen.siblings, chosen.out / "twin-siblings.png"))
+    for picture in (
+        slices(folder, records, chosen.out / "twin-slices.png"),
+        surfaces(folder, records, chosen.psi, chosen.siblings, chosen.out / "twin-siblings.png"),
+    ):
+        print(small_copy(picture, picture))
 
 
 def slices(folder: CohortFolder, records: list[SiblingRecord], path: Path) -> Path:
