@@ -24,8 +24,11 @@ CLEAR_FRAGMENTS = 0.01
 smaller ones as specks."""
 UNUSUAL_SD = 5.0
 """Volumes beyond so many SD of the published mean are told."""
-FLAT_AREA_MM2 = {Tissue.LV: 300.0, Tissue.RV: 950.0, Tissue.LA: 350.0, Tissue.RA: 450.0}
-"""Planes that end a chamber over more than this area are told."""
+FLAT_SHARE = {Tissue.LV: 0.2, Tissue.RV: 0.42, Tissue.LA: 0.3, Tissue.RA: 0.36}
+"""Planes that end a chamber over more than this area are told, in squares of the cube root of its volume. The
+widest ends of 40 whole phantoms of all kinds, on grids of 1, 1.4 and 2 mm, have 0.02, 0.36, 0.17 and 0.24 (the
+RV is flat below its valves); with a random fifth of the chamber cut off, they have 0.37, 0.24, 0.50 and 0.55 at
+least."""
 THICKEST_SLICES = 2.0
 """In mm: in thicker ones flat ends are not looked for."""
 FULL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
@@ -128,8 +131,10 @@ def _flat_end(
     if geometry.spacing.max() > THICKEST_SLICES:
         return []
     wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
-    flat = flat_end_mm2(labels[wide] == tissue, labels[wide] == 0, geometry.ijk_to_ras[:3, :3])
-    if flat < FLAT_AREA_MM2[tissue]:
+    mask = labels[wide] == tissue
+    flat = flat_end_mm2(mask, labels[wide] == 0, geometry.ijk_to_ras[:3, :3])
+    volume = np.count_nonzero(mask) * geometry.voxel_volume_ml * 1000
+    if flat < FLAT_SHARE[tissue] * np.cbrt(volume) ** 2:
         return []
     text = f"{TISSUE_NAMES[tissue]} is incomplete: it ends in a plane of about {flat / 100:.0f} cm²."
     return [Finding("flat end", tissue, text, True)]
