@@ -25,10 +25,12 @@ smaller ones as specks."""
 UNUSUAL_SD = 5.0
 """Volumes beyond so many SD of the published mean are told."""
 FLAT_SHARE = {Tissue.LV: 0.2, Tissue.RV: 0.42, Tissue.LA: 0.3, Tissue.RA: 0.36}
-"""Planes that end a chamber over more than this area are told, in squares of the cube root of its volume. The
-widest ends of 40 whole phantoms of all kinds, on grids of 1, 1.4 and 2 mm, have 0.02, 0.36, 0.17 and 0.24 (the
-RV is flat below its valves); with a random fifth of the chamber cut off, they have 0.37, 0.24, 0.50 and 0.55 at
-least."""
+"""Planes that end a chamber over more than this area are told, in squares of the cube root of its volume.
+
+The widest ends of 40 whole phantoms of all kinds, on grids of 1, 1.4 and 2 mm, have 0.02, 0.36, 0.17 and 0.24
+(the RV is flat below its valves); with a random fifth of the chamber cut off, they have 0.37, 0.24, 0.50 and
+0.55 at least.
+"""
 THICKEST_SLICES = 2.0
 """In mm: in thicker ones flat ends are not looked for."""
 FULL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
