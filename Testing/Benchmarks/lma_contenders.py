@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceOutlines
+from cardiactwins.lma.interpolated_volume import interpolated_volume
 from cardiactwins.lma.interpolation import interpolate_slices
 from cardiactwins.lma.pca_shape import PCAShapeModel
-from cardiactwins.lma.reconstruction import interpolated_volume, reconstruct
+from cardiactwins.lma.reconstruction import reconstruct
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 from cardiactwins.lma.sparse_slices import SparseSlices
 

@@ -13,7 +13,7 @@ from skimage.measure import marching_cubes, mesh_surface_area
 
 from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceOutlines
-from cardiactwins.lma.reconstruction import interpolated_volume
+from cardiactwins.lma.interpolated_volume import interpolated_volume
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.wall_surface import wall_surface
 

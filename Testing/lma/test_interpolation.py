@@ -7,8 +7,8 @@ import pytest
 
 from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
+from cardiactwins.lma.interpolated_volume import interpolated_volume
 from cardiactwins.lma.interpolation import interpolate_slices, signed_distance
-from cardiactwins.lma.reconstruction import interpolated_volume
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE
 
 SPACING = 1.5
@@ -105,6 +105,17 @@ def test_beyond_the_last_slice_a_ventricle_closes_at_its_apex(last):
     beyond = slice(last + 1, SIZE)
     for share, true in ((found.cavity, shares[0]), (found.cavity + found.myocardium, sum(shares))):
         assert share[beyond].sum() == pytest.approx(true[beyond].sum(), rel=0.25, abs=15)
+
+
+def test_a_cavity_of_one_pixel_closes_too():
+    distance = np.hypot(*(np.indices((SIZE, SIZE)) - 32))
+    positions = np.array([10.0, 25.0, 40.0])
+    cavity = np.stack([np.clip(radius + 0.5 - distance, 0, 1) for radius in (9, 6, 0)]).astype(np.float32)
+    whole = np.stack([np.clip(radius + 0.5 - distance, 0, 1) for radius in (15, 13, 9)]).astype(np.float32)
+    assert (cavity[-1] >= 0.5).sum() == 1 and cavity[-1].max() == 0.5
+    found = interpolated_volume(SliceOutlines(positions, cavity, whole - cavity))
+    assert np.isfinite(found.cavity).all() and np.isfinite(found.myocardium).all()
+    assert found.mask[45, 32, 32] and not found.mask[15, 32, 32]
 
 
 def test_nothing_lies_beyond_the_reach():

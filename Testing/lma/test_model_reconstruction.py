@@ -236,7 +236,7 @@ def test_the_weights_that_come_along_rebuild_an_unseen_phantom(heart):
     missed, missed_by_interpolation = (
         1 - agreement(answer.volume.mask, heart.mask).dsc for answer in (found, interpolated)
     )
-    assert missed < 0.7 * missed_by_interpolation
+    assert missed < 0.8 * missed_by_interpolation
     # Distances of masks, in whole pixels, tell less.
     masks = [part >= 0.5 for part in (outlines.cavity, outlines.cavity + outlines.myocardium)]
     heights, reach = np.arange(SIZE), (outlines.positions[0] - BASE, outlines.apex - outlines.positions[-1])

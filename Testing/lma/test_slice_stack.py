@@ -7,8 +7,9 @@ from scipy.ndimage import map_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
+from cardiactwins.lma.interpolated_volume import interpolated_volume
 from cardiactwins.lma.prepared_heart import prepare_heart
-from cardiactwins.lma.reconstruction import interpolated_volume, reconstruct
+from cardiactwins.lma.reconstruction import reconstruct
 from cardiactwins.lma.shape_volume import BASE, LENGTH, phantom_volume
 from cardiactwins.lma.slice_shifts import slice_shifts
 from cardiactwins.lma.slice_stack import SliceStack, outlines_in_grid, pose_of_stack, stack_of_labels

@@ -10,25 +10,21 @@ from numpy.typing import NDArray
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction, SliceAgreement, SliceOutlines
-from cardiactwins.lma.interpolation import interpolate_distances, signed_distance
-from cardiactwins.lma.outline_distances import inside_shares, outline_distances
-from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
+from cardiactwins.lma.interpolated_volume import interpolated_volume
+from cardiactwins.lma.interpolation import signed_distance
+from cardiactwins.lma.shape_volume import SIZE, ShapeVolume
 from cardiactwins.lma.wall_surface import wall_surface
 
 if TYPE_CHECKING:
     from cardiactwins.lma.reconstruction_model import ReconstructionModel
 
-__all__ = ["METHODS", "WHY", "interpolated_volume", "reconstruct", "slice_agreement"]
+__all__ = ["METHODS", "WHY", "reconstruct", "slice_agreement"]
 
 METHODS = ("auto", "refinement", "network", "interpolation")
 WHY = "why this method"
 """Name, among what a reconstruction says of itself, of why another method than the wanted one was taken."""
 FAR = 0.5
 """Voxels between outlines and atlas, root mean square, from which on an answer of the network is refined."""
-SHORTEST = 0.5
-"""Voxels from the last slice that shows a border to where it closes, at least."""
-DEEP = 16.0
-"""Voxels from an outline up to which its distances are interpolated: no cavity is deeper."""
 
 
 def reconstruct(
@@ -162,61 +158,6 @@ def _why_no_model(model: ReconstructionModel | str | Path | None) -> str | None:
 
         return None if WEIGHTS.is_file() else "the weights are not installed"
     return None
-
-
-def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVolume:
-    """Signed distances to endo- and epicardium, interpolated between the slices (`interpolate_distances`).
-
-    Outlines run between the pixels, where the shares cross one half: with distances of masks, which know
-    whole pixels only, 1 - DSC is 1.4 to 3 times as large (Docs/lma-reconstruction.md). Beyond the last slices
-    the epicardium closes at the apex, the cavity where its areas point to (`_cavity_end`), both as a
-    paraboloid.
-    """
-    planes, apex = outlines.positions, outlines.apex
-    whole = outline_distances(outlines.cavity + outlines.myocardium, DEEP)
-    shown = (outlines.cavity >= 0.5).any(axis=(1, 2))
-    outer = _closed(whole, planes, apex)
-    inner = np.full_like(outer, DEEP)
-    if shown.sum() >= 2:
-        cavity = outline_distances(outlines.cavity[shown], DEEP)
-        # On its border, distances to both borders differ by the thickness of the wall.
-        thickness = float(np.mean((cavity[-1] - whole[shown][-1])[np.abs(cavity[-1]) < 1]))
-        areas = outlines.cavity[shown].sum(axis=(1, 2), dtype=float)
-        inner = _closed(cavity, planes[shown], _cavity_end(areas, planes[shown], apex, thickness))
-    heights = np.arange(SIZE)
-    kept = ((heights >= BASE) & (heights <= apex))[:, None, None]
-    outer, inner = (kept * inside_shares(distances) for distances in (outer, np.maximum(inner, outer)))
-    inner = np.minimum(inner, outer)
-    return ShapeVolume(inner, outer - inner, voxel)
-
-
-def _closed(
-    distances: NDArray[np.float64], positions: NDArray[np.float64], end: float
-) -> NDArray[np.float64]:
-    """Signed distances (64, j, i) to a border at all planes of the grid, which is shut from `end` on."""
-    heights = np.arange(SIZE, dtype=float)
-    found = interpolate_distances(distances, positions, heights, reach=(np.inf, np.inf))
-    beyond, reach = heights > positions[-1], max(end - positions[-1], SHORTEST)
-    share = (heights[beyond] - positions[-1]) / reach
-    depth = max(-float(distances[-1].min()), 0.0)
-    shrunk = depth * (1 - np.sqrt(np.clip(1 - share, 0, 1))) + reach * np.maximum(share - 1, 0)
-    found[beyond] = distances[-1] + shrunk[:, None, None]
-    return found
-
-
-def _cavity_end(
-    areas: NDArray[np.float64], positions: NDArray[np.float64], apex: float, thickness: float
-) -> float:
-    """Where a cavity closes that has such areas in its slices.
-
-    The area of a paraboloid falls evenly: along the last two slices. At most a wall's thickness before the
-    apex, or half the way from a last slice that lies nearer.
-    """
-    last = positions[-1]
-    highest = max(apex - thickness, (last + apex) / 2)
-    if areas[-1] >= areas[-2]:
-        return highest
-    return min(last + (last - positions[-2]) * areas[-1] / (areas[-2] - areas[-1]), highest)
 
 
 def slice_agreement(volume: ShapeVolume, outlines: SliceOutlines) -> tuple[SliceAgreement, ...]:
