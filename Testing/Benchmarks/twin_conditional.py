@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if chosen.quality:
         folder = CohortFolder(chosen.quality / "cohort")
         records = folder.records()
-        usual = Recipe("unconditional").steps
+        usual = Recipe("unconditional", seed=0).steps
         made = [r for r in records if r.recipe.kind == "unconditional" and r.recipe.steps == usual]
         made = made[: chosen.number]
         if made:
