@@ -10,6 +10,7 @@ from cardiactwins.lma.heart_reconstruction import WallSurface  # noqa: E402
 from cardiactwins.lma.shape_volume import phantom_volume  # noqa: E402
 from cardiactwins.lma.surface_deviation import (  # noqa: E402
     SurfaceDeviation,
+    moved_deviation,
     remainder_deviation,
     surface_normals,
 )
@@ -32,7 +33,7 @@ def test_errors_of_concentric_spheres_are_the_difference_of_their_radii():
 
 
 def test_gain_and_floor_make_stated_deviations_those_of_the_errors(monkeypatch):
-    """Errors of 2 x the square of a field that varies and a remainder, plus 0.1 voxels everywhere."""
+    """Errors of 2 x the square of a field, of a remainder and of an average, and 0.1 voxels everywhere."""
     from cardiactwins.lma import calibration
 
     volume = phantom_volume(np.random.default_rng(0))
@@ -40,10 +41,10 @@ def test_gain_and_floor_make_stated_deviations_those_of_the_errors(monkeypatch):
     rng = np.random.default_rng(1)
 
     def missing(model, outlines):
-        field, remainder = rng.uniform(0.1, 0.5, (2, len(surface.points))) * [[1.0], [0.2]]
-        error = rng.normal(0, np.sqrt((2 * field**2) ** 2 + remainder**2 + 0.1**2))
+        field, remainder, apart = rng.uniform(0.1, 0.5, (3, len(surface.points))) * [[1.0], [0.2], [0.3]]
+        error = rng.normal(0, np.sqrt((2 * field**2) ** 2 + remainder**2 + apart**2 + 0.1**2))
         moved = surface.points + error[:, None] * surface_normals(surface)
-        return WallSurface(moved, surface.triangles, surface.layer), SurfaceDeviation(field, remainder)
+        return WallSurface(moved, surface.triangles, surface.layer), SurfaceDeviation(field, remainder, apart)
 
     monkeypatch.setattr(calibration, "_rebuilt", missing)
     gain, floor = deviation_calibration(None, [volume, volume])
@@ -56,11 +57,26 @@ def test_errors_with_long_tails_are_covered_all_the_same():
     rng = np.random.default_rng(2)
     fields = rng.uniform(0.3, 0.7, 40000)
     errors = fields**2 * rng.standard_t(3, 40000)
-    deviation = SurfaceDeviation(fields, np.full(40000, 0.01))
+    deviation = SurfaceDeviation(fields, np.full(40000, 0.01), np.zeros(40000))
     stated = deviation.stated(*_calibrated(errors, deviation))
     covered = np.abs(errors) < 1.645 * stated
     assert covered.mean() == pytest.approx(0.9, abs=0.01)
     assert abs(covered[fields < 0.4].mean() - covered[fields > 0.6].mean()) < 0.02
+
+
+def test_what_an_average_has_moved_is_told_at_each_border():
+    surface = wall_surface(phantom_volume(np.random.default_rng(0)))
+    inner, outer = np.zeros((2, 64, 64, 64), np.float32)
+    inner += np.arange(64)[:, None, None] * 0.1
+    outer += 0.4
+    found = moved_deviation(surface, np.stack([inner, outer]))
+    layer, height = surface.layer, surface.points[:, 0]
+    assert set(layer.tolist()) == {0, 1, 2}
+    np.testing.assert_allclose(found[layer == 1], 0.2, atol=1e-6)
+    np.testing.assert_allclose(found[layer == 0], 0.05 * height[layer == 0], atol=1e-6)
+    rim = np.maximum(0.2, 0.05 * height[layer == 2])
+    np.testing.assert_allclose(found[layer == 2], rim, atol=1e-6)
+    assert not moved_deviation(surface, None).any()
 
 
 def test_a_remainder_is_known_in_the_slices_and_unknown_far_from_them():

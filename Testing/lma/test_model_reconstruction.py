@@ -23,6 +23,8 @@ from cardiactwins.lma.metric import Metric  # noqa: E402
 from cardiactwins.lma.model_reconstruction import (  # noqa: E402
     WEIGHTS,
     atlas_deformation,
+    atlas_geodesic,
+    deformed_heart,
     deformed_volume,
     model_deviation,
 )
@@ -73,7 +75,11 @@ def test_kriging_and_refinement_bring_the_atlas_onto_the_slices_and_what_lies_be
         assert min(part.dice for part in found.agreement) > 0.98
     alone, kriged, refined = (
         agreement(volume.mask, heart.mask).dsc
-        for volume in (deformed_volume(model, model.prior.mean), before.volume, after.volume)
+        for volume in (
+            deformed_volume(model, atlas_geodesic(model, model.prior.mean)),
+            before.volume,
+            after.volume,
+        )
     )
     # What the untrained network misses is found for the most part, both ways.
     assert max(1 - kriged, 1 - refined) < 0.1 * (1 - alone)
@@ -138,8 +144,9 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         return np.full(len(surface.points), 0.3)
 
     monkeypatch.setattr(model_reconstruction, "field_deviation", field)
-    velocity = atlas_deformation(model, outlines, refine=False)
-    deviation, parts = model_deviation(model, found.surface, outlines, velocity)
+    geodesic = atlas_geodesic(model, atlas_deformation(model, outlines, refine=False))
+    heart = deformed_heart(model, geodesic, outlines)
+    deviation, parts = model_deviation(model, found.surface, outlines, geodesic, moved=heart.moved)
     ratio, beside = parts["slices against the others"], parts["atlas beside the outlines, voxels"]
     assert deviation.field == pytest.approx(0.3 * ratio**0.75, rel=1e-3)
     height = found.surface.points[:, 0]
@@ -147,13 +154,14 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
     assert deviation.remainder[in_slice].max() < 0.2 * beside
     assert deviation.remainder.max() == pytest.approx(np.sqrt(1.25) * beside, rel=0.1)
     again = reconstruct(outlines, method="network", model=model)
-    expected = np.sqrt(
-        (model.deviation_gain * deviation.field**2) ** 2 + deviation.remainder**2 + model.deviation_floor**2
-    )
+    own = model.deviation_gain * deviation.field**2
+    others = deviation.remainder**2 + deviation.moved**2 + model.deviation_floor**2
+    assert deviation.moved.max() > 0.05
+    expected = np.sqrt(own**2 + others)
     np.testing.assert_allclose(again.deviation, expected)
 
     # The prior's mean misses the outlines; the atlas' own outlines are nearer to the prior than this heart's.
-    mean = model.prior.mean
+    mean = atlas_geodesic(model, model.prior.mean)
     _, missing = model_deviation(model, found.surface, outlines, mean)
     assert missing["atlas beside the outlines, voxels"] > 5 * beside
     own = outlines_of(deformed_volume(model, mean))
@@ -165,7 +173,7 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         outlines.positions, outlines.cavity, outlines.myocardium, points, np.ones((1, 2), np.float32)
     )
     for refined, expected in ((True, points), (False, None)):
-        model_deviation(model, found.surface, more, velocity, refined=refined)
+        model_deviation(model, found.surface, more, geodesic, refined=refined)
         assert asked["points"] is expected
 
 

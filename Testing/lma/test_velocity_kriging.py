@@ -115,8 +115,8 @@ def test_outlines_far_from_the_atlas_neither_fold_the_deformation_nor_drive_it_a
         method = kriging(points, layers, borders, known)
         velocity = method.velocity(start, rounds=rounds, step=step, noise=0.02)
         assert torch.isfinite(velocity).all()
-        seen = method.displacements(velocity, start)
         geodesic = shoot(BAND.samples(velocity)[None], BAND, METRIC)
+        seen = method.displacements(geodesic, start)
         return seen.rms, float(geodesic.jacobian(range(0, SIDE, 4)).min())
 
     missed = [state(rounds, 1.0)[0] for rounds in range(5)]

@@ -12,7 +12,12 @@ from scipy.spatial import cKDTree
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.heart_reconstruction import SliceOutlines, WallSurface
-from cardiactwins.lma.model_reconstruction import atlas_deformation, deformed_heart, model_deviation
+from cardiactwins.lma.model_reconstruction import (
+    atlas_deformation,
+    atlas_geodesic,
+    deformed_heart,
+    model_deviation,
+)
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import ShapeVolume
 from cardiactwins.lma.sparse_slices import cut_slices
@@ -51,16 +56,17 @@ def deviation_calibration(
         surface, deviation = _rebuilt(model, outlines)
         kept = surface.layer != RIM
         errors.append(surface_errors(surface, wall_surface(volume))[kept])
-        deviations.append((deviation.field[kept], deviation.remainder[kept]))
-    fields, remainders = (np.concatenate(parts) for parts in zip(*deviations, strict=True))
-    return _calibrated(np.concatenate(errors), SurfaceDeviation(fields, remainders))
+        deviations.append([part[kept] for part in (deviation.field, deviation.remainder, deviation.moved)])
+    parts = (np.concatenate(part) for part in zip(*deviations, strict=True))
+    return _calibrated(np.concatenate(errors), SurfaceDeviation(*parts))
 
 
 def _rebuilt(model: ReconstructionModel, outlines: SliceOutlines) -> tuple[WallSurface, SurfaceDeviation]:
     """The refined surface for outlines and what its deviation is made of."""
-    velocity = atlas_deformation(model, outlines)
-    surface = wall_surface(deformed_heart(model, velocity, outlines)[0])
-    return surface, model_deviation(model, surface, outlines, velocity)[0]
+    geodesic = atlas_geodesic(model, atlas_deformation(model, outlines))
+    heart = deformed_heart(model, geodesic, outlines)
+    surface = wall_surface(heart.volume)
+    return surface, model_deviation(model, surface, outlines, geodesic, moved=heart.moved)[0]
 
 
 def _calibrated(errors: NDArray[np.float64], deviation: SurfaceDeviation) -> tuple[float, float]:

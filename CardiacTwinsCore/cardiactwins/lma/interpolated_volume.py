@@ -10,7 +10,7 @@ from cardiactwins.lma.interpolation import interpolate_distances
 from cardiactwins.lma.outline_distances import inside_shares, outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 
-__all__ = ["interpolated_distances", "interpolated_volume"]
+__all__ = ["interpolated_distances", "interpolated_volume", "slice_distances"]
 
 SHORTEST = 0.5
 """Voxels from the last slice that shows a border to where it closes, at least."""
@@ -27,8 +27,15 @@ def interpolated_volume(outlines: SliceOutlines, voxel: float = 1.0) -> ShapeVol
     return ShapeVolume(cavity, whole - cavity, voxel)
 
 
+def slice_distances(outlines: SliceOutlines) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Signed distances (S, j, i) to endo- and epicardium in the slices, in voxels, negative inside."""
+    both = np.concatenate([outlines.cavity, outlines.cavity + outlines.myocardium])
+    cavity, whole = np.split(outline_distances(both, DEEP), 2)
+    return cavity, whole
+
+
 def interpolated_distances(
-    outlines: SliceOutlines,
+    outlines: SliceOutlines, known: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Signed distances (64, j, i) within each plane to endo- and epicardium, in voxels, negative inside.
 
@@ -36,15 +43,17 @@ def interpolated_distances(
     shares cross one half. Beyond the last slices the epicardium closes at the apex, the cavity where its
     areas point to (`_cavity_end`), both as a paraboloid. With distances of masks, which know whole pixels
     only, and open ends, 1 - DSC of 8 slices is 1.6 to 3.3 times as large (Docs/lma-reconstruction.md).
+
+    known: `slice_distances` of the outlines, where they are known already.
     """
     planes, apex = outlines.positions, outlines.apex
-    whole = outline_distances(outlines.cavity + outlines.myocardium, DEEP)
+    cavity, whole = slice_distances(outlines) if known is None else known
     # A pixel of exactly one half has no outline around it.
     shown = (outlines.cavity > 0.5).any(axis=(1, 2))
     outer = _closed(whole, planes, apex)
     if shown.sum() < 2:
         return np.full_like(outer, DEEP), outer
-    cavity = outline_distances(outlines.cavity[shown], DEEP)
+    cavity = cavity[shown]
     last = whole[shown][-1]
     # On the border of the cavity, distances to both borders differ by the thickness of the wall.
     thickness = float((cavity[-1] - last)[np.abs(cavity[-1]) < 1].mean())

@@ -17,9 +17,14 @@ from cardiactwins.lma.left_out_slices import FARTHEST, LEFT_OUT, left_out_slices
 from cardiactwins.lma.outline_points import outline_points
 from cardiactwins.lma.reconstruction_model import ReconstructionModel
 from cardiactwins.lma.shape_volume import BASE, LENGTH, SIZE, ShapeVolume
-from cardiactwins.lma.shooting import shoot, warp
-from cardiactwins.lma.slice_correction import meet_slices
-from cardiactwins.lma.surface_deviation import SurfaceDeviation, field_deviation, remainder_deviation
+from cardiactwins.lma.shooting import Geodesic, shoot, warp
+from cardiactwins.lma.slice_correction import CorrectedHeart, meet_slices
+from cardiactwins.lma.surface_deviation import (
+    SurfaceDeviation,
+    field_deviation,
+    moved_deviation,
+    remainder_deviation,
+)
 from cardiactwins.lma.velocity_fit import KnownShares, fit_velocity
 from cardiactwins.lma.velocity_kriging import POINT_NOISE, OutlineKriging
 
@@ -27,6 +32,7 @@ __all__ = [
     "BESIDE",
     "WEIGHTS",
     "atlas_deformation",
+    "atlas_geodesic",
     "deformed_heart",
     "deformed_slices",
     "deformed_volume",
@@ -141,17 +147,22 @@ def _is_short(outlines: SliceOutlines) -> bool:
 
 
 @torch.no_grad()
+def atlas_geodesic(model: ReconstructionModel, velocity: Tensor) -> Geodesic:
+    """The way from the atlas to a heart that begins with a velocity, coefficients (3, n, n, n)."""
+    return shoot(model.band.samples(velocity)[None], model.band, model.metric)
+
+
+@torch.no_grad()
 def deformed_volume(
     model: ReconstructionModel,
-    velocity: Tensor,
+    geodesic: Geodesic,
     voxel: float = 1.0,
     outlines: SliceOutlines | None = None,
 ) -> ShapeVolume:
-    """The atlas, deformed by a velocity's coefficients (3, n, n, n) and cut at the base plane.
+    """The atlas, deformed along a geodesic and cut at the base plane.
 
     Where the outlines have an apex nearer to the base than usual, it is cut a voxel beyond that too.
     """
-    geodesic = shoot(model.band.samples(velocity)[None], model.band, model.metric)
     cavity, myocardium = warp(model.atlas[None], geodesic.displacement())[0].cpu().numpy()
     for share in (cavity, myocardium):
         share[: ceil(BASE)] = 0
@@ -162,48 +173,50 @@ def deformed_volume(
 
 @torch.no_grad()
 def deformed_slices(
-    model: ReconstructionModel, velocity: Tensor, positions: NDArray[np.float64]
+    model: ReconstructionModel, geodesic: Geodesic, positions: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Shares (2, S, j, i) of the deformed atlas in planes k, also between voxels."""
-    geodesic = shoot(model.band.samples(velocity)[None], model.band, model.metric)
     planes = positions.tolist()
     return warp(model.atlas[None], geodesic.displacement(planes), planes=planes)[0].cpu().numpy()
 
 
 def deformed_heart(
-    model: ReconstructionModel, velocity: Tensor, outlines: SliceOutlines, voxel: float = 1.0
-) -> tuple[ShapeVolume, bool]:
-    """The deformed atlas, brought onto outlines that it nearly meets (`meet_slices`), and whether it was."""
-    volume = deformed_volume(model, velocity, voxel, outlines)
-    return meet_slices(volume, deformed_slices(model, velocity, outlines.positions), outlines)
+    model: ReconstructionModel, geodesic: Geodesic, outlines: SliceOutlines, voxel: float = 1.0
+) -> CorrectedHeart:
+    """The deformed atlas, brought onto outlines that it nearly meets (`meet_slices`)."""
+    volume = deformed_volume(model, geodesic, voxel, outlines)
+    return meet_slices(volume, deformed_slices(model, geodesic, outlines.positions), outlines)
 
 
 def model_deviation(
     model: ReconstructionModel,
     surface: WallSurface,
     outlines: SliceOutlines,
-    velocity: Tensor,
+    geodesic: Geodesic,
     *,
+    moved: NDArray[np.float32] | None = None,
     refined: bool = True,
 ) -> tuple[SurfaceDeviation, dict[str, float]]:
     """How far each point of the surface may be from the true one, and figures that say why.
 
-    velocity: coefficients of what deformed the atlas. refined: whether it met further points too, which
-    kriging does not look at. Slices left out in turn tell how far this heart is from the population, in
-    predicted deviations, which scales the field's (`left_out_slices`); a heart nearer than usual narrows it,
-    roughness of outlines widens it as well. Modes are taken where the surface is, not where it came from on
-    the atlas. The figures: that ratio (`LEFT_OUT`), the slice that raises it most (`FARTHEST`) and the atlas
-    beside the outlines (`BESIDE`).
+    geodesic: along which the atlas was deformed. moved: of the `CorrectedHeart`. refined: whether it met
+    further points too, which kriging does not look at. Slices left out in turn tell how far this heart is
+    from the population, in predicted deviations, which scales the field's (`left_out_slices`); a heart nearer
+    than usual narrows it, roughness of outlines widens it as well. Modes are taken where the surface is, not
+    where it came from on the atlas. The figures: that ratio (`LEFT_OUT`), the slice that raises it most
+    (`FARTHEST`) and the atlas beside the outlines (`BESIDE`).
     """
     kriging = _kriging(model, outlines)
-    seen = kriging.displacements(velocity, model.prior.mean)
+    seen = kriging.displacements(geodesic, model.prior.mean)
     numbers = np.searchsorted(outlines.positions, kriging.points[:, 0])
     left_out = left_out_slices(seen.noisy_covariance(POINT_NOISE).numpy(), seen.gained + seen.missed, numbers)
     field = field_deviation(
         surface, outlines.positions, model.covariance, points=outlines.points if refined else None
     )
     remainder = remainder_deviation(surface, outlines.positions, seen.rms)
-    return SurfaceDeviation(left_out.ratio**UNUSUALNESS * field, remainder), {
+    return SurfaceDeviation(
+        left_out.ratio**UNUSUALNESS * field, remainder, moved_deviation(surface, moved)
+    ), {
         LEFT_OUT: round(left_out.ratio, 3),
         FARTHEST: int(left_out.deviations.argmax()) + 1,
         BESIDE: round(seen.rms, 3),

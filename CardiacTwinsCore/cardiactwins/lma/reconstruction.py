@@ -103,6 +103,7 @@ def _deformed(
     from cardiactwins.lma.model_reconstruction import (
         BESIDE,
         atlas_deformation,
+        atlas_geodesic,
         deformed_heart,
         model_deviation,
     )
@@ -110,9 +111,13 @@ def _deformed(
     velocity = atlas_deformation(
         model, outlines, refine=refine, samples=samples, seed=seed, progress=progress
     )
-    volume, values["meets the slices"] = deformed_heart(model, velocity, outlines, voxel)
-    surface = wall_surface(volume)
-    deviation, figures = model_deviation(model, surface, outlines, velocity, refined=refine)
+    geodesic = atlas_geodesic(model, velocity)
+    heart = deformed_heart(model, geodesic, outlines, voxel)
+    values["meets the slices"] = heart.changed
+    surface = wall_surface(heart.volume)
+    deviation, figures = model_deviation(
+        model, surface, outlines, geodesic, moved=heart.moved, refined=refine
+    )
     if not refine and figures[BESIDE] > FAR:
         values[WHY] = f"what the network found leaves the outlines {figures[BESIDE]} voxels from the atlas"
         return _deformed(
@@ -127,9 +132,9 @@ def _deformed(
         )
     values |= figures
     stated = deviation.stated(model.deviation_gain, model.deviation_floor)
-    agreement = slice_agreement(volume, outlines)
+    agreement = slice_agreement(heart.volume, outlines)
     method = "refinement" if refine else "network"
-    return HeartReconstruction(volume, surface, stated, agreement, method, values)
+    return HeartReconstruction(heart.volume, surface, stated, agreement, method, values)
 
 
 def _device(choice: str, values: dict[str, Any]) -> str:

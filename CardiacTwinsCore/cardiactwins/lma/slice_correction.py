@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
-from cardiactwins.lma.interpolated_volume import interpolated_distances
+from cardiactwins.lma.interpolated_volume import interpolated_distances, slice_distances
 from cardiactwins.lma.outline_distances import FAR, inside_shares, outline_distances
 from cardiactwins.lma.shape_volume import BASE, SIZE, ShapeVolume
 
-__all__ = ["meet_slices"]
+__all__ = ["CorrectedHeart", "meet_slices"]
 
 LARGEST = 2.0
 """Voxels by which a border may be moved."""
@@ -21,20 +22,35 @@ FADING = 6.0
 """Voxels beyond the outermost slices over which their corrections fall to 1/e."""
 THINNEST = 1.0
 """Voxels of wall that stay."""
-SMOOTHING = 1.0
+SMOOTHING = 0.5
 """Pixels over which a remainder is averaged: outlines of masks have steps, which the heart has not."""
 WIDE = 10.0
 """Pixels around an outline in which its remainder is wanted: between slices a border lies aside of both."""
 ALIKE = 6.0
 """Voxels between slices with which a deformed atlas and interpolation are about as far from the truth."""
+BEYOND = 3.0
+"""Distance between slices that each voxel beyond the outermost slice counts for."""
 NEAR = 3.0
 """Voxels around a border in which its distance is wanted: it moves by 2 at most."""
 
 
+@dataclass(frozen=True, eq=False)
+class CorrectedHeart:
+    """A reconstruction whose borders go through the outlines of its slices.
+
+    changed: whether they do, or the reconstruction was left as it was. moved: (2, 64, 64, 64) voxels by which
+    endo- and epicardium there were moved by averaging with interpolation; None where it was left out.
+    """
+
+    volume: ShapeVolume
+    changed: bool
+    moved: NDArray[np.float32] | None
+
+
 def meet_slices(
     volume: ShapeVolume, at_slices: NDArray[np.float32], outlines: SliceOutlines
-) -> tuple[ShapeVolume, bool]:
-    """A reconstruction whose borders go through the outlines of its slices, and whether it was changed.
+) -> CorrectedHeart:
+    """A reconstruction whose borders go through the outlines of its slices.
 
     A smooth velocity cannot follow the finest detail of an outline. What is left, the difference of signed
     distances within each slice, is interpolated linearly between the slices and added to the signed distances
@@ -49,22 +65,24 @@ def meet_slices(
     """
     found = (volume.cavity, volume.cavity + volume.myocardium)
     here = (at_slices[0], at_slices[0] + at_slices[1])
-    wanted = (outlines.cavity, outlines.cavity + outlines.myocardium)
+    wanted = slice_distances(outlines)
     levels = [
         outline_distances(a, NEAR) + _between(_remainders(b, c), outlines.positions)
         for a, b, c in zip(found, here, wanted, strict=True)
     ]
     trust = _trust(outlines.positions)[:, None, None]
-    averaged = [
-        (1 - trust) * level + trust * np.clip(other, -FAR, FAR)
-        for level, other in zip(levels, interpolated_distances(outlines), strict=True)
+    moved = [
+        trust * (np.clip(other, -FAR, FAR) - level)
+        for level, other in zip(levels, interpolated_distances(outlines, wanted), strict=True)
     ]
     topology = _topology(volume)
-    for distances in (averaged, levels):
-        corrected = _volume(*distances, volume.voxel)
-        if _topology(corrected) == topology:
-            return corrected, True
-    return volume, False
+    averaged = _volume(*(level + by for level, by in zip(levels, moved, strict=True)), volume.voxel)
+    if _topology(averaged) == topology:
+        return CorrectedHeart(averaged, True, np.abs(moved, dtype=np.float32))
+    corrected = _volume(*levels, volume.voxel)
+    if _topology(corrected) == topology:
+        return CorrectedHeart(corrected, True, None)
+    return CorrectedHeart(volume, False, None)
 
 
 def _volume(cavity: NDArray[np.float64], whole: NDArray[np.float64], voxel: float) -> ShapeVolume:
@@ -80,16 +98,23 @@ def _trust(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weight (64,) of interpolation against the deformed atlas in each plane, by the slices around it.
 
     The error of interpolation grows with the square of their distance, its variance is about that of the
-    deformed atlas where they are six voxels apart (both on phantoms and on people of MESA).
+    deformed atlas where they are six voxels apart (both on phantoms and on people of MESA). Beyond the
+    outermost slice nothing holds it: two voxels away it counts as between slices that are six apart, unless
+    these are farther apart anyway.
     """
-    after = np.clip(np.searchsorted(positions, np.arange(SIZE)), 1, len(positions) - 1)
-    return 1 / (1 + ((positions[after] - positions[after - 1]) / ALIKE) ** 2)
+    heights = np.arange(SIZE)
+    after = np.clip(np.searchsorted(positions, heights), 1, len(positions) - 1)
+    beyond = np.maximum(positions[0] - heights, heights - positions[-1])
+    apart = np.maximum(positions[after] - positions[after - 1], BEYOND * beyond)
+    return 1 / (1 + (apart / ALIKE) ** 2)
 
 
-def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far outwards each border is still to move, (S, j, i); nothing where there is none to be moved."""
-    distances = outline_distances(np.concatenate([wanted, found]), WIDE)
-    there, here = np.split(distances, 2)
+def _remainders(found: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far outwards each border is still to move, (S, j, i); nothing where there is none to be moved.
+
+    found: shares of each pixel. wanted: signed distances, as far as `WIDE` at least.
+    """
+    here, there = outline_distances(found, WIDE), np.clip(wanted, -WIDE, WIDE)
     shown = (found.max(axis=(1, 2)) >= 0.5)[:, None, None]
     remainders = np.where(shown, np.clip(there - here, -LARGEST, LARGEST), 0)
     return ndimage.gaussian_filter(remainders, (0, SMOOTHING, SMOOTHING))

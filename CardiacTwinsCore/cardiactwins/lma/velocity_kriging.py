@@ -13,7 +13,7 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.lma.atlas_borders import AtlasBorders
 from cardiactwins.lma.band import Band
 from cardiactwins.lma.metric import Metric
-from cardiactwins.lma.shooting import shoot
+from cardiactwins.lma.shooting import Geodesic, shoot
 from cardiactwins.lma.velocity_covariance import DirectedPlaces, VelocityCovariance
 
 __all__ = ["POINT_NOISE", "OutlineDisplacements", "OutlineKriging"]
@@ -72,13 +72,13 @@ class OutlineKriging:
         return self.covariance.band
 
     @torch.no_grad()
-    def displacements(self, velocity: Tensor, trend: Tensor) -> OutlineDisplacements:
-        """Where the points come to lie on the atlas under a velocity, and what that says of it.
+    def displacements(self, geodesic: Geodesic, trend: Tensor) -> OutlineDisplacements:
+        """Where the points come to lie on the atlas along a geodesic, and what that says of its velocity.
 
-        A point x of an outline belongs to the place phi(x) of the atlas. velocity, trend: coefficients
+        A point x of an outline belongs to the place phi(x) of the atlas. trend: velocity, coefficients
         (3, n, n, n).
         """
-        geodesic = shoot(self.band.samples(velocity)[None], self.band, self.metric)
+        velocity = geodesic.initial[0]
         points = torch.from_numpy(self.points).to(velocity)
         there = self.points + geodesic.displacement_at(points)[0].cpu().numpy()
         missed, normals = self.borders.at(there, self.layers)
@@ -115,7 +115,7 @@ class OutlineKriging:
         """
         if not len(self.points):
             return start.clone()
-        velocity, seen = start.clone(), self.displacements(start, start)
+        velocity, seen = start.clone(), self.displacements(self._geodesic(start), start)
         for number in range(rounds):
             progress(number, rounds, "Kriging the outlines", {"missed": seen.rms})
             factor = torch.linalg.cholesky(seen.noisy_covariance(noise))
@@ -124,10 +124,14 @@ class OutlineKriging:
             wanted = start + self.covariance.weighted(seen.places, weights).to(start)
             for halving in range(HALVINGS + 1):
                 candidate = velocity.lerp(wanted, step * 0.5**halving)
-                reached = self.displacements(candidate, start)
+                reached = self.displacements(self._geodesic(candidate), start)
                 if reached.rms < seen.rms and reached.folded <= seen.folded:
                     velocity, seen = candidate, reached
                     break
             else:
                 break
         return velocity
+
+    @torch.no_grad()
+    def _geodesic(self, velocity: Tensor) -> Geodesic:
+        return shoot(self.band.samples(velocity)[None], self.band, self.metric)

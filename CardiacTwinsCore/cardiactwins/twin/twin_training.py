@@ -17,6 +17,7 @@ from cardiactwins.twin.autoencoder_training import (
 )
 from cardiactwins.twin.denoiser_training import PAPER_DENOISER_TRAINING, DenoiserTraining, train_denoiser
 from cardiactwins.twin.latents import cached_latents
+from cardiactwins.twin.model_finishing import finish_model
 from cardiactwins.twin.targets import measured_ranges
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.training_run import single_process
@@ -93,7 +94,7 @@ def train_twin(
                 )
             )
     ranges = measured_ranges(training[: min(RANGED, len(training))], TWIN_GRID.spacing)
-    return train_denoiser(
+    weights = train_denoiser(
         autoencoder.cpu(),
         *latents,
         folder,
@@ -104,3 +105,6 @@ def train_twin(
         fabric=fabric,
         progress=progress,
     )
+    if not fabric.global_rank:
+        finish_model(weights, progress=progress)
+    return weights
