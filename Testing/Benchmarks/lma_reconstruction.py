@@ -241,8 +241,8 @@ def main() -> None:
     if "bivme" in sets and BIVME.exists():
         left_out = leave_one_out(contenders(methods, "phantoms", options.models))
     curves = options.out / "curves.png"
-    curves_figure(options.models, curves)
-    small_copy(curves, curves)
+    if curves_figure(options.models, curves):
+        small_copy(curves, curves)
 
     found = results(rows)
     summary = {

@@ -15,7 +15,7 @@ from cardiactwins.twin.training_hearts import VALIDATION_STREAM, HeartFolder
 
 TINY = (
     "--autoencoder=steps=2,batch=2,width=8,inner=8,latent_channels=2,validate_every=2",
-    "--denoiser=steps=3,batch=2,modes=2,places=2,mode_steps=10,validate_every=3",
+    "--denoiser=steps=3,batch=2,modes=2,places=2,mode_steps=10,validate_every=3,spread_samples=2",
     "--precision=full",
     "--threads=1",
 )
@@ -66,6 +66,7 @@ def test_a_training_leaves_a_model_with_the_command_that_makes_it_again(training
     assert card["licence"] == "Apache-2.0" and card["seed"] == 3 and card["sha256"] == summary["sha256"]
     low, high = card["ranges"]["RV volume"]
     assert 30 < low < high < 500
+    assert set(card["spread"]) == {"modes", "before", "after"}
     assert card["hearts"] == 3 and "No heart of a patient" in card["data"]
     assert card["command"] == (
         "cardiactwins twin train --preset swift --phantoms 3 --validation 1 --autoencoder "

@@ -162,10 +162,10 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
 
     # The prior's mean misses the outlines; the atlas' own outlines are nearer to the prior than this heart's.
     mean = atlas_geodesic(model, model.prior.mean)
-    _, missing = model_deviation(model, found.surface, outlines, mean)
+    _, missing = model_deviation(model, found.surface, outlines, mean, moved=heart.moved)
     assert missing["atlas beside the outlines, voxels"] > 5 * beside
     own = outlines_of(deformed_volume(model, mean))
-    _, near = model_deviation(model, found.surface, own, mean)
+    _, near = model_deviation(model, found.surface, own, mean, moved=heart.moved)
     assert near["slices against the others"] < 0.5 * ratio
     # Kriging has not looked at further points.
     points = np.array([[30.0, 32.0, 32.0]])
@@ -173,7 +173,7 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         outlines.positions, outlines.cavity, outlines.myocardium, points, np.ones((1, 2), np.float32)
     )
     for refined, expected in ((True, points), (False, None)):
-        model_deviation(model, found.surface, more, geodesic, refined=refined)
+        model_deviation(model, found.surface, more, geodesic, moved=heart.moved, refined=refined)
         assert asked["points"] is expected
 
 

@@ -5,11 +5,12 @@ import pytest
 
 pytest.importorskip("skimage")
 
+from cardiactwins.lma import slice_correction
 from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.outline_distances import outline_distances
 from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
-from cardiactwins.lma.slice_correction import meet_slices
+from cardiactwins.lma.slice_correction import _trust, meet_slices
 from cardiactwins.lma.sparse_slices import cut_slices
 
 ROWS, COLUMNS = np.indices((64, 64)) - 31.5
@@ -36,7 +37,6 @@ def met(found, true, positions):
 
 def corrected(found, true, positions):
     heart = met(found, true, positions)
-    assert heart.moved is None or heart.changed
     return heart.volume, heart.changed
 
 
@@ -109,6 +109,34 @@ def test_a_phantom_that_is_nearly_met_is_met_better_everywhere():
     assert heart.changed
     before, after = (1 - agreement(volume.mask, true.mask).dsc for volume in (blurred, heart.volume))
     assert after < 0.7 * before
+
+
+def test_beyond_the_slices_interpolation_counts_as_between_slices_three_times_as_far_apart():
+    trust = _trust(np.array([20.0, 30.0, 40.0]))
+    inside = 1 / (1 + (10 / 6) ** 2)
+    assert trust[20:41] == pytest.approx(np.full(21, inside))
+    assert trust[[17, 43]] == pytest.approx([inside] * 2)
+    assert trust[[14, 46]] == pytest.approx([1 / (1 + 3**2)] * 2)
+
+
+def test_where_averaging_would_tear_the_heart_the_atlas_is_corrected_alone(monkeypatch):
+    """A thin tube, straight, of which slices show another place: interpolation has nothing between."""
+    found, true = tube(-1.0, 3.0), tube(-1.0, 3.0)
+    for share in (true.cavity, true.myocardium):
+        share[21:40] = np.roll(share[21:40], 10, axis=2)
+    heart = met(found, true, [16, 24, 32, 40])
+    assert heart.changed and heart.moved[1].max() > 1
+    monkeypatch.setattr(slice_correction, "_trust", lambda positions: np.zeros(64))
+    np.testing.assert_array_equal(
+        heart.volume.myocardium, met(found, true, [16, 24, 32, 40]).volume.myocardium
+    )
+
+
+def test_a_cavity_that_one_slice_shows_is_left_to_the_atlas():
+    true, found = tube(np.where(np.arange(64) < 16, 6.0, -1.0), 14.0), tube(6.0, 14.0)
+    heart = met(found, true, [12, 30, 48])
+    assert heart.changed and not heart.moved[0].any()
+    assert heart.volume.cavity[21].sum() > 0.6 * found.cavity[21].sum()
 
 
 @pytest.mark.parametrize("apart", [6, 12])

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from small_trainings import CODING, DENOISING, HEARTS, SIZE, latents_of_modes
 
+import cardiactwins
 from cardiactwins.twin.autoencoder import AutoencoderSettings
 from cardiactwins.twin.autoencoder_training import (
     PAPER_AUTOENCODER_TRAINING,
@@ -20,6 +22,8 @@ from cardiactwins.twin.denoiser_training import (
 )
 from cardiactwins.twin.latents import cached_latents
 from cardiactwins.twin.model import TwinModel
+
+WEIGHTS = Path(cardiactwins.__file__).parent / "Resources" / "Models" / "twin.safetensors"
 
 
 def test_the_papers_networks_train_in_small(tmp_path, fabric):
@@ -87,3 +91,11 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, autoencoder, fabric):
         TwinModel.load(tmp_path / "missing.safetensors")
     with pytest.raises(ValueError, match="twin autoencoder"):
         TwinModel.load(train_autoencoder(HEARTS[:4], HEARTS[4:], tmp_path, CODING, fabric=fabric))
+
+
+def test_the_weights_that_come_with_the_library_load_and_are_finished():
+    model = TwinModel.load(WEIGHTS)
+    spread = model.card["spread"]
+    assert spread["modes"][0] < 0.97 < 0.99 < spread["modes"][1] < 1.01
+    assert max(abs(value - 1) for value in spread["after"]) < 0.03
+    assert model.denoiser.modes.gains.abs().max() > 0.01

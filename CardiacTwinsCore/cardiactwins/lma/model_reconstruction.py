@@ -194,7 +194,7 @@ def model_deviation(
     outlines: SliceOutlines,
     geodesic: Geodesic,
     *,
-    moved: NDArray[np.float32] | None = None,
+    moved: NDArray[np.float32],
     refined: bool = True,
 ) -> tuple[SurfaceDeviation, dict[str, float]]:
     """How far each point of the surface may be from the true one, and figures that say why.

@@ -31,20 +31,20 @@ ALIKE = 6.0
 BEYOND = 3.0
 """Distance between slices that each voxel beyond the outermost slice counts for."""
 NEAR = 3.0
-"""Voxels around a border in which its distance is wanted: it moves by 2 at most."""
+"""Voxels around a border in which its distance is wanted: beyond, that it lies there is all that counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedHeart:
-    """A reconstruction whose borders go through the outlines of its slices.
+    """A reconstruction whose borders go through the outlines of its slices, where `changed`.
 
-    changed: whether they do, or the reconstruction was left as it was. moved: (2, 64, 64, 64) voxels by which
-    endo- and epicardium there were moved by averaging with interpolation; None where it was left out.
+    changed: False where it was left as it was. moved: (2, 64, 64, 64) voxels within their plane by which
+    averaging with interpolation moves endo- and epicardium there, or would have moved them.
     """
 
     volume: ShapeVolume
     changed: bool
-    moved: NDArray[np.float32] | None
+    moved: NDArray[np.float32]
 
 
 def meet_slices(
@@ -57,8 +57,8 @@ def meet_slices(
     of the deformed atlas: signed-distance interpolation of the remainder instead of the whole. It moves a
     border by 2 voxels at most, and a wall of 1 voxel stays. The result is averaged with what the slices alone
     say (`interpolated_distances`), whose errors are others: the less, the farther slices lie apart
-    (`_trust`). Where the topology of the wall would change (Euler number, pieces), the average is left out,
-    and then the rest.
+    (`_trust`). A cavity that fewer than two slices show is left to the atlas. Where the topology of the wall
+    would change (Euler number, pieces), the average is left out, and then the rest.
 
     volume: the reconstruction. at_slices: (2, S, 64, 64) its shares of cavity and myocardium in the planes of
     the slices.
@@ -71,18 +71,21 @@ def meet_slices(
         for a, b, c in zip(found, here, wanted, strict=True)
     ]
     trust = _trust(outlines.positions)[:, None, None]
-    moved = [
-        trust * (np.clip(other, -FAR, FAR) - level)
-        for level, other in zip(levels, interpolated_distances(outlines, wanted), strict=True)
-    ]
+    moved = np.stack(
+        [
+            trust * (np.clip(other, -FAR, FAR) - level)
+            for level, other in zip(levels, interpolated_distances(outlines, wanted), strict=True)
+        ]
+    )
+    if ((outlines.cavity > 0.5).any(axis=(1, 2))).sum() < 2:
+        moved[0] = 0
+    told = np.abs(moved).astype(np.float32)
     topology = _topology(volume)
-    averaged = _volume(*(level + by for level, by in zip(levels, moved, strict=True)), volume.voxel)
-    if _topology(averaged) == topology:
-        return CorrectedHeart(averaged, True, np.abs(moved, dtype=np.float32))
-    corrected = _volume(*levels, volume.voxel)
-    if _topology(corrected) == topology:
-        return CorrectedHeart(corrected, True, None)
-    return CorrectedHeart(volume, False, None)
+    for distances in (levels + moved, np.stack(levels)):
+        corrected = _volume(*distances, volume.voxel)
+        if _topology(corrected) == topology:
+            return CorrectedHeart(corrected, True, told)
+    return CorrectedHeart(volume, False, told)
 
 
 def _volume(cavity: NDArray[np.float64], whole: NDArray[np.float64], voxel: float) -> ShapeVolume:
@@ -99,8 +102,8 @@ def _trust(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
     The error of interpolation grows with the square of their distance, its variance is about that of the
     deformed atlas where they are six voxels apart (both on phantoms and on people of MESA). Beyond the
-    outermost slice nothing holds it: two voxels away it counts as between slices that are six apart, unless
-    these are farther apart anyway.
+    outermost slice only the apex holds it: two voxels away it counts as between slices that are six apart,
+    unless these are farther apart anyway.
     """
     heights = np.arange(SIZE)
     after = np.clip(np.searchsorted(positions, heights), 1, len(positions) - 1)

@@ -39,7 +39,7 @@ class DenoiserTraining:
     network: what is trained. steps: at most. batch: latents a step, of all processes. rate, averaging,
     schedule: see TrainingRun. levels: noise to train at. mode_steps: of the network of
     modes, which is trained before the U-net and then left alone. validate_every: steps. patience: validations
-    without improvement after which the training ends, 0 for never.
+    without improvement after which the training ends, 0 for never. spread_samples: of `finish_model`.
     """
 
     network: DenoiserSettings = field(default_factory=DenoiserSettings)
@@ -52,6 +52,7 @@ class DenoiserTraining:
     mode_steps: int = 4000
     validate_every: int = 250
     patience: int = 0
+    spread_samples: int = 256
 
 
 PAPER_DENOISER_TRAINING = DenoiserTraining(

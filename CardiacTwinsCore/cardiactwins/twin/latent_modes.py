@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LatentModes"]
+__all__ = ["LEVELS", "LatentModes"]
 
 SMALLEST_REST = 0.05
+LEVELS = torch.linspace(math.log(0.05), math.log(80.0), 25)
+"""Logarithms of the noise levels at which gains are kept."""
 
 
 class LatentModes(nn.Module):
     """Standardised latents as a normal distribution: wide along the largest modes, alike in all else.
 
     directions: (K, C * d * h * w) orthonormal. deviations: (K,) standard deviations along them. rest: that
-    along all other directions. shape: of a latent. Latents have mean 0.
+    along all other directions. shape: of a latent. Latents have mean 0. gains: (25, K), at each of `LEVELS`
+    the share of a noisy coordinate that is added to the estimate of the clean one, 0 until `match_spread`
+    finds them.
     """
+
+    gains: Tensor
 
     def __init__(self, directions: Tensor, deviations: Tensor, rest: Tensor, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -25,6 +33,7 @@ class LatentModes(nn.Module):
         self.register_buffer("directions", directions)
         self.register_buffer("deviations", deviations)
         self.register_buffer("rest", rest)
+        self.register_buffer("gains", torch.zeros(len(LEVELS), len(directions)))
 
     @classmethod
     def empty(cls, count: int, shape: tuple[int, ...]) -> LatentModes:
@@ -53,11 +62,12 @@ class LatentModes(nn.Module):
         return modes
 
     def linear(self, scaled: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The exact denoiser of this normal distribution, and what a network must answer for it.
+        """The exact denoiser of this normal distribution, and what a network must answer for it, with gains.
 
         scaled, noise: c_in z and c_noise of Eq. 2, for data of unit variance, (B, C, d, h, w) and (B,). Along
         a direction of deviation s the clean latent expected is s^2 / (s^2 + sigma^2) of what is seen, by
-        Wiener's filter; with F = sigma (s^2 - 1) / (s^2 + sigma^2) c_in z, Eq. 2 says the same.
+        Wiener's filter; with F = sigma (s^2 - 1) / (s^2 + sigma^2) c_in z, Eq. 2 says the same. The gains are
+        part of the answer alone: shown them, a U-net would take them for an error, and take them back.
         """
         # Rounding to bfloat16 would be divided by small sigma.
         with torch.autocast(scaled.device.type, enabled=False):
@@ -65,18 +75,33 @@ class LatentModes(nn.Module):
             along = flat @ self.directions.T
             modes, rest = self.deviations**2, self.rest**2
             seen = (1 + sigma**2).sqrt()
+            gained = self.gain(sigma[:, 0]) * seen**2 / sigma
             # Factors along the modes and along all else, of the estimate and of the answer.
             factors = (
                 (seen * modes / (modes + sigma**2), seen * rest / (rest + sigma**2)),
                 (sigma * (modes - 1) / (modes + sigma**2), sigma * (rest - 1) / (rest + sigma**2)),
             )
             # Both at once: reading the directions takes the time.
-            changes = torch.cat([(mode - other) * along for mode, other in factors]) @ self.directions
+            (near, by), (answered, beside) = factors
+            weights = torch.cat([near - by, answered + gained - beside])
+            changes = (weights * along.repeat(2, 1)) @ self.directions
             parts = zip(factors, changes.chunk(2), strict=True)
             estimate, answer = (
                 (other * flat + change).reshape(-1, *self.shape) for (_, other), change in parts
             )
         return estimate, answer
+
+    def gain(self, sigma: Tensor) -> Tensor:
+        """Gains (B, K) at noise levels (B,), linear in their logarithm."""
+        steps = (sigma.log() - LEVELS[0].item()) / (LEVELS[1] - LEVELS[0]).item()
+        steps = steps.clamp(0, len(LEVELS) - 1)
+        before = steps.floor().clamp(max=len(LEVELS) - 2).long()
+        return torch.lerp(self.gains[before], self.gains[before + 1], (steps - before)[:, None])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Weights and states of trainings from before there were gains have none."""
+        state_dict.setdefault(prefix + "gains", torch.zeros_like(self.gains))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def widened(self, noise: Tensor, sigma: float) -> Tensor:
         """Noise of deviation sigma, (B, C, d, h, w), made as wide along the modes as noisy latents are.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,8 +12,6 @@ __all__ = ["ModeNetwork", "NoiseEmbedding"]
 
 FREQUENCIES = 16
 DROPOUT = 0.3
-LEVELS = torch.linspace(math.log(0.05), math.log(80.0), 25)
-"""Logarithms of the noise levels at which gains are kept."""
 
 
 class NoiseEmbedding(nn.Module):
@@ -37,11 +33,8 @@ class ModeNetwork(nn.Module):
     Hearts are not quite normal: their kinds, and the bounds of what is possible, bend the distribution. As a
     heart is a few numbers here, that is learned within minutes. An untrained network answers 0.
 
-    modes: how many of them. width: features. gains: (25, modes), at each of `LEVELS` the share of a noisy
-    coordinate that is added to what is expected, 0 until `match_spread` finds them.
+    modes: how many of them. width: features.
     """
-
-    gains: Tensor
 
     def __init__(self, modes: int, width: int = 256, blocks: int = 3) -> None:
         super().__init__()
@@ -50,7 +43,6 @@ class ModeNetwork(nn.Module):
         self.first = nn.Linear(modes, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
         self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, modes))
-        self.register_buffer("gains", torch.zeros(len(LEVELS), modes))
         nn.init.zeros_(self.last[-1].weight)
         nn.init.zeros_(self.last[-1].bias)
 
@@ -62,26 +54,10 @@ class ModeNetwork(nn.Module):
         directions, deviations = modes.directions[: self.count], modes.deviations[: self.count]
         with torch.autocast(scaled.device.type, enabled=False):
             sigma = (4 * noise.float()).exp()
-            seen = (1 + sigma[:, None] ** 2).sqrt()
-            change = self.change(scaled.float().flatten(1) @ directions.T * seen, deviations, sigma)
-            return (change * seen / sigma[:, None] @ directions).reshape(scaled.shape)
-
-    def change(self, noisy: Tensor, deviations: Tensor, sigma: Tensor) -> Tensor:
-        """What is added to the linear denoiser's estimate of the clean coordinates, (B, modes).
-
-        noisy: coordinates (B, modes). deviations: of the modes. sigma: (B,).
-        """
-        level = sigma[:, None]
-        spread = (deviations**2 + level**2).sqrt()
-        departure = self.departure(noisy / spread, deviations, sigma)
-        return departure * deviations * level / spread + self._gain(sigma) * noisy
-
-    def _gain(self, sigma: Tensor) -> Tensor:
-        """Gains (B, modes) at noise levels (B,), linear in their logarithm."""
-        steps = (sigma.log() - LEVELS[0].item()) / (LEVELS[1] - LEVELS[0]).item()
-        steps = steps.clamp(0, len(LEVELS) - 1)
-        before = steps.floor().clamp(max=len(LEVELS) - 2).long()
-        return torch.lerp(self.gains[before], self.gains[before + 1], (steps - before)[:, None])
+            ratio = ((1 + sigma[:, None] ** 2) / (deviations**2 + sigma[:, None] ** 2)).sqrt()
+            along = scaled.float().flatten(1) @ directions.T
+            departure = self.departure(along * ratio, deviations, sigma) * deviations * ratio
+            return (departure @ directions).reshape(scaled.shape)
 
     def departure(self, seen: Tensor, deviations: Tensor, sigma: Tensor) -> Tensor:
         """The departure in standard deviations of what the linear denoiser leaves open, (B, modes).

@@ -105,6 +105,8 @@ def train_twin(
         fabric=fabric,
         progress=progress,
     )
-    if not fabric.global_rank:
-        finish_model(weights, progress=progress)
+    # One process finishes the weights while the others wait; then they are there for all, finished.
+    with fabric.rank_zero_first():
+        if not fabric.global_rank:
+            finish_model(weights, samples=denoising.spread_samples, progress=progress)
     return weights
