@@ -97,5 +97,5 @@ def test_the_weights_that_come_with_the_library_load_and_are_finished():
     model = TwinModel.load(WEIGHTS)
     spread = model.card["spread"]
     assert spread["modes"][0] < 0.97 < 0.99 < spread["modes"][1] < 1.01
-    assert max(abs(value - 1) for value in spread["after"]) < 0.03
+    assert max(abs(value - 1) for value in spread["after"]) < 0.05
     assert model.denoiser.modes.gains.abs().max() > 0.01
