@@ -177,6 +177,18 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         assert asked["points"] is expected
 
 
+def test_calibrations_see_the_deviation_that_a_reconstruction_states(model, heart):
+    from cardiactwins.lma.calibration import _rebuilt
+
+    outlines = outlines_of(heart)
+    surface, deviation = _rebuilt(model, outlines)
+    found = reconstruct(outlines, method="refinement", model=model)
+    np.testing.assert_array_equal(surface.points, found.surface.points)
+    stated = deviation.stated(model.deviation_gain, model.deviation_floor)
+    np.testing.assert_allclose(stated, found.deviation, rtol=1e-6)
+    assert deviation.moved.max() > 0.05
+
+
 def test_where_the_network_leaves_the_outlines_it_is_refined_and_that_is_told(model, heart, monkeypatch):
     outlines = outlines_of(heart)
     near = reconstruct(outlines, method="network", model=model)

@@ -10,7 +10,7 @@ from cardiactwins.lma.agreement import agreement
 from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.outline_distances import outline_distances
 from cardiactwins.lma.shape_volume import ShapeVolume, phantom_volume
-from cardiactwins.lma.slice_correction import _trust, meet_slices
+from cardiactwins.lma.slice_correction import _remainders, _trust, meet_slices
 from cardiactwins.lma.sparse_slices import cut_slices
 
 ROWS, COLUMNS = np.indices((64, 64)) - 31.5
@@ -71,6 +71,17 @@ def test_a_remainder_grows_linearly_from_one_slice_to_the_next():
     found, changed = corrected(tube(8.0, 15.0), tube(8.0, wanted), positions)
     assert changed
     np.testing.assert_allclose(radii(found)[12:43], wanted[12:43], atol=0.12)
+
+
+def test_a_remainder_is_averaged_over_half_a_pixel():
+    plane = disk(12.0)[None]
+    wanted = outline_distances(plane, 16.0)
+    wanted[0, 31, 43] += 1
+    found = _remainders(plane, wanted)[0]
+    weights = np.exp(-2 * np.arange(-2, 3) ** 2)
+    expected = np.outer(weights, weights) / weights.sum() ** 2
+    np.testing.assert_allclose(found[29:34, 41:46], expected, atol=1e-3)
+    assert np.abs(found).sum() == pytest.approx(1, abs=1e-6)
 
 
 def test_beyond_the_slices_a_correction_fades():
