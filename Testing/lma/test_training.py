@@ -9,7 +9,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
-from cardiactwins.compute.weights import card_path, load_state, load_weights, save_weights  # noqa: E402
+from cardiactwins.compute.weights import (  # noqa: E402
+    card_path,
+    load_state,
+    load_weights,
+    save_weights,
+    sha256_of,
+)
 from cardiactwins.lma.reconstruction_model import (  # noqa: E402
     KIND,
     ReconstructionModel,
@@ -139,3 +145,14 @@ def test_large_weights_lie_in_several_files_that_belong_together(tmp_path):
     files[1].unlink()
     with pytest.raises(FileNotFoundError, match=r"w\.2\.safetensors, which belongs to w\.safetensors"):
         load_weights(path, "toy")
+
+
+def test_a_card_that_was_read_describes_the_file_that_it_is_saved_with(tmp_path):
+    tensors = {name: torch.full((50,), value) for name, value in (("a", 1.0), ("b", 2.0))}
+    first = save_weights(tensors, tmp_path / "w.safetensors", kind="toy", card={"seed": 3}, largest=300)
+    _, card = load_weights(first, "toy")
+    assert len(card["parts"]) == 1
+    second = save_weights({"a": -tensors["a"]}, tmp_path / "v.safetensors", kind="toy", card=card)
+    again, told = load_weights(second, "toy")
+    assert torch.equal(again["a"], -tensors["a"]) and "parts" not in told
+    assert told["seed"] == 3 and told["file"] == "v.safetensors" and told["sha256"] == sha256_of(second)

@@ -25,6 +25,8 @@ __all__ = [
 
 CARD_FORMAT = "cardiactwins weights 1"
 STATE_FORMAT = "cardiactwins training state 1"
+GENERATED = ("format", "kind", "file", "sha256", "bytes", "parts")
+"""Of a card, what saving writes itself."""
 
 
 def save_weights(
@@ -38,9 +40,9 @@ def save_weights(
     """Write weights to `path` (.safetensors) and their card beside it (.json); returns the path.
 
     kind: what they are for, which `load_weights` asks for again. card: data, seed, steps, metrics, licence,
-    command, and the settings that build the network. largest: bytes of tensors in one file; what is more goes
-    to further files beside it (name.2.safetensors, ...), whose hashes stand in the first one: its SHA256
-    speaks for all.
+    command, and the settings that build the network; of a card that was read, what described its file is left
+    out. largest: bytes of tensors in one file; what is more goes to further files beside it
+    (name.2.safetensors, ...), whose hashes stand in the first one: its SHA256 speaks for all.
     """
     path = Path(path)
     first, *others = _portions(tensors, largest)
@@ -51,7 +53,8 @@ def save_weights(
     _write_tensors(first, path, {"parts": json.dumps(further)} if further else {})
     described = {"format": CARD_FORMAT, "kind": kind, "file": path.name, "sha256": sha256_of(path)}
     parts = {"parts": further} if further else {}
-    write_json_atomic(card_path(path), {**described, "bytes": path.stat().st_size, **parts, **card})
+    kept = {key: value for key, value in card.items() if key not in GENERATED}
+    write_json_atomic(card_path(path), {**described, "bytes": path.stat().st_size, **parts, **kept})
     return path
 
 

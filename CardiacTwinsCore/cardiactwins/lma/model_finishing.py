@@ -31,6 +31,4 @@ def finish_model(
     if "deviation_gain" in card:
         return Path(path)
     gain, floor = deviation_calibration(model, validation[:calibrated], progress)
-    generated = ("format", "kind", "file", "sha256", "bytes", "settings")
-    kept = {key: value for key, value in card.items() if key not in generated}
-    return model.save(path, {**kept, "deviation_gain": round(gain, 4), "deviation_floor": round(floor, 4)})
+    return model.save(path, {**card, "deviation_gain": round(gain, 4), "deviation_floor": round(floor, 4)})

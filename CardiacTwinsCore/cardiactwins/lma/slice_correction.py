@@ -66,22 +66,20 @@ def meet_slices(
     found = (volume.cavity, volume.cavity + volume.myocardium)
     here = (at_slices[0], at_slices[0] + at_slices[1])
     wanted = slice_distances(outlines)
-    levels = [
-        outline_distances(a, NEAR) + _between(_remainders(b, c), outlines.positions)
-        for a, b, c in zip(found, here, wanted, strict=True)
-    ]
-    trust = _trust(outlines.positions)[:, None, None]
-    moved = np.stack(
+    levels = np.stack(
         [
-            trust * (np.clip(other, -FAR, FAR) - level)
-            for level, other in zip(levels, interpolated_distances(outlines, wanted), strict=True)
+            outline_distances(a, NEAR) + _between(_remainders(b, c), outlines.positions)
+            for a, b, c in zip(found, here, wanted, strict=True)
         ]
     )
-    if ((outlines.cavity > 0.5).any(axis=(1, 2))).sum() < 2:
+    trust = _trust(outlines.positions)[:, None, None]
+    between = np.clip(interpolated_distances(outlines, wanted), -FAR, FAR)
+    moved = trust * (between - levels)
+    if (outlines.cavity > 0.5).any(axis=(1, 2)).sum() < 2:
         moved[0] = 0
     told = np.abs(moved).astype(np.float32)
     topology = _topology(volume)
-    for distances in (levels + moved, np.stack(levels)):
+    for distances in (levels + moved, levels):
         corrected = _volume(*distances, volume.voxel)
         if _topology(corrected) == topology:
             return CorrectedHeart(corrected, True, told)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
@@ -17,6 +19,8 @@ __all__ = ["match_spread", "match_spread_of_modes"]
 GROUP = 16
 """Modes that are widened alike where latents from noise are few."""
 BATCH = 16
+LARGEST = 80.0
+"""Noise level at which sampling begins, the last of LEVELS."""
 
 
 @torch.no_grad()
@@ -55,17 +59,17 @@ def match_spread_of_modes(
 
     def excess(seed: int) -> Tensor:
         noise = torch.randn(samples, count, generator=torch.Generator().manual_seed(seed)).to(deviations)
-        start = noise * (deviations**2 + LEVELS[-1].exp().item() ** 2).sqrt()
-        return _excess([_way(bent, start, steps)], [start], deviations, steps)
+        start = noise * (deviations**2 + LARGEST**2).sqrt()
+        return _excess([_way(bent, start, steps)], deviations, steps)
 
-    found = []
+    before: list[float] = []
     for repeat in range(rounds):
         progress(repeat, rounds + 1, "Matching the spread of the modes", {})
-        lacking = excess(seed)
-        found.append(float(lacking[0].exp().mean()))
-        modes.gains[:, :count] += _slope(lacking).to(modes.gains)
+        found = excess(seed)
+        before = before or [float(found[0].exp().mean())]
+        modes.gains[:, :count] += _slope(found).to(modes.gains)
     progress(rounds, rounds + 1, "Matching the spread of the modes", {})
-    return found[0], float(excess(seed + 1)[0].exp().mean())
+    return before[0], float(excess(seed + 1)[0].exp().mean())
 
 
 @torch.no_grad()
@@ -96,15 +100,13 @@ def match_spread(
 
     def excess(seed: int, told: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        ways, starts = [], []
+        ways = []
         for first in range(0, samples, BATCH):
             progress(told * samples + first, (rounds + 1) * samples, "Matching the spread of latents", {})
             count = min(BATCH, samples - first)
             noise = torch.randn(count, *modes.shape, generator=generator).to(deviations)
-            start = modes.widened(noise * LEVELS[-1].exp(), LEVELS[-1].exp().item())
-            ways.append(_way(denoise, start, steps, along))
-            starts.append(along(start))
-        return _excess(ways, starts, deviations, steps)
+            ways.append(_way(denoise, modes.widened(noise * LARGEST, LARGEST), steps, along))
+        return _excess(ways, deviations, steps)
 
     before: list[float] = []
     for repeat in range(rounds):
@@ -123,7 +125,7 @@ def _way(
     denoise: Denoise, start: Tensor, steps: int, along: Callable[[Tensor], Tensor] = lambda state: state
 ) -> Way:
     """The way from noise at the highest level on."""
-    schedule = noise_schedule(steps, largest=LEVELS[-1].exp().item())
+    schedule = noise_schedule(steps, largest=LARGEST)
     passed: Way = [(float(schedule[0]), along(start).cpu())]
 
     def note(step: int, sigma: float, clean: Tensor, state: Tensor) -> None:
@@ -138,21 +140,21 @@ def _wiener(noisy: Tensor, deviations: Tensor, sigma: float) -> Tensor:
     return noisy * deviations**2 / (deviations**2 + sigma**2)
 
 
-def _excess(ways: list[Way], starts: list[Tensor], deviations: Tensor, steps: int) -> Tensor:
+def _excess(ways: list[Way], deviations: Tensor, steps: int) -> Tensor:
     """log(v / w) at LEVELS, (25, K): of latents on their ways, and of the linear denoiser's from their noise.
 
     0 along modes that there are none of.
     """
-    right = _way(lambda noisy, sigma: _wiener(noisy, deviations, sigma), torch.cat(starts), steps)
-    values = []
-    for step, (_, expected) in enumerate(right):
-        coordinates = torch.cat([way[step][1] for way in ways])
-        values.append((coordinates.std(dim=0) / expected.std(dim=0)).log().nan_to_num(0.0))
-    rising = torch.tensor([sigma for sigma, _ in right]).log().flip(0)
-    known = torch.stack(values).flip(0)
-    after = torch.searchsorted(rising, LEVELS).clamp(1, len(rising) - 1)
-    share = ((LEVELS - rising[after - 1]) / (rising[after] - rising[after - 1])).clamp(0, 1)
-    return torch.lerp(known[after - 1], known[after], share[:, None])
+    levels = [sigma for sigma, _ in ways[0]]
+    passed = [torch.cat([way[step][1] for way in ways]) for step in range(len(levels))]
+    known = deviations.cpu()
+    right = _way(lambda noisy, sigma: _wiener(noisy, known, sigma), passed[0], steps)
+    found = [
+        (here.std(dim=0) / there.std(dim=0)).log().nan_to_num(0.0)
+        for here, (_, there) in zip(passed, right, strict=True)
+    ]
+    between = make_interp_spline(np.log(levels[::-1]), torch.stack(found[::-1]).numpy(), k=1)
+    return torch.from_numpy(between(LEVELS.numpy())).float()
 
 
 def _slope(excess: Tensor) -> Tensor:

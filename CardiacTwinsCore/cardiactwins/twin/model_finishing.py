@@ -11,9 +11,6 @@ from cardiactwins.twin.model import TwinModel
 
 __all__ = ["finish_model"]
 
-GENERATED = frozenset({"format", "kind", "file", "sha256", "bytes", "parts", "autoencoder", "denoiser"})
-"""Of the card, what saving writes itself."""
-
 COORDINATES = 16
 """Samples of the modes alone, for each of whole latents: they take next to no time."""
 
@@ -38,10 +35,9 @@ def finish_model(path: str | Path, *, samples: int = 256, progress: Progress = s
         spread["modes"] = [round(value, 4) for value in found]
     before, after = match_spread(modes, model.denoise, samples=samples, progress=progress)
     spread |= {name: [round(v, 3) for v in values] for name, values in (("before", before), ("after", after))}
-    kept = {key: value for key, value in model.card.items() if key not in GENERATED}
     # Beside them first: weights in several files are replaced at once, or nearly so.
     with TemporaryDirectory(dir=path.parent) as folder:
-        model.save(Path(folder) / path.name, {**kept, "spread": spread})
+        model.save(Path(folder) / path.name, {**model.card, "spread": spread})
         for file in sorted(Path(folder).iterdir(), reverse=True):
             file.replace(path.with_name(file.name))
     return path
