@@ -145,7 +145,8 @@ def edit(
         "siblings": [figures_of_sibling(one, name) for one, name in zip(made, files, strict=True)],
         "remarks": case.twin.remarks,
     }
-    run.show(_table(figures), *(["", *reached] if (reached := _reached(figures["siblings"])) else []))
+    lines = [*_reached(figures["siblings"]), *_turned_away(figures["siblings"])]
+    run.show(_table(figures), *(["", *lines] if lines else []))
     outputs = {"folder": out, "volumes": out / VOLUMES, **({"meshes": out / MESHES} if surfaces else {})}
     run.finish(figures, outputs, out / REPORT)
 
@@ -213,6 +214,7 @@ def figures_of_sibling(nodes: SiblingNodes, name: str) -> dict[str, Any]:
         "accepted": sibling.accepted,
         "attempt": sibling.attempt,
         "rejected": sibling.rejected,
+        "reason": "" if sibling.accepted else sibling.guarded.reason,
         "violations_raw": [check.name for check in sibling.raw_checks if not check.holds],
         "violations": [check.name for check in sibling.checks if not check.holds],
         "repaired_voxels": int(np.count_nonzero(sibling.labels != sibling.raw)),
@@ -299,6 +301,16 @@ def _reached(siblings: Sequence[dict[str, Any]]) -> list[str]:
         for one in siblings
         for target in one["targets"]
         if not target["held"]
+    ]
+
+
+def _turned_away(siblings: Sequence[dict[str, Any]]) -> list[str]:
+    """Why the guard accepted a sibling at no attempt."""
+    return [
+        f"{one['file'].partition('.')[0]} was turned away by the guard and is given as it came: "
+        f"{one['reason']}"
+        for one in siblings
+        if not one["accepted"]
     ]
 
 

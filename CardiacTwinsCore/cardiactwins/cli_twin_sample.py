@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from cardiactwins.twin.cohort_run import CohortRun
 
 __all__ = ["sample"]
+
+SHOWN_REASONS = 5
+"""Of those for which the guard turned hearts away, the most frequent."""
 
 
 def sample(
@@ -141,4 +145,8 @@ def remarks_on_run(figures: dict[str, Any]) -> list[str]:
         remarks.append(f"Violations of the topology: {raw:.1f} % before the guard{after}.")
     if figures["targets"]:
         remarks.append(f"Targets within 5 %: {figures['targets_met']} of {figures['targets']}.")
+    rejected = Counter(figures["rejected"]).most_common()
+    remarks += [f"Turned away, {count}: {reason}" for reason, count in rejected[:SHOWN_REASONS]]
+    if more := sum(count for _, count in rejected[SHOWN_REASONS:]):
+        remarks.append(f"Turned away, {more}: for other reasons, which the manifest has")
     return remarks + [f"Failed: {text}" for text in figures["failed"]]

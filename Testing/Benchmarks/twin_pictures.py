@@ -83,13 +83,14 @@ def slices(folder: CohortFolder, records: list[SiblingRecord], path: Path) -> Pa
 def surfaces(
     folder: CohortFolder, records: list[SiblingRecord], psi: float, siblings: int, path: Path
 ) -> Path:
-    """Twins and siblings at one psi, in 3D."""
+    """Twins and siblings at one psi that the guard accepted, in 3D."""
     from matplotlib.figure import Figure
 
     groups: dict[str, list[Labels]] = {}
     for record in records:
         recipe = record.recipe
-        if recipe.kind == "perturbational" and recipe.psi == psi and not recipe.targets:
+        wanted = recipe.kind == "perturbational" and recipe.psi == psi and not recipe.targets
+        if wanted and record.accepted:
             group = groups.setdefault(recipe.twin, [folder.twin(recipe.twin)])
             if len(group) <= siblings:
                 group.append(folder.labels(record.name))

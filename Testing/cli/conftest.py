@@ -120,6 +120,15 @@ def stand_in(whole_heart, tmp_path_factory):
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def without_ra(stand_in, whole_heart, tmp_path):
+    """The same around the phantom without its RA, which the topology guard cannot repair."""
+    labels = np.where(whole_heart.labels == Tissue.RA, 0, whole_heart.labels)
+    path = tmp_path / "without-ra.npz"
+    np.savez_compressed(path, labels=labels)
+    return "--weights", path, *stand_in[2:]
+
+
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory):
     """A heart with LBBB as files: slices.seg.nrrd, slices.mrk.json, dense-1.npz, ..., and scene.mrb."""

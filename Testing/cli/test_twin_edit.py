@@ -93,6 +93,15 @@ def test_targets_are_reported_with_what_was_reached(twin, stand_in, twin_file, t
     assert target["met"] == (abs(target["reached"] / target["wanted"] - 1) <= 0.05)
 
 
+def test_siblings_that_the_guard_turns_away_say_why(twin, without_ra, twin_file, tmp_path):
+    options = ("--psi", 1, "--steps", 20, *without_ra, "--out", tmp_path / "s")
+    outcome = twin("edit", twin_file, *options)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "sibling-1 was turned away by the guard and is given as it came: RA missing" in outcome.stdout
+    summary = twin("edit", twin_file, *options[:-1], tmp_path / "json", "--json").summary
+    assert [(one["accepted"], one["reason"]) for one in summary["siblings"]] == [(False, "RA missing")]
+
+
 def test_a_design_makes_a_sibling_of_each_combination(twin, stand_in, twin_file, tmp_path):
     options = ("--grid", "RV volume=130,140", "--grid", "wall=9", "--psi", 0.5, "--no-hold")
     outcome = twin(

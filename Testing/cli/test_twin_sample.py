@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from cardiactwins.cli_twin_sample import remarks_on_run
 from cardiactwins.twin.label_files import read_heart
 
 QUICK = ("--steps", 3, "--no-guard")
@@ -46,6 +47,14 @@ def test_the_same_command_goes_on_where_it_stopped(twin, stand_in, cohort):
     assert (again["made"], again["found"]) == (1, 2) and seeds_of(out) == [5, 6, 7]
     after = {path.name: path.stat().st_mtime_ns for path in (out / "siblings").iterdir()}
     assert before.items() <= after.items() and len(after) == 6
+
+
+def test_hearts_that_the_guard_turns_away_are_counted_by_reason(twin, without_ra, tmp_path, rows):
+    outcome = twin("sample", "-n", 2, "--steps", 20, *without_ra, "--out", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "the guard accepted 0." in outcome.stdout
+    assert "Turned away, 2: RA missing" in outcome.stdout
+    assert [row["reason"] for row in rows(tmp_path / "out" / "manifest.csv")] == ["RA missing"] * 2
 
 
 def test_missing_weights_are_named_with_the_command_that_makes_them(twin, tmp_path, monkeypatch):
@@ -93,3 +102,15 @@ def test_help_loads_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_rare_reasons_are_summed_up():
+    rejected = ["a"] * 3 + ["b"] * 2 + list("cdefg")
+    figures = {"made": 10, "found": 0, "accepted": 0, "failed": [], "targets": 0, "rejected": rejected}
+    told = remarks_on_run({**figures, "violations_raw_percent": None, "violations_guarded_percent": None})
+    assert told[1:] == [
+        "Turned away, 3: a",
+        "Turned away, 2: b",
+        *(f"Turned away, 1: {reason}" for reason in "cde"),
+        "Turned away, 2: for other reasons, which the manifest has",
+    ]

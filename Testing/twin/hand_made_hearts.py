@@ -33,6 +33,14 @@ def lifted(tissue):
     return heart
 
 
+def grow_ra_to_border(labels):
+    """Each row of the RA of a heart, array or tensor, goes on along i to the last voxel; in place."""
+    for k, j in {(int(k), int(j)) for k, j, _ in np.argwhere(np.asarray(labels) == Tissue.RA)}:
+        row = labels[k, j]
+        last = max(int(i) for (i,) in np.argwhere(np.asarray(row) == Tissue.RA))
+        row[last:][row[last:] == 0] = Tissue.RA
+
+
 def lv_off_the_wall():
     """Two voxels of background between the LV and its wall; aorta and atrium still stand on it."""
     heart = box_heart()

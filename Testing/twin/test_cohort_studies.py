@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from gaussian_hearts import ellipsoid_heart
-from hand_made_hearts import VIOLATIONS
+from hand_made_hearts import VIOLATIONS, grow_ra_to_border
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_topology import topology_checks
@@ -285,6 +285,18 @@ def test_hearts_from_anywhere_are_judged_raw_and_guarded(tmp_path, population):
     assert "12 synthetic hearts against 24" in (tmp_path / "cohort.html").read_text()
     strict = evaluate_hearts(population, Hearts.of(hearts), (4.0,) * 3, tmp_path, guard=False)
     assert strict["rejected"] == pytest.approx(2 / 12)
+
+
+def test_hearts_that_the_border_cuts_are_judged_as_the_reference_is(tmp_path, population):
+    rng = np.random.default_rng(5)
+    hearts = {f"s{i}": ellipsoid_heart(rng) for i in range(12)}
+    grow_ra_to_border(hearts["s3"])
+    reference = {name: population[name] for name in population}
+    found = evaluate_hearts(population, Hearts.of(hearts), (4.0,) * 3, tmp_path)
+    assert found["rejected"] == pytest.approx(1 / 12)
+    reference["cut"] = hearts["s3"]
+    found = evaluate_hearts(Hearts.of(reference), Hearts.of(hearts), (4.0,) * 3, tmp_path)
+    assert found["rejected"] == 0
 
 
 def test_a_plane_of_heat_maps_runs_through_the_middle_of_the_hearts():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gaussian_hearts import ellipsoid_heart
+from hand_made_hearts import grow_ra_to_border
 
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.twin.edit_list import Edit, EditList
@@ -114,6 +115,32 @@ def test_hearts_that_cannot_be_repaired_are_made_again_with_another_seed(small_m
     (left,) = make_siblings(Torn(small_model, [True] * 3), [recipe], spacing=SPACING)
     assert not left.accepted and left.attempt == 2
     np.testing.assert_array_equal(left.labels, left.raw)
+
+
+class Outgrown(Torn):
+    """A model whose decoder lets the RA of some hearts reach the border of the grid."""
+
+    def decode_labels(self, latents):
+        labels = self.model.decode_labels(latents)
+        if self.torn[self.asked]:
+            grow_ra_to_border(labels[0])
+        self.asked += 1
+        return labels
+
+
+def test_hearts_that_outgrow_the_grid_are_made_again_unless_the_twin_does(small_model, twin):
+    recipe = Recipe("perturbational", seed=5, psi=0.5, twin="a", attempts=2)
+    model = Outgrown(small_model, [True, False])
+    (found,) = make_siblings(model, [recipe], twin, spacing=SPACING)
+    assert found.attempt == 1 and found.accepted
+    assert "the border of the grid cuts RA" in found.rejected[0]
+    cut = twin.copy()
+    grow_ra_to_border(cut)
+    (found,) = make_siblings(Outgrown(small_model, [True]), [recipe], cut, spacing=SPACING)
+    assert found.attempt == 0 and found.accepted and (found.labels[:, :, -1] == Tissue.RA).any()
+    kept = Recipe("localized", seed=5, twin="a", keep=KEEP, steps=8)
+    (found,) = make_siblings(Outgrown(small_model, [True]), [kept], twin, spacing=SPACING)
+    assert found.accepted and (found.labels[:, :, -1] == Tissue.RA).any()
 
 
 def test_violations_are_counted_while_sampling(small_model):

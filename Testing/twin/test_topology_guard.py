@@ -124,3 +124,29 @@ def test_whole_tissues_do_not_grow():
     np.testing.assert_array_equal(kept.labels == Tissue.LV, speck == Tissue.LV)
     defect = guard_topology(septal_defect(), whole=[Tissue.MYO])
     assert (defect.labels == Tissue.MYO).sum() == (septal_defect() == Tissue.MYO).sum()
+
+
+def test_a_heart_that_outgrows_its_grid_is_turned_away():
+    heart = box_heart()
+    heart[:3][:, 6:18, 6:19] = Tissue.MYO
+    assert failing(heart) == []
+    found = guard_topology(heart)
+    assert not found.accepted and found.reason == "the border of the grid cuts Myo (156 voxels)"
+    np.testing.assert_array_equal(found.labels, heart)
+    assert guard_topology(heart, cut=[Tissue.MYO]).accepted
+    torn = heart.copy()
+    torn[36:39, 1:4, 40:43] = Tissue.LV
+    found = guard_topology(torn)
+    assert not found.accepted and "cuts Myo" in found.reason
+    np.testing.assert_array_equal(found.labels, torn)
+
+
+def test_the_border_may_cut_the_aorta_and_specks_there_are_repaired():
+    heart = box_heart()
+    heart[36:, 9:15, 15:18] = Tissue.AO
+    assert guard_topology(heart).accepted and not guard_topology(heart, cut=()).accepted
+    speck = heart.copy()
+    speck[37:, :3, 40:43] = Tissue.LA
+    found = guard_topology(speck)
+    assert found.accepted
+    np.testing.assert_array_equal(found.labels, heart)

@@ -266,6 +266,7 @@ def _row(record: SiblingRecord) -> dict[str, Any]:
         "steps": recipe.steps,
         "attempt": record.attempt,
         "accepted": record.accepted,
+        "reason": record.reason,
         "repaired": record.repaired,
         "violated": "; ".join(record.violated),
         "raw_violated": "; ".join(record.raw_violated),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import write_json_atomic
 from cardiactwins.compute.page import PageSection
@@ -59,8 +60,10 @@ def evaluate_hearts(
     """Judge hearts from anywhere, such as label maps of a folder, against a reference on the same grid.
 
     spacing: of all, along i, j, k in mm. guard: also repair what can be repaired and judge that; without it
-    the hearts without violations are what is accepted. Writes cohort.html and .json into the folder
-    `report`; returns what the latter has. ValueError for fewer than 6 hearts on either side.
+    the hearts without violations are what is accepted. The border of the grid may cut the aorta, and tissues
+    that it cuts in the reference; hearts that it cuts elsewhere are not accepted. Writes cohort.html and
+    .json into the folder `report`; returns what the latter has. ValueError for fewer than 6 hearts on either
+    side.
     """
     rng = rng or np.random.default_rng(0)
     real = reference.measured(spacing, heat_map=True, progress=progress)
@@ -68,13 +71,21 @@ def evaluate_hearts(
     accepted = raw.select(~raw.violated.any(axis=1))
     if guard:
         repaired = {}
+        cut = {Tissue.AO, *_at_border(real.occupancy)}
         for name in synthetic:
-            found = guard_topology(synthetic[name])
+            found = guard_topology(synthetic[name], cut=cut)
             if found.accepted:
                 repaired[name] = found.labels
         accepted = Hearts.of(repaired).measured(spacing)
     seen = None if training is None else training.measured(spacing)
     return _reported(real, raw, accepted, seen, Path(report) / "cohort", "Cohort", (), rng)
+
+
+def _at_border(occupancy: NDArray[np.float32]) -> list[Tissue]:
+    """The tissues that any heart of a cohort has in the outermost layer of the grid."""
+    outermost = occupancy > 0
+    outermost[:, 1:-1, 1:-1, 1:-1] = False
+    return [tissue for tissue in Tissue if outermost[tissue].any()]
 
 
 def unconditional_study(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_border import border_voxels
 from cardiactwins.anatomy.heart_measures import PUBLISHED
 from cardiactwins.anatomy.heart_tissues import CHAMBERS, TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
@@ -61,6 +62,7 @@ def review_heart(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[Fi
     labels: (k, j, i), values of Tissue, all six present. geometry: its grid.
     """
     boxes = ndimage.find_objects(labels, max_label=max(Tissue))
+    at_border = border_voxels(labels)
     found: list[Finding] = []
     for tissue in (*CHAMBERS, Tissue.MYO, Tissue.AO):
         box = boxes[tissue - 1]
@@ -70,10 +72,11 @@ def review_heart(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[Fi
         found += _pieces(mask, tissue, geometry)
         if tissue is Tissue.AO:
             continue
-        found += _at_border(mask, tissue, box, labels.shape)
+        if tissue in at_border:
+            found.append(_cut_off(tissue, at_border[tissue]))
         if tissue in CHAMBERS:
             found += _size(mask, tissue, geometry)
-        if tissue in CHAMBERS and not any(f.kind == "cut off" and f.tissue is tissue for f in found):
+        if tissue in CHAMBERS and tissue not in at_border:
             found += _flat_end(labels, box, tissue, geometry)
     for check in topology_checks(labels):
         if not check.holds and len(check.tissues) == 2:
@@ -100,19 +103,9 @@ def _pieces(mask: NDArray[np.bool_], tissue: Tissue, geometry: ImageGeometry) ->
     return [Finding("fragmented", tissue, text, serious)]
 
 
-def _at_border(
-    mask: NDArray[np.bool_], tissue: Tissue, box: tuple[slice, ...], shape: tuple[int, ...]
-) -> list[Finding]:
-    faces = sum(
-        int(np.count_nonzero(np.take(mask, index, axis)))
-        for axis, (part, size) in enumerate(zip(box, shape, strict=True))
-        for index, outermost in ((0, part.start == 0), (-1, part.stop == size))
-        if outermost
-    )
-    if not faces:
-        return []
-    text = f"{TISSUE_NAMES[tissue]} is cut off: {faces:,} of its voxels lie at the border of the image."
-    return [Finding("cut off", tissue, text, True)]
+def _cut_off(tissue: Tissue, voxels: int) -> Finding:
+    text = f"{TISSUE_NAMES[tissue]} is cut off: {voxels:,} of its voxels lie at the border of the image."
+    return Finding("cut off", tissue, text, True)
 
 
 def _size(mask: NDArray[np.bool_], tissue: Tissue, geometry: ImageGeometry) -> list[Finding]:

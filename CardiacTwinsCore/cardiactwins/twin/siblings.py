@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cardiactwins.anatomy.heart_border import border_voxels
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.anatomy.heart_topology import TopologyCheck, topology_checks
 from cardiactwins.compute.progress import Progress, silent
@@ -87,7 +88,9 @@ def make_siblings(
     localized edit. spacing: along i, j, k in mm. ranges: least and largest value of each measure that is
     reachable (`resolve_targets`); by default those in the card of the model, if it has some. Where a guard
     turns a heart away and attempts are left, it is made again with another seed; what remains after the last
-    is given as it came. Targets "by" and "percent", and held volumes, are relative to the twin.
+    is given as it came. The border of the grid may cut the aorta, tissues that are kept, and those that it
+    cuts in the twin; it turns other hearts away. Targets "by" and "percent", and held volumes, are relative
+    to the twin.
 
     ValueError for recipes that differ by more than the seed, without the twin or region that they need, and
     for masks or targets that cannot be.
@@ -239,7 +242,10 @@ class _Plan:
         checks = raw_checks
         if recipe.guard:
             exact = {"fixed": self.kept, "whole": recipe.kept_tissues} if recipe.exact else {}
-            guarded = guard_topology(raw, limit=recipe.repair_limit, **exact)
+            cut = {Tissue.AO, *recipe.kept_tissues}
+            if self.twin is not None:
+                cut |= border_voxels(self.twin).keys()
+            guarded = guard_topology(raw, limit=recipe.repair_limit, cut=cut, **exact)
             labels, raw_checks = guarded.labels, guarded.before
             checks = guarded.after if guarded.accepted else guarded.before
         reports = target_reports(labels, self.wanted, self.held, self.spacing) if self.wanted else ()

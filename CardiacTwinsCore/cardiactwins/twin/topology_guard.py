@@ -1,4 +1,4 @@
-"""Hearts that violate topology checks: repaired within a limit, or turned away."""
+"""Hearts that violate topology checks: repaired within a limit, or turned away; cut ones are turned away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from cardiactwins.anatomy.heart_border import border_text, border_voxels
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.anatomy.heart_topology import (
     FORBIDDEN_CONTACTS,
@@ -52,7 +53,8 @@ class Guarded:
 
     labels: the repaired heart where it was accepted, else the heart as it came. repairs: what was done, or
     tried. before, after: the 12 checks. share: changed voxels by voxels of tissue. accepted: all checks hold
-    within the limit. reason: why it was turned away, "" otherwise.
+    within the limit, and the grid cuts no tissue that it may not. reason: why it was turned away, ""
+    otherwise.
     """
 
     labels: Labels
@@ -76,6 +78,7 @@ def guard_topology(
     connectivity: Literal[6, 18, 26] = 26,
     fixed: ArrayLike | None = None,
     whole: Iterable[Tissue | int] = (),
+    cut: Iterable[Tissue | int] = (Tissue.AO,),
 ) -> Guarded:
     """Repair the violations of the 12 topology checks, if few voxels suffice.
 
@@ -85,9 +88,12 @@ def guard_topology(
     gives way, LV and RV to the myocardium beside them, the atria to background. As a repair may upset another
     check, all are tried again, four rounds at most.
 
+    A heart that has outgrown its grid is turned away: what is missing of it cannot be repaired, and none of
+    the 12 checks sees a chamber that ends in the flat border.
+
     limit: largest changed share of the heart's voxels. fixed: (k, j, i) bool, voxels that no repair may
-    change. whole: tissues that no repair may add to, as they are what they should be. ValueError for a limit
-    outside [0, 1] or a mask of another shape.
+    change. whole: tissues that no repair may add to, as they are what they should be. cut: tissues that may
+    reach the border of the grid. ValueError for a limit outside [0, 1] or a mask of another shape.
     """
     raw = tissue_labels(labels)
     if not 0 <= limit <= 1:
@@ -97,7 +103,8 @@ def guard_topology(
         raise ValueError(f"The fixed voxels need the shape of the heart, {raw.shape}; found {held.shape}.")
     before = topology_checks(raw, connectivity=connectivity)
     if all(check.holds for check in before):
-        return Guarded(raw, (), before, before, 0.0, True)
+        reason = _outgrown(raw, cut)
+        return Guarded(raw, (), before, before, 0.0, not reason, reason)
     missing = [name for tissue, name in TISSUE_NAMES.items() if not (raw == tissue).any()]
     if missing:
         reason = f"{', '.join(missing)} missing"
@@ -113,10 +120,19 @@ def guard_topology(
     failing = [check.name for check in after if not check.holds]
     if failing:
         reason = f"cannot be repaired: {', '.join(failing)}"
+    elif share > limit:
+        reason = f"repairs would change {share:.1%}, more than {limit:.1%}"
     else:
-        reason = "" if share <= limit else f"repairs would change {share:.1%}, more than {limit:.1%}"
+        reason = _outgrown(workshop.labels, cut)
     repaired = workshop.labels if not reason else raw
     return Guarded(repaired, tuple(workshop.repairs), before, after, share, not reason, reason)
+
+
+def _outgrown(labels: Labels, cut: Iterable[Tissue | int]) -> str:
+    """Why a heart does not fit its grid, "" where it does."""
+    allowed = {int(tissue) for tissue in cut}
+    found = {tissue: n for tissue, n in border_voxels(labels).items() if int(tissue) not in allowed}
+    return f"the border of the grid cuts {border_text(found)}" if found else ""
 
 
 @dataclass(eq=False)
