@@ -32,9 +32,10 @@ def outline_distances(shares: NDArray[np.floating], reach: float = FAR) -> NDArr
     if not len(points):
         return distance
     near = _beside_outlines(inside, ceil(reach) + 1)
-    # All planes at once, on all cores.
+    # All planes at once, on all cores; the points lie evenly, so that a tree of middles is quicker to make.
     spacing = np.array([APART, 1, 1])
-    away = cKDTree(points * spacing).query(np.argwhere(near) * spacing, workers=-1)[0]
+    tree = cKDTree(points * spacing, balanced_tree=False, compact_nodes=False)
+    away = tree.query(np.argwhere(near) * spacing, workers=-1)[0]
     distance[near] = np.where(inside[near], -away, away)
     return np.clip(distance, -far, far)
 

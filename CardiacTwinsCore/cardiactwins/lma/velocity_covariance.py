@@ -82,21 +82,33 @@ class VelocityCovariance:
 
     def between(self, first: DirectedPlaces, second: DirectedPlaces) -> Tensor:
         """Covariances (m, n) in square voxels of the displacements of two sets."""
+        depth, height, width = self.table.shape[-3:]
         apart = []
-        for axis, (box, size) in enumerate(zip(self.band.box, self.table.shape[-3:], strict=True)):
+        for axis, box in enumerate(self.band.box):
             along = (first.places[:, axis, None] - second.places[:, axis]).abs_()
-            along = torch.minimum(along, (box - along).abs_())
-            apart.append(along.mul_(2 * FINENESS / (size - 1)).sub_(1))
-        grid = torch.stack(apart[::-1], dim=-1)
+            apart.append(torch.minimum(along, (box - along).abs_()).mul_(FINENESS))
+        # The planes of the table, one below the other, are one image: bilinear interpolation in each of the
+        # two planes around a difference and linear between them takes half the time of trilinear.
+        k, j, i = apart
+        plane = k.floor().clamp_(max=depth - 2)
+        image = self.table.flatten(2, 3)
+        step = 2 / (depth * height - 1)
+        rows = j.add_(plane, alpha=height).mul_(step).sub_(1)
+        columns = i.mul_(2 / (width - 1)).sub_(1)
         # Threads share the work by batches: one a row.
-        found = functional.grid_sample(
-            self.table.expand(len(grid), -1, -1, -1, -1),
-            grid[:, None, None],
-            padding_mode="border",
-            align_corners=True,
+        lower, upper = (
+            functional.grid_sample(
+                image.expand(len(rows), -1, -1, -1),
+                torch.stack([columns, rows + further], dim=-1)[:, None],
+                padding_mode="border",
+                align_corners=True,
+            )
+            for further in (0, height * step)
         )
         common = first.modes @ second.modes.T
-        for axis, covariance in enumerate(found[:, :, 0, 0].unbind(1)):
+        for axis, covariance in enumerate(
+            torch.lerp(lower, upper, (k - plane)[:, None, None])[:, :, 0].unbind(1)
+        ):
             common += covariance * first.directions[:, axis, None] * second.directions[:, axis]
         return common
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,18 @@ FARTHEST_MM = 25.0
 class OutlinedHeart:
     """Outlined short-axis slices and what else the same node tells.
 
-    stack: the slices. insertion: (M, 3) RAS mm from the right ventricle's segment, or None without one.
+    stack: the slices. find_insertion: finds the insertion points from the right ventricle's segment, or None
+    without one; it is asked when they are needed.
     """
 
-    def __init__(self, stack: SliceStack, insertion: NDArray[np.float64] | None) -> None:
+    def __init__(self, stack: SliceStack, find_insertion: Callable[[], NDArray[np.float64]] | None) -> None:
         self.stack = stack
-        self.insertion = insertion
+        self._find_insertion = find_insertion
+
+    @cached_property
+    def insertion(self) -> NDArray[np.float64] | None:
+        """(M, 3) RAS mm, or None without a right ventricle. Errors as of `lv_coordinates`."""
+        return None if self._find_insertion is None else self._find_insertion()
 
 
 def heart_of_segmentation(
@@ -77,10 +84,8 @@ def heart_of_segmentation(
     stack = stack_of_labels(geometry, cavity, myocardium)
     if slices is None and len(stack) > MOST_SLICES:
         slices = MOST_SLICES
-    insertion = None
-    if right_ventricle.any():
-        insertion = _insertion_of_right_ventricle(geometry, cavity, myocardium, right_ventricle)
-    return OutlinedHeart(stack.chosen(slices), insertion)
+    find = partial(_insertion_of_right_ventricle, geometry, cavity, myocardium, right_ventricle)
+    return OutlinedHeart(stack.chosen(slices), find if right_ventricle.any() else None)
 
 
 def heart_of_segmentations(
