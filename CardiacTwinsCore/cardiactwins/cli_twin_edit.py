@@ -134,7 +134,9 @@ def edit(
         show_estimate(len(plans), logic.estimate(first, len(plans), case))
         options = {"psi": share, "seed": seed, "progress": progress, **common}
         if kept or region:
-            made = _localized(logic, case, mask, plans, keep=kept, dilation=dilation, exact=exact, **options)
+            made = _localized(
+                logic, case, mask, plans, keep=kept, dilation=dilation, exact=exact, hold=hold, **options
+            )
         elif plans[0]:
             made = logic.editToTarget(case, plans, hold=hold, **options)
         else:

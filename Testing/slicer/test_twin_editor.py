@@ -15,7 +15,12 @@ from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.installation import slicer
-from cardiactwins.mrml.segmentations import add_segment, geometry_of_segmentation, segment_array
+from cardiactwins.mrml.segmentations import (
+    add_segment,
+    geometry_of_segmentation,
+    segment_array,
+    segment_names,
+)
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.mrml.twin_cohorts import cohort_pair
 from cardiactwins.mrml.twin_editor import TwinEditorLogic
@@ -217,6 +222,45 @@ def test_surfaces_lie_in_the_patient_and_in_files(logic, shared_case, tmp_path, 
     points = slicer.util.arrayFromModelPoints(models[Tissue.LV])
     assert points.mean(axis=0) == pytest.approx(center, abs=2.5)
     assert json.loads((tmp_path / "Patient-mesh.json").read_text())["space"] == "LPS"
+
+
+def test_files_of_a_siblings_surfaces_have_its_name(logic, shared_case, tmp_path, scene):
+    (sibling,) = logic.perturb(shared_case, psi=0.2, seed=1, guard=False, name="CT 1/2: sibling")
+    _, models = logic.makeSurfaces(shared_case, sibling, edgeLength=None, directory=tmp_path, show=False)
+    assert models == {} and (tmp_path / "CT-1-2--sibling-mesh.json").is_file()
+
+
+def test_exactly_kept_tissues_stay_in_the_patients_own_grid(logic, shared_case, patient, scene):
+    keep = ("Ao", "Myo", "RV", "LA", "RA")
+    (sibling,) = logic.editRegion(shared_case, keep=keep, exact=True, dilation=0, steps=4, guard=False)
+    original, after = shared_case.twin.original, labels_of_node(sibling.segmentation, patient[1])
+    assert not np.array_equal(after == Tissue.LV, original == Tissue.LV)
+    for name in keep:
+        tissue = Tissue[name.upper()]
+        assert np.array_equal(after == tissue, original == tissue), name
+
+
+def test_an_exact_edit_of_a_painted_region_moves_nothing_outside_of_it(logic, shared_case, patient, scene):
+    labels, geometry = patient
+    region = np.zeros(labels.shape, bool)
+    low, high = np.argwhere(labels == Tissue.RV).min(axis=0), np.argwhere(labels == Tissue.RV).max(axis=0)
+    region[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = True
+    options = {"exact": True, "dilation": 0, "steps": 4, "guard": False}
+    (sibling,) = logic.editRegion(shared_case, region, **options)
+    after = labels_of_node(sibling.segmentation, geometry)
+    beside = ndimage.binary_dilation(region, iterations=2)
+    assert np.array_equal(after[~beside], labels[~beside]) and not np.array_equal(after, labels)
+    node = logic.showDifference(shared_case, sibling)
+    shown = [segment_array(node, name, geometry) for name in segment_names(node).values()]
+    assert np.array_equal(np.any(shown, axis=0), after != labels)
+
+
+def labels_of_node(node, geometry):
+    """The label map (k, j, i) of a heart's segmentation."""
+    found = np.zeros(geometry.shape, np.uint8)
+    for tissue, name in TISSUE_NAMES.items():
+        found[np.asarray(segment_array(node, name, geometry)).astype(bool)] = tissue
+    return found
 
 
 def population(heart, number=40):

@@ -162,6 +162,8 @@ def test_violations_are_counted_while_sampling(small_model):
         ({"kind": "unconditional", "twin": "a"}, "has no twin"),
         ({"kind": "unconditional", "psi": 0.5}, "psi is 1"),
         ({"kind": "localized", "twin": "a"}, "give one of the two"),
+        ({"kind": "localized", "twin": "a", "keep": ["LV"], "targets": ["LV volume 90 ml"]}, "keeps LV, so"),
+        ({"kind": "localized", "twin": "a", "keep": ["Myo"], "targets": ["wall +1 mm"]}, "keeps Myo, so"),
         ({"kind": "localized", "twin": "a", "keep": ["LV"], "region": "r"}, "give one of the two"),
         ({"kind": "localized", "twin": "a", "keep": ["liver"]}, "Unknown tissues to keep: liver"),
         ({"kind": "perturbational", "twin": "a", "exact": True}, "keeps no tissues"),

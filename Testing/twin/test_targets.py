@@ -88,6 +88,7 @@ def test_targets_are_read_from_text(text, target):
         ("bigger please", "is no target"),
         ("RV volume 150 mm", "'RV volume' is in ml, not in mm"),
         ("mass 150", "no measure 'mass'"),
+        ("RV volume 90 %", r"Write \+90 % or -90 % for a change"),
     ],
 )
 def test_what_is_no_target_is_refused(text, message):

@@ -189,6 +189,43 @@ def test_a_change_comes_back_where_it_was_made_and_nothing_else_moves(twin):
     assert pieces == ndimage.label(twin.original == Tissue.MYO, np.ones((3, 3, 3)))[1]
 
 
+def test_tissues_that_an_edit_leaves_alone_come_back_voxel_by_voxel(patient):
+    labels, twin = patient
+    rough = labels.copy()
+    noise = np.random.default_rng(0).random(labels.shape) < 0.3
+    edge = ndimage.binary_dilation(labels == Tissue.LV) & (labels == Tissue.MYO) & noise
+    rough[edge] = Tissue.LV
+    twin = import_twin(rough, twin.original_geometry)
+    edited = twin.labels.copy()
+    shrunk = (edited == Tissue.LV) & ~ndimage.binary_erosion(edited == Tissue.LV, iterations=3)
+    edited[shrunk] = 0
+    back = return_labels(twin, edited)
+    for tissue in Tissue:
+        same = np.array_equal(back == tissue, rough == tissue)
+        assert same == (tissue != Tissue.LV), tissue
+    # Nor does a crust of the LV stay along the wall.
+    assert ndimage.label(back == Tissue.LV, np.ones((3, 3, 3)))[1] == 1
+    whole, rest = np.count_nonzero(rough == Tissue.LV), np.count_nonzero(back == Tissue.LV)
+    share = np.count_nonzero(edited == Tissue.LV) / np.count_nonzero(twin.labels == Tissue.LV)
+    assert rest / whole == pytest.approx(share, abs=0.06)
+
+
+def test_nothing_outside_a_region_moves(patient):
+    labels, twin = patient
+    region = np.zeros(TWIN_GRID.shape, bool)
+    region[30:60, 40:90, 40:90] = True
+    edited = twin.labels.copy()
+    edited[region & (edited == Tissue.LV)] = Tissue.MYO
+    outside = resampled_labels(region.astype(np.uint8), twin.geometry, twin.original_geometry) == 0
+    outside &= ~ndimage.binary_dilation(~outside)
+    free = return_labels(twin, edited)
+    back = return_labels(twin, edited, region=region)
+    assert np.array_equal(back[outside], labels[outside]) and not np.array_equal(back, labels)
+    assert np.count_nonzero(back != labels) < np.count_nonzero(free != labels)
+    with pytest.raises(ValueError, match="A region has the shape"):
+        return_labels(twin, edited, region=region[1:])
+
+
 def test_a_painted_region_lies_on_the_twin_where_it_lies_in_the_patient(twin):
     atrium = twin.original == Tissue.LA
     on_twin = mask_on_twin(atrium, twin.original_geometry, twin)

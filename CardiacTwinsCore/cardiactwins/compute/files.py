@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["atomic_path", "check_writable", "json_text", "write_json_atomic", "write_text_atomic"]
+__all__ = [
+    "atomic_path",
+    "check_writable",
+    "file_name",
+    "json_text",
+    "write_json_atomic",
+    "write_text_atomic",
+]
 
 DISK_IS_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -59,6 +66,12 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> Path:
 def write_json_atomic(path: str | os.PathLike[str], value: Any) -> Path:
     """Write `value` as indented JSON (see `json_text`), all of it or nothing; returns the path."""
     return write_text_atomic(path, json_text(value, indent=2) + "\n")
+
+
+def file_name(title: str) -> str:
+    """A title without what names of files cannot have: letters, digits, - and _ alone."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in title).strip("-")
+    return plain or "unnamed"
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -17,12 +17,20 @@ from cardiactwins.mrml.segmentations import add_segment, set_reference_geometry
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
 from cardiactwins.twin.edit_list import Edit, EditList
+from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import Sibling, tissue_changes
 from cardiactwins.twin.twin_grid import Twin
 from cardiactwins.twin.twin_import import return_labels
 from cardiactwins.twin.violation_places import violation_places
 
-__all__ = ["SiblingNodes", "TwinCase", "new_difference", "new_sibling_nodes", "new_violation_markups"]
+__all__ = [
+    "SiblingNodes",
+    "TwinCase",
+    "exact_region",
+    "new_difference",
+    "new_sibling_nodes",
+    "new_violation_markups",
+]
 
 LOST = ("No longer heart", (0.45, 0.45, 0.45))
 
@@ -61,9 +69,29 @@ class TwinCase:
         """The case without its latest edits. ValueError when there are fewer."""
         return replace(self, edits=self.edits.undo(number))
 
-    def in_patient(self, labels: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """A heart on the common grid (the current one by default) in the patient's own grid."""
-        return return_labels(self.twin, self.current if labels is None else labels)
+    def in_patient(
+        self, labels: NDArray[np.uint8] | None = None, region: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.uint8]:
+        """A heart on the common grid (the current one by default) in the patient's own grid.
+
+        region: (128, 128, 128) bool, the painted region in which alone an exact edit changed the current
+        heart; what lies outside of it and of the regions of earlier edits stays voxel by voxel.
+        """
+        edits = self.edits.edits
+        regions = [exact_region(edit.recipe, edit.region) for edit in edits]
+        if labels is not None:
+            regions.append(region)
+        whole = any(one is None for one in regions)
+        return return_labels(
+            self.twin,
+            self.current if labels is None else labels,
+            region=None if whole else np.logical_or.reduce(regions) if regions else None,
+        )
+
+
+def exact_region(recipe: Recipe, region: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """The painted region (k, j, i) of an edit that changes nothing outside of it; None for other edits."""
+    return region if recipe.exact and recipe.region else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,24 +99,32 @@ class SiblingNodes:
     """A sibling in the scene.
 
     sibling: what was made. segmentation: in the patient's own grid. changes: table of volumes a tissue,
-    None for a heart from noise. violations: points where topology checks fail, None where all hold.
+    None for a heart from noise. violations: points where topology checks fail, None where all hold. region:
+    (128, 128, 128) bool, the painted region of a localized edit, or None.
     """
 
     sibling: Sibling
     segmentation: Any
     changes: Any
     violations: Any
+    region: NDArray[np.bool_] | None = None
 
 
-def new_sibling_nodes(case: TwinCase, sibling: Sibling, name: str) -> SiblingNodes:
-    """Segmentation, table of changes against the twin, and points of violations of a sibling."""
-    labels = case.in_patient(sibling.labels)
+def new_sibling_nodes(
+    case: TwinCase, sibling: Sibling, name: str, region: NDArray[np.bool_] | None = None
+) -> SiblingNodes:
+    """Segmentation, table of changes against the twin, and points of violations of a sibling.
+
+    region: (128, 128, 128) bool, the painted region of a localized edit. Where kept voxels stay exactly, they
+    do so in the patient's own grid too.
+    """
+    labels = case.in_patient(sibling.labels, exact_region(sibling.recipe, region))
     node = new_heart_segmentation(name, labels, case.twin.original_geometry, case.styles)
     table = None
     if sibling.recipe.kind != "unconditional":
         table = _table(f"{name}: volumes", tissue_changes(case.twin.labels, sibling.labels))
     violations = new_violation_markups(f"{name}: violations", sibling.checks, case)
-    return SiblingNodes(sibling, node, table, violations)
+    return SiblingNodes(sibling, node, table, violations, region)
 
 
 def new_violation_markups(name: str, checks: Sequence[TopologyCheck], case: TwinCase) -> Any:
@@ -99,12 +135,15 @@ def new_violation_markups(name: str, checks: Sequence[TopologyCheck], case: Twin
     return new_markups(name, [place.position for place in places], [place.check for place in places])
 
 
-def new_difference(case: TwinCase, labels: NDArray[np.uint8], name: str) -> Any:
+def new_difference(
+    case: TwinCase, labels: NDArray[np.uint8], name: str, region: NDArray[np.bool_] | None = None
+) -> Any:
     """A segmentation of what an edit changed, in the patient: a segment a tissue for what became it.
 
-    'now LV' and so on, in the tissues' colours, and what is heart no longer. ValueError without a change.
+    'now LV' and so on, in the tissues' colours, and what is heart no longer. region: as of
+    `TwinCase.in_patient`. ValueError without a change.
     """
-    before, after = case.twin.original, case.in_patient(labels)
+    before, after = case.twin.original, case.in_patient(labels, region)
     moved = before != after
     if not moved.any():
         raise ValueError(f"'{name}': the heart is the twin itself, there is no difference to show.")

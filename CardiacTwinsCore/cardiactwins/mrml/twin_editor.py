@@ -14,6 +14,7 @@ import cardiactwins
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.cell_worker import resolve_function
+from cardiactwins.compute.files import file_name
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
@@ -21,6 +22,7 @@ from cardiactwins.mrml.surface_files import write_surfaces
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
     TwinCase,
+    exact_region,
     new_difference,
     new_sibling_nodes,
     new_violation_markups,
@@ -106,7 +108,10 @@ class TwinEditorLogic:
 
     def showDifference(self, case: TwinCase, sibling: SiblingNodes | ArrayLike, name: str = "") -> Any:
         """A segmentation node of what a sibling changed; see `new_difference`."""
-        return new_difference(case, labels_of(sibling), name or f"{case.name}: difference")
+        region = None
+        if isinstance(sibling, SiblingNodes):
+            region = exact_region(sibling.sibling.recipe, sibling.region)
+        return new_difference(case, labels_of(sibling), name or f"{case.name}: difference", region)
 
     def showViolations(self, case: TwinCase, name: str = "") -> Any:
         """Points where the topology checks of the current heart fail; None where all hold."""
@@ -172,6 +177,7 @@ class TwinEditorLogic:
         dilation: float | None = None,
         exact: bool = False,
         targets: Sequence[str] = (),
+        hold: bool = True,
         guard: bool = True,
         attempts: int = 1,
         name: str = "",
@@ -182,7 +188,8 @@ class TwinEditorLogic:
 
         region: what may change, as a pair (segmentation node, segment) or a mask (k, j, i) on the patient's
         grid; or keep: tissues that stay ('LV', 'Myo', ...). dilation: mm by which the kept part grows on the
-        latents; the paper's when None. exact: kept voxels stay exactly, behind a feathered seam.
+        latents; the paper's when None. exact: kept voxels stay exactly, behind a feathered seam. targets,
+        hold: as of `editToTarget`, of tissues that may change.
         """
         mask = None if region is None else region_on_twin(case, region)
         values: dict[str, Any] = {} if dilation is None else {"dilation_mm": dilation}
@@ -197,6 +204,7 @@ class TwinEditorLogic:
             keep=tuple(TISSUE_NAMES[tissue_of_key(key)] for key in keep),
             exact=exact,
             targets=tuple(targets),
+            hold=hold,
             guard=guard,
             attempts=attempts,
             **values,
@@ -262,14 +270,16 @@ class TwinEditorLogic:
         """Watertight meshes of all tissues that share their borders, and their models in the scene.
 
         sibling: the current heart when None. edgeLength: target in mm, None: as fine as the voxels.
-        directory: folder for VTP, STL and the mesh quality report, in `space` coordinates. See
-        `heart_surfaces` and `write_surfaces`.
+        directory: folder for VTP, STL and the mesh quality report, in `space` coordinates. name: of models
+        and files; that of the sibling's segmentation or of the case by default. See `heart_surfaces` and
+        `write_surfaces`.
         """
         labels = case.current if sibling is None else labels_of(sibling)
         surfaces = heart_surfaces(labels, case.twin.geometry, edge_length=edgeLength, progress=progress)
-        title = name or case.name
+        own = sibling.segmentation.GetName() if isinstance(sibling, SiblingNodes) else case.name
+        title = name or own
         if directory is not None:
-            write_surfaces(surfaces, directory, title, space=space)
+            write_surfaces(surfaces, directory, file_name(title), space=space)
         return surfaces, new_surface_models(title, surfaces, case.styles) if show else {}
 
     def evaluateCohort(
@@ -382,5 +392,6 @@ class TwinEditorLogic:
         title = name or f"{case.name}: sibling"
         names = [title if number == 1 else f"{title} {n + 1}" for n in range(number)]
         return tuple(
-            new_sibling_nodes(case, sibling, one) for sibling, one in zip(siblings, names, strict=True)
+            new_sibling_nodes(case, sibling, one, region)
+            for sibling, one in zip(siblings, names, strict=True)
         )

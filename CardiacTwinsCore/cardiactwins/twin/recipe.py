@@ -34,7 +34,7 @@ class Recipe:
     the guard accepts a heart.
 
     ValueError for what cannot be made: psi outside (0, 1], steps < 1, a localized edit without tissues or
-    region, an edit without a twin, unknown tissues, and targets that are none.
+    region, an edit without a twin, unknown tissues, and targets that are none or of tissues that are kept.
     """
 
     kind: EditKind
@@ -80,6 +80,12 @@ class Recipe:
             raise ValueError(
                 "A localized edit keeps tissues, or changes a painted region: give one of the two."
             )
+        for target in self.wanted:
+            tissue = "Myo" if target.measure == "wall" else target.measure.partition(" ")[0]
+            if tissue in self.keep:
+                raise ValueError(
+                    f"The edit keeps {tissue}, so '{target}' cannot be met. Let {tissue} change."
+                )
         if self.kind != "localized" and (self.keep or self.region or self.exact):
             raise ValueError(f"A {self.kind} edit keeps no tissues and has no region. Use a localized one.")
 

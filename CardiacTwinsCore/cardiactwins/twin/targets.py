@@ -34,8 +34,8 @@ class Target:
     def parse(cls, text: str) -> Target:
         """A target from "RV volume 150 ml", "wall +2 mm", "LA volume -10 %".
 
-        A number with a sign is a change, one without is the value. ValueError for anything else, and for a
-        unit that is not the measure's.
+        A number with a sign is a change, one without is the value; percent are a change and need a sign.
+        ValueError for anything else, and for a unit that is not the measure's.
         """
         found = re.fullmatch(r"\s*(.+?)\s*=?\s*([+-]?\d+(?:\.\d+)?)\s*(ml|mm|%)?\s*", text)
         if found is None:
@@ -48,6 +48,11 @@ class Target:
         if unit not in (None, "%", MEASURES[measure]):
             raise ValueError(f"'{measure}' is in {MEASURES[measure]}, not in {unit}.")
         if unit == "%":
+            if number[0] not in "+-":
+                raise ValueError(
+                    f"'{text}' does not say whether {number} % are a change or a share. Write +{number} % or "
+                    f"-{number} % for a change, or the value in {MEASURES[measure]}."
+                )
             return cls(measure, float(number), "percent")
         return cls(measure, float(number), "by" if number[0] in "+-" else "to")
 

@@ -14,6 +14,7 @@ from cardiactwins.twin.cleaning import clean_heart
 from cardiactwins.twin.heart_pose import Alignment, extent_in_frame, landmark_pose, registered_pose
 from cardiactwins.twin.heart_review import review_heart
 from cardiactwins.twin.label_resampling import resampled_labels
+from cardiactwins.twin.restored_tissues import restored_tissues
 from cardiactwins.twin.tissue_names import missing_tissues_text
 from cardiactwins.twin.twin_grid import TWIN_GRID, Twin, twin_geometry
 
@@ -71,30 +72,41 @@ def import_twin(
     return twin
 
 
-def return_labels(twin: Twin, edited: ArrayLike, *, keep_unchanged: bool = True) -> NDArray[np.uint8]:
+def return_labels(
+    twin: Twin, edited: ArrayLike, *, keep_unchanged: bool = True, region: ArrayLike | None = None
+) -> NDArray[np.uint8]:
     """An edited heart in the patient's own grid, (k, j, i) as `twin.original_geometry`, values of Tissue.
 
     edited: (128, 128, 128), values of Tissue, on the common grid. Tissues outside the crop stay as they are.
     keep_unchanged: so do those more than two voxels of the common grid away from what the edit changed,
-    voxel by voxel, so that a heart without changes comes back exactly; False: all of the crop is resampled.
+    voxel by voxel, so that a heart without changes comes back exactly, and so does every tissue that the edit
+    has not touched; False: all of the crop is resampled. region: (128, 128, 128) bool, outside of which
+    everything stays as it is. ValueError for shapes that do not fit.
     """
     array = tissue_labels(edited)
-    if array.shape != TWIN_GRID.shape:
-        raise ValueError(f"An edit has the shape {TWIN_GRID.shape} of its twin; found {array.shape}.")
+    within = np.ones(TWIN_GRID.shape, dtype=bool) if region is None else np.asarray(region, dtype=bool)
+    for what, shape in (("An edit", array.shape), ("A region", within.shape)):
+        if shape != TWIN_GRID.shape:
+            raise ValueError(f"{what} has the shape {TWIN_GRID.shape} of its twin; found {shape}.")
     box, part = box_of_grid(twin)
     if part is None:
         return twin.original.copy()
     zone = np.zeros(TWIN_GRID.shape, dtype=bool)
     # Half a voxel inside the border, where interpolation still sees the crop alone.
-    zone[1:-1, 1:-1, 1:-1] = True
+    zone[1:-1, 1:-1, 1:-1] = within[1:-1, 1:-1, 1:-1]
+    changed = array != twin.labels
     if keep_unchanged:
-        changed = array != twin.labels
         if not changed.any():
             return twin.original.copy()
         zone &= ndimage.distance_transform_edt(~changed) <= CHANGED_VOXELS
     fresh = resampled_labels(array, twin.geometry, part)
     returned = twin.original.copy()
-    returned[box] = np.where(_mask_on(zone, twin.geometry, part), fresh, returned[box])
+    before = twin.original[box]
+    after = np.where(_mask_on(zone, twin.geometry, part), fresh, before)
+    if keep_unchanged:
+        touched = {*np.unique(array[changed]), *np.unique(twin.labels[changed])}
+        after = restored_tissues(before, after, [tissue for tissue in Tissue if tissue not in touched], part)
+    returned[box] = after
     return returned
 
 

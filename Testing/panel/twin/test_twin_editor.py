@@ -177,8 +177,15 @@ def test_edits_follow_each_other_and_are_taken_back_one_by_one(host, heart):
     host.click(ui.goOnButton)
     assert "1. perturbational, psi 0.5; seed 1" in ui.editsLabel.text
     np.testing.assert_array_equal(context.case().current, context.siblings[0].nodes.sibling.labels)
+    # The second was made from the twin, so what was done to the first is no part of it.
     ui.siblingsTable.selectRow(1)
     host.click(ui.goOnButton)
+    assert "1. perturbational, psi 0.5; seed 2" in ui.editsLabel.text
+    assert len(context.case().edits) == 1
+    show_siblings(host, heart, sibling_of(context.case(), 3))
+    ui.siblingsTable.selectRow(2)
+    host.click(ui.goOnButton)
+    assert "2. perturbational, psi 0.5; seed 3" in ui.editsLabel.text
     assert len(context.case().edits) == 2 and context.case().twin is twin
     assert [ui.surfaceOfBox.itemText(n) for n in range(2)] == [NAME, f"{NAME}: edited"]
     host.click(ui.backButton)

@@ -135,7 +135,7 @@ class EditSection(Section):
                 for number, sibling in enumerate(made):
                     yield number, len(made), _("Showing sibling {number}").format(number=number + 1)
                     name = unused_name(_("{name}: sibling").format(name=place.name))
-                    nodes = new_sibling_nodes(place, sibling, name)
+                    nodes = new_sibling_nodes(place, sibling, name, region)
                     nodes.segmentation.SetAttribute(RECIPE, json_text(sibling.recipe.values()))
                     nodes.segmentation.GetDisplayNode().SetVisibility(not shown)
                     if nodes.violations is not None:

@@ -52,7 +52,7 @@ class SiblingsSection(Section):
         """Let the next edit start from the selected sibling."""
         with slicer.util.tryWithErrorDisplay(_("The sibling cannot be edited.")):
             sibling = self.context.sibling()
-            self.context.setCase(self.context.case().with_edit(sibling.nodes.sibling, sibling.region))
+            self.context.setCase(sibling.case.with_edit(sibling.nodes.sibling, sibling.region))
             self.context.panelChanged()
             self.context.say(_("The next edit starts from {name}.").format(name=sibling.name))
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 from slicer.i18n import tr as _
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.compute.files import file_name
 from cardiactwins.mrml.surface_jobs import load_surfaces
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_models import new_surface_models
@@ -162,8 +163,3 @@ def cropped(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[NDArray
     matrix[:3, 3] = geometry.kji_to_ras([[part.start for part in box]])[0]
     part = np.ascontiguousarray(labels[box])
     return part, ImageGeometry(part.shape, matrix)
-
-
-def file_name(title: str) -> str:
-    """A title without what file names cannot have."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in title).strip("-")
