@@ -10,6 +10,7 @@ from cardiactwins.cli_twin_evaluate import evaluate
 from cardiactwins.cli_twin_experiment import experiment
 from cardiactwins.cli_twin_import import import_heart
 from cardiactwins.cli_twin_sample import sample
+from cardiactwins.cli_twin_siblings import siblings
 from cardiactwins.cli_twin_train import train
 
 __all__ = ["twin"]
@@ -25,6 +26,7 @@ twin = typer.Typer(
 twin.command("import")(import_heart)
 twin.command()(sample)
 twin.command()(edit)
+twin.command()(siblings)
 twin.command()(evaluate)
 twin.command()(augment)
 twin.command()(experiment)

@@ -16,12 +16,25 @@ from cardiactwins.cli_twin_designs import Grid, Latin, design_of
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
     Attempts,
+    Clean,
+    Dilation,
+    EdgeLength,
+    Exact,
     Guard,
+    Hold,
+    Keep,
     Loader,
+    Psi,
+    Region,
+    Segment,
+    Space,
     Steps,
+    Surfaces,
     Targets,
     Tissues,
     Weights,
+    check_edit,
+    kept_tissues,
     logic_with_model,
     opened_case,
     tissues_from,
@@ -46,37 +59,16 @@ def edit(
         Path,
         typer.Argument(help="Twin (.npz) of `import`, or a segmentation, label map or folder of masks."),
     ],
-    psi: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the sampling that is made anew, above 0 to 1: the scale of the changes. Default: "
-            "0.5, and 1 for localized edits."
-        ),
-    ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(help="Localized: tissues that stay, with commas between, as LV,Myo,Ao,LA."),
-    ] = None,
-    region: Annotated[
-        Path | None,
-        typer.Option(
-            help="Localized: what may change, a mask on the patient's grid (label map, or segmentation of "
-            "one segment)."
-        ),
-    ] = None,
-    segment: Annotated[
-        str | None, typer.Option(help="Segment of --region by name, where it holds several.")
-    ] = None,
-    dilation: Annotated[
-        float | None, typer.Option(min=0, help="Localized: mm by which the kept part grows. Default: 11.2.")
-    ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Localized: kept voxels stay exactly, behind a feathered seam.")
-    ] = False,
+    psi: Psi = None,
+    keep: Keep = None,
+    region: Region = None,
+    segment: Segment = None,
+    dilation: Dilation = None,
+    exact: Exact = False,
     targets: Targets = None,
     grid: Grid = None,
     latin: Latin = None,
-    hold: Annotated[bool, typer.Option(help="With targets: the other chambers keep their volumes.")] = True,
+    hold: Hold = True,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Siblings.")] = 1,
     seed: Seed = 0,
     steps: Steps = 20,
@@ -85,14 +77,10 @@ def edit(
     weights: Weights = None,
     loader: Loader = MODEL_LOADER,
     tissues: Tissues = None,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Remove loose pieces and fill holes of the segmentation first.")
-    ] = False,
-    surfaces: Annotated[
-        bool, typer.Option("--surfaces", help="Write closed surfaces of each sibling, VTP and STL.")
-    ] = False,
-    edge_length: Annotated[float, typer.Option(min=0.1, help="Edge length of the surfaces in mm.")] = 2.0,
-    space: Annotated[str, typer.Option(help="Coordinates of the surfaces: LPS or RAS.")] = "LPS",
+    clean: Clean = False,
+    surfaces: Surfaces = False,
+    edge_length: EdgeLength = 2.0,
+    space: Space = "LPS",
     out: Annotated[Path, typer.Option(help="Folder for the results; it must be new or empty.")] = Path(
         "siblings"
     ),
@@ -108,15 +96,8 @@ def edit(
     report.json with the recipes, and on request surfaces (meshes).
     """
     run = CommandRun.begin(context, {"source": source, "region": region, "weights": weights})
-    labels, kept = tissues_from(tissues), _kept(keep)
-    if keep and region:
-        raise ValueError("--keep and --region are two ways to tell what may change: give one of them.")
-    if not (keep or region) and (exact or dilation is not None):
-        raise ValueError("--exact and --dilation belong to localized edits: give --keep or --region too.")
-    if segment and not region:
-        raise ValueError("--segment names a segment of --region: give its file too.")
-    if space not in ("LPS", "RAS"):
-        raise ValueError(f"--space is LPS or RAS; found '{space}'.")
+    labels, kept = tissues_from(tissues), kept_tissues(keep)
+    check_edit(keep, region, segment, dilation, exact, space)
     for path in (source, *([region] if region else ())):
         existing(path)
     claim_folder(out, run.report.job, force)
@@ -228,20 +209,6 @@ def figures_of_sibling(nodes: SiblingNodes, name: str) -> dict[str, Any]:
             for r in sibling.targets
         ],
     }
-
-
-def _kept(text: str | None) -> tuple[str, ...]:
-    """'LV,Myo' as tissues. ValueError that names the option."""
-    from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES
-
-    if text is None:
-        return ()
-    known = {name.casefold(): name for name in TISSUE_NAMES.values()}
-    parts = [part.strip() for part in text.split(",")]
-    unknown = [part for part in parts if part.casefold() not in known]
-    if unknown:
-        raise ValueError(f"--keep knows {', '.join(known.values())}; found '{unknown[0]}'.")
-    return tuple(known[part.casefold()] for part in parts)
 
 
 def _write(

@@ -21,16 +21,29 @@ if TYPE_CHECKING:
 __all__ = [
     "Attempts",
     "Batch",
+    "Clean",
     "Devices",
+    "Dilation",
+    "EdgeLength",
+    "Exact",
     "Guard",
+    "Hold",
+    "Keep",
     "Loader",
+    "Psi",
+    "Region",
     "Scheduler",
+    "Segment",
+    "Space",
     "Steps",
+    "Surfaces",
     "Targets",
     "Tissues",
     "Weights",
     "Workers",
+    "check_edit",
     "in_words_of_options",
+    "kept_tissues",
     "logic_with_model",
     "opened_case",
     "tissues_from",
@@ -72,6 +85,75 @@ Devices = Annotated[
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler, whose workers see the folder.")
 ]
+
+
+Psi = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the sampling that is made anew, above 0 to 1: the scale of the changes. Default: "
+        "0.5, and 1 for localized edits."
+    ),
+]
+Keep = Annotated[
+    str | None,
+    typer.Option(help="Localized: tissues that stay, with commas between, as LV,Myo,Ao,LA."),
+]
+Region = Annotated[
+    Path | None,
+    typer.Option(
+        help="Localized: what may change, a mask on the patient's grid (label map, or segmentation of one "
+        "segment)."
+    ),
+]
+Segment = Annotated[str | None, typer.Option(help="Segment of --region by name, where it holds several.")]
+Dilation = Annotated[
+    float | None, typer.Option(min=0, help="Localized: mm by which the kept part grows. Default: 11.2.")
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Localized: kept voxels stay exactly, behind a feathered seam.")
+]
+Hold = Annotated[bool, typer.Option(help="With targets: the other chambers keep their volumes.")]
+Clean = Annotated[
+    bool, typer.Option("--clean", help="Remove loose pieces and fill holes of the segmentation first.")
+]
+Surfaces = Annotated[
+    bool, typer.Option("--surfaces", help="Write closed surfaces of each sibling, VTP and STL.")
+]
+EdgeLength = Annotated[float, typer.Option(min=0.1, help="Edge length of the surfaces in mm.")]
+Space = Annotated[str, typer.Option(help="Coordinates of the surfaces: LPS or RAS.")]
+
+
+def kept_tissues(text: str | None) -> tuple[str, ...]:
+    """'LV,Myo' as tissues. ValueError that names the option."""
+    from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES
+
+    if text is None:
+        return ()
+    known = {name.casefold(): name for name in TISSUE_NAMES.values()}
+    parts = [part.strip() for part in text.split(",")]
+    unknown = [part for part in parts if part.casefold() not in known]
+    if unknown:
+        raise ValueError(f"--keep knows {', '.join(known.values())}; found '{unknown[0]}'.")
+    return tuple(known[part.casefold()] for part in parts)
+
+
+def check_edit(
+    keep: str | None,
+    region: Path | None,
+    segment: str | None,
+    dilation: float | None,
+    exact: bool,
+    space: str,
+) -> None:
+    """ValueError for options of an edit that do not go together."""
+    if keep and region:
+        raise ValueError("--keep and --region are two ways to tell what may change: give one of them.")
+    if not (keep or region) and (exact or dilation is not None):
+        raise ValueError("--exact and --dilation belong to localized edits: give --keep or --region too.")
+    if segment and not region:
+        raise ValueError("--segment names a segment of --region: give its file too.")
+    if space not in ("LPS", "RAS"):
+        raise ValueError(f"--space is LPS or RAS; found '{space}'.")
 
 
 @contextmanager
