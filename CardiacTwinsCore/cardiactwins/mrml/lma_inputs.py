@@ -16,6 +16,7 @@ from cardiactwins.anatomy.coordinates import lv_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.contours import SliceContours, stack_of_contours
 from cardiactwins.lma.enclosed_cavity import enclosed_cavity
+from cardiactwins.lma.long_axis_points import long_axis_points
 from cardiactwins.lma.slice_parts import SlicePart, stack_of_parts
 from cardiactwins.lma.slice_stack import SliceStack, gap_axis, stack_of_labels
 from cardiactwins.mrml.markups import points_of_markups
@@ -36,8 +37,6 @@ MOST_SLICES = 16
 DENSE_SLICES = 8
 """Slices that a dense segmentation is cut into unless a number is asked for."""
 WALL_ROLES = ("myocardium", "infarct", "no_reflow", "border_zone")
-NEAR_VOXELS = 4
-"""Pixels of a long-axis slice count within so many pixels of the outlined ventricle."""
 FARTHEST_MM = 25.0
 """An insertion point lies at most so far beside the wall."""
 
@@ -156,21 +155,17 @@ def known_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Places (P, 3) RAS mm in long-axis slices and what they show there, (P, 2): cavity, myocardium.
 
-    nodes: segmentation nodes, any slices of them outlined. Pixels within 4 of the ventricle are taken.
-    ValueError when cavity or myocardium is missing.
+    nodes: segmentation nodes, one a long-axis slice or several parallel ones on one grid, on the grid of their
+    own image or of another; see `long_axis_points`. ValueError as there, without nodes, and when cavity or
+    myocardium is missing.
     """
-    places, values = [], []
+    if not nodes:
+        raise ValueError("There is no long-axis slice. Give a segmentation node for each.")
+    found = []
     for node in nodes:
         (cavity, myocardium, _), geometry = _labels(node, roles)
-        along = int(np.argmax(geometry.spacing[::-1])) if np.ptp(geometry.spacing) > 1e-3 else 0
-        cavity, myocardium = np.moveaxis(cavity, along, 0), np.moveaxis(myocardium, along, 0)
-        for index in np.flatnonzero(myocardium.any(axis=(1, 2))):
-            whole = cavity[index] | myocardium[index]
-            near = ndimage.binary_dilation(whole, np.ones((3, 3)), iterations=NEAR_VOXELS)
-            pixels = np.argwhere(near)
-            places.append(geometry.kji_to_ras(np.insert(pixels, along, index, axis=1)))
-            values.append(np.column_stack([cavity[index][near], myocardium[index][near]]))
-    return np.concatenate(places), np.concatenate(values).astype(np.float32)
+        found.append(long_axis_points(geometry, cavity, myocardium, node.GetName()))
+    return np.concatenate([places for places, _ in found]), np.concatenate([values for _, values in found])
 
 
 def _labels(

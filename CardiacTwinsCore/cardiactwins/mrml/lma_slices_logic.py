@@ -44,8 +44,8 @@ class SlicesLogic:
             heart = heart_of_segmentation(source, roles, slices)
         insertion = insertion_points(insertionPoints, heart)
         points = values = None
-        if longAxis is not None:
-            nodes = longAxis if isinstance(longAxis, (list, tuple)) else [longAxis]
+        nodes = longAxis if isinstance(longAxis, (list, tuple)) else [longAxis]
+        if longAxis is not None and nodes:
             points, values = known_points(nodes)
         return prepare_heart(
             heart.stack,
@@ -81,10 +81,10 @@ class SlicesLogic:
         with a slice or more each, or a list of closed-curve nodes ('endo ...', 'epi ...') or of pairs of
         them, base to apex. insertionPoints: markups or (M, 3) RAS mm of the anterior RV insertion; None: from
         a right ventricle in the segmentation. slices: use so many of them. longAxis: segmentation node or
-        nodes of long-axis slices. correctShifts: correct recognised shifts between breath-holds. base:
-        distance of the base plane above the first slice in mm. method, samples, seed, model, device: see
-        `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the dense segmentation; its
-        own grid of 1 mm when None. ValueError as the steps raise it.
+        nodes of long-axis slices, one a slice (`long_axis_points`). correctShifts: correct recognised shifts
+        between breath-holds. base: distance of the base plane above the first slice in mm. method, samples,
+        seed, model, device: see `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the
+        dense segmentation; its own grid of 1 mm when None. ValueError as the steps raise it.
         """
         prepared = self.prepare(
             source,

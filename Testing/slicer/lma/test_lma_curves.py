@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import slicer
+from scipy.ndimage import map_coordinates
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.phantoms import draw_lv_shape
 from cardiactwins.lma.long_axis_ends import long_axis_ends
+from cardiactwins.lma.reconstruction import reconstruct
+from cardiactwins.lma.shape_volume import SIZE
 from cardiactwins.mrml.lma_inputs import heart_of_curves, known_points
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
 from cardiactwins.mrml.segmentations import new_segmentation
@@ -77,16 +80,25 @@ def test_open_unnamed_and_short_contours_are_refused(scene, shape):
         heart_of_curves(good)
 
 
-def test_long_axis_slices_are_known_points_of_the_heart(scene, shape):
-    geometry = ImageGeometry.from_spacing(
-        (1, 70, 60), (1.5, 2.0, 6.0), (-45.0, 0.0, 0.0), np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-    )
+OWN = ImageGeometry.from_spacing(
+    (1, 70, 60), (1.5, 2.0, 6.0), (-45.0, 0.0, 0.0), np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+)
+ISOTROPIC = ImageGeometry.from_spacing((60, 62, 62), (1.6,) * 3, (-49.6, -49.6, 0.0))
+SHORT_AXIS = ImageGeometry.from_spacing((13, 62, 62), (1.6, 1.6, 8.0), (-49.6, -49.6, 0.0))
+
+
+def long_axis_slice(shape, geometry, name="two-chamber"):
+    """The slice y = 0 of a heart, outlined on a grid."""
     x, y, z = np.moveaxis(geometry.kji_to_ras(np.moveaxis(np.indices(geometry.shape), 0, -1)), -1, 0)
     inner, outer = shape.radii(np.arctan2(y, x), z)
     radius = np.hypot(x, y)
-    below = (z >= 0) & (z <= shape.epicardial_length)
-    masks = {"cavity": below & (radius < inner), "myocardium": below & (radius >= inner) & (radius < outer)}
-    node = new_segmentation("two-chamber", geometry, masks)
+    there = (z >= 0) & (z <= shape.epicardial_length) & (np.abs(y) < 0.1)
+    masks = {"cavity": there & (radius < inner), "myocardium": there & (radius >= inner) & (radius < outer)}
+    return new_segmentation(name, geometry, masks), masks
+
+
+def test_long_axis_slices_are_known_points_of_the_heart(scene, shape):
+    node, masks = long_axis_slice(shape, OWN)
     points, values = known_points([node])
     assert values.sum(axis=1).max() == 1 and len(points) == len(values)
     wall = points[values[:, 1] > 0.5]
@@ -102,6 +114,38 @@ def test_long_axis_slices_are_known_points_of_the_heart(scene, shape):
     # Both ends are seen; three short-axis slices alone would have to guess them.
     assert heart.pose.frame.base[2] == pytest.approx(0, abs=2)
     assert heart.pose.frame.apex[2] == pytest.approx(shape.epicardial_length, abs=2)
+
+
+def test_a_long_axis_slice_gives_the_same_heart_on_any_grid(scene, shape):
+    pytest.importorskip("torch")
+    from cardiactwins.lma.model_reconstruction import WEIGHTS
+
+    if not WEIGHTS.is_file():
+        pytest.skip("the weights are not installed")
+    pairs = [
+        (None if inner is None else curve("a", inner @ TURN.T), curve("b", outer @ TURN.T))
+        for inner, outer in outlines(shape, 4)
+    ]
+    insertion, found = insertion_of(shape) @ TURN.T, {}
+    for name, grid in {"own": OWN, "isotropic": ISOTROPIC, "short axis": SHORT_AXIS}.items():
+        node, _ = long_axis_slice(shape, grid, name)
+        prepared = LMAReconstructLogic().prepare(pairs, insertion, longAxis=[node])
+        found[name] = prepared, reconstruct(prepared.outlines, method="refinement")
+    (own, wanted) = found.pop("own")
+    for name, (prepared, heart) in found.items():
+        # The short-axis grid shows base and apex to half a slice distance.
+        assert prepared.pose.frame.length == pytest.approx(own.pose.frame.length, abs=8.0), name
+        assert np.mean([part.dice for part in heart.agreement]) > 0.95, name
+        places = prepared.pose.to_grid(own.pose.to_ras(np.moveaxis(np.indices((SIZE,) * 3), 0, -1)))
+        mask = map_coordinates(heart.volume.myocardium, np.moveaxis(places, -1, 0), order=1) >= 0.5
+        both = (mask & wanted.volume.mask).sum()
+        assert 2 * both / (mask.sum() + wanted.volume.mask.sum()) > 0.9, name
+
+
+def test_no_long_axis_slice_is_none_at_all(scene, shape):
+    pairs = [(None if a is None else curve("a", a), curve("b", b)) for a, b in outlines(shape, 5)]
+    heart = LMAReconstructLogic().prepare(pairs, insertion_of(shape), longAxis=[])
+    assert heart.outlines.points is None
 
 
 def test_too_little_of_a_long_axis_slice_leaves_base_and_apex_to_the_short_axis(scene, shape):
