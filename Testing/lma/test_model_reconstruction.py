@@ -109,6 +109,29 @@ def test_slices_between_voxels_and_further_points_pull_the_atlas_too(model, hear
     assert errors[1] < 0.8 * errors[0]
 
 
+@pytest.mark.parametrize("told", ["nothing", "shifted"])
+def test_further_points_that_contradict_the_slices_are_refused(model, heart, told):
+    outlines = outlines_of(heart, 4)
+    k, j, i = np.meshgrid(np.arange(6, 60), np.arange(8, 56), np.arange(8, 56, 6), indexing="ij")
+    points = np.stack([k, j, i], axis=-1).reshape(-1, 3).astype(float)
+    shares = np.stack([heart.cavity, heart.myocardium])
+    shares = np.zeros_like(shares) if told == "nothing" else np.roll(shares, 18, axis=3)
+    values = shares[:, k.ravel(), j.ravel(), i.ravel()].T
+    seen = SliceOutlines(outlines.positions, outlines.cavity, outlines.myocardium, points, values)
+    with pytest.raises(ValueError, match=r"contradict the short-axis slices.*without them.*leave them out"):
+        reconstruct(seen, method="refinement", model=model)
+
+
+def test_further_points_are_not_blamed_where_slices_are_not_met_without_them_either(
+    monkeypatch, model, heart
+):
+    outlines = outlines_of(heart, 4)
+    points, values = np.array([[30.0, 32.0, 32.0]]), np.array([[1.0, 0.0]], np.float32)
+    seen = SliceOutlines(outlines.positions, outlines.cavity, outlines.myocardium, points, values)
+    monkeypatch.setattr(reconstruction, "DOUBTFUL", 1.0)
+    assert reconstruct(seen, method="refinement", model=model).method == "refinement"
+
+
 def test_nothing_is_rebuilt_beyond_an_apex_that_lies_high(model, heart):
     """The same slices, pushed together: a heart that is too wide for its length."""
     slices = cut_slices(heart, 6)

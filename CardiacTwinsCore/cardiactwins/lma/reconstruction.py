@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from cardiactwins.lma.wall_surface import wall_surface
 
 if TYPE_CHECKING:
     from cardiactwins.lma.reconstruction_model import ReconstructionModel
+    from cardiactwins.lma.shooting import Geodesic
+    from cardiactwins.lma.slice_correction import CorrectedHeart
 
 __all__ = ["METHODS", "WHY", "reconstruct", "slice_agreement"]
 
@@ -25,6 +29,10 @@ WHY = "why this method"
 """Name, among what a reconstruction says of itself, of why another method than the wanted one was taken."""
 FAR = 0.5
 """Voxels between outlines and atlas, root mean square, from which on an answer of the network is refined."""
+DOUBTFUL = 0.85
+"""Mean Dice at the slices below which further points are asked whether they belong to this heart."""
+CONTRADICTION = 0.05
+"""Further points that lower the mean Dice at the slices by more contradict them."""
 
 
 def reconstruct(
@@ -52,8 +60,10 @@ def reconstruct(
     trained model or its file; None: the one that comes with the library. device: one of `DEVICE_CHOICES` for
     weights from a file; when a GPU's memory is not enough the CPU goes on, which `values` then tell.
 
-    ValueError for an unknown method; for "network" and "refinement" FileNotFoundError or ValueError when the
-    weights are missing or damaged, ImportError without torch; ValueError for a device that cannot be used.
+    ValueError for an unknown method, and where further points keep the refinement from slices that it meets
+    without them: such points are not of this heart; for "network" and "refinement" FileNotFoundError or
+    ValueError when the weights are missing or damaged, ImportError without torch; ValueError for a device
+    that cannot be used.
     """
     if method not in METHODS:
         raise ValueError(f"A method is one of {', '.join(METHODS)}; found {method!r}.")
@@ -108,11 +118,18 @@ def _deformed(
         model_deviation,
     )
 
-    velocity = atlas_deformation(
-        model, outlines, refine=refine, samples=samples, seed=seed, progress=progress
-    )
-    geodesic = atlas_geodesic(model, velocity)
-    heart = deformed_heart(model, geodesic, outlines, voxel)
+    def deformed(known: SliceOutlines) -> tuple[Geodesic, CorrectedHeart]:
+        velocity = atlas_deformation(
+            model, known, refine=refine, samples=samples, seed=seed, progress=progress
+        )
+        geodesic = atlas_geodesic(model, velocity)
+        return geodesic, deformed_heart(model, geodesic, known, voxel)
+
+    geodesic, heart = deformed(outlines)
+    agreement = slice_agreement(heart.volume, outlines)
+    if refine and outlines.points is not None and (met := _mean_dice(agreement)) < DOUBTFUL:
+        alone = replace(outlines, points=None, values=None)
+        _check_further_points(met, _mean_dice(slice_agreement(deformed(alone)[1].volume, alone)))
     values["meets the slices"] = heart.changed
     surface = wall_surface(heart.volume)
     deviation, figures = model_deviation(
@@ -132,9 +149,23 @@ def _deformed(
         )
     values |= figures
     stated = deviation.stated(model.deviation_gain, model.deviation_floor)
-    agreement = slice_agreement(heart.volume, outlines)
     method = "refinement" if refine else "network"
     return HeartReconstruction(heart.volume, surface, stated, agreement, method, values)
+
+
+def _mean_dice(agreement: Sequence[SliceAgreement]) -> float:
+    return float(np.mean([slice_.dice for slice_ in agreement]))
+
+
+def _check_further_points(met: float, alone: float) -> None:
+    """Refuse further points with which slices are met at a mean Dice clearly below that without them."""
+    if alone - met > CONTRADICTION:
+        raise ValueError(
+            "The long-axis slices contradict the short-axis slices, which are met at a mean Dice of "
+            f"{met:.2f} with them and of {alone:.2f} without them. Check that they show the same heart in the same "
+            "phase and space, and that each long-axis slice is outlined on its own one-slice grid; or leave "
+            "them out."
+        )
 
 
 def _device(choice: str, values: dict[str, Any]) -> str:

@@ -155,8 +155,8 @@ def known_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Places (P, 3) RAS mm in long-axis slices and what they show there, (P, 2): cavity, myocardium.
 
-    nodes: segmentation nodes, one a long-axis slice or several parallel ones on one grid, on the grid of their
-    own image or of another; see `long_axis_points`. ValueError as there, without nodes, and when cavity or
+    nodes: segmentation nodes, each with one long-axis slice or several parallel ones, on the grid of its own
+    image or of another; see `long_axis_points`. ValueError as there, without nodes, and when cavity or
     myocardium is missing.
     """
     if not nodes:
