@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage.restoration
 
 from cardiactwins.lma.dense import dense_images, eulerian_displacement, phase_from_pixels, unwrapped_phase
 from cardiactwins.lma.tracking import track_tissue
@@ -70,6 +71,21 @@ def test_a_gradient_that_wraps_within_the_wall_is_unwrapped_in_space():
     assert np.abs(truth[images.mask[-1]]).max() > 1.5 * np.pi
     assert found[images.mask[-1]] == pytest.approx(truth[images.mask[-1]], abs=1e-9)
     assert not np.allclose(last, truth[images.mask[-1]])
+
+
+def test_a_background_of_nan_changes_nothing(monkeypatch):
+    images, _ = images_of(still(), SHARE * [12.0, -11.0])
+    phase = np.where(images.mask, images.phase, np.nan)
+    unwrap = skimage.restoration.unwrap_phase
+
+    def unwrap_finite(masked, **options):
+        # It never returns when it is given NaN, masked or not.
+        assert np.isfinite(np.ma.getdata(masked)).all()
+        return unwrap(masked, **options)
+
+    monkeypatch.setattr(skimage.restoration, "unwrap_phase", unwrap_finite)
+    empty = dense_images(*phase, images.mask, TIMES, ke=KE, pixel=PIXEL)
+    np.testing.assert_array_equal(unwrapped_phase(empty), unwrapped_phase(images))
 
 
 def test_regions_that_do_not_touch_are_each_settled():

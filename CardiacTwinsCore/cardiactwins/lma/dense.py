@@ -54,8 +54,9 @@ def dense_images(
     """`DenseImages` from arrays (T, J, I), checked.
 
     ke: cycles/mm, one number or one a component. pixel: mm, one number or (x, y). signs: +1 or -1 a
-    component, all +1 when None. ValueError for shapes that differ, phase outside -pi..pi or not finite inside
-    the mask, a missing or non-positive ke or pixel size, times that do not rise, frames without myocardium.
+    component, all +1 when None. Outside the mask phase may be anything, NaN too. ValueError for shapes that
+    differ, phase outside -pi..pi or not finite inside the mask, a missing or non-positive ke or pixel size,
+    times that do not rise, frames without myocardium.
     """
     given = [phase_x, phase_y] if phase_z is None else [phase_x, phase_y, phase_z]
     components = [np.asarray(component, dtype=float) for component in given]
@@ -115,7 +116,8 @@ def unwrapped_phase(images: DenseImages) -> NDArray[np.float64]:
 
     unwrapped = np.full(images.phase.shape, np.nan)
     for component, phase in zip(unwrapped, images.phase, strict=True):
-        masked = np.ma.masked_array(phase, ~images.mask)
+        # One NaN is enough for the unwrapping to go on without end, even where it is masked.
+        masked = np.ma.masked_array(np.where(images.mask, phase, 0.0), ~images.mask)
         component[images.mask] = np.ma.getdata(unwrap_phase(masked, rng=0))[images.mask]
         _settle_wraps(component, images.mask)
     return unwrapped
