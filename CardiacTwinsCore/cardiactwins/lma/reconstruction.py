@@ -162,9 +162,9 @@ def _check_further_points(met: float, alone: float) -> None:
     if alone - met > CONTRADICTION:
         raise ValueError(
             "The long-axis slices contradict the short-axis slices, which are met at a mean Dice of "
-            f"{met:.2f} with them and of {alone:.2f} without them. Check that they show the same heart in the "
-            "same phase and space, and that each long-axis slice is outlined on its own one-slice grid; or "
-            "leave them out."
+            f"{met:.2f} with them and of {alone:.2f} without them. Check that they show the same heart in "
+            "the same phase and space, and that each long-axis slice is outlined on its own one-slice "
+            "grid; or leave them out."
         )
 
 
