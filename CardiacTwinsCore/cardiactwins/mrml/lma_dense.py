@@ -13,7 +13,7 @@ from cardiactwins.anatomy.axis import USUAL_APEX
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.dense import DenseImages, dense_images, phase_from_pixels
 from cardiactwins.mrml.geometry import geometry_of_volume
-from cardiactwins.mrml.lma_inputs import WALL_ROLES
+from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segmentations import segment_array
@@ -122,8 +122,7 @@ def _wall_of(node: Any, grid: ImageGeometry) -> NDArray[np.bool_]:
     found = guess_roles(node)
     if "myocardium" not in found:
         raise ValueError(f"'{node.GetName()}' has no myocardium. Name a segment so.")
-    parts = [segment_array(node, found[role], grid) for role in WALL_ROLES if role in found]
-    return np.logical_or.reduce(parts)
+    return whole_wall({role: segment_array(node, segment, grid) for role, segment in found.items()})
 
 
 def _index_times(sequence: Any, values: list[str]) -> NDArray[np.float64] | None:

@@ -19,6 +19,7 @@ from cardiactwins.lma.enclosed_cavity import enclosed_cavity
 from cardiactwins.lma.long_axis_points import long_axis_points
 from cardiactwins.lma.slice_parts import SlicePart, stack_of_parts
 from cardiactwins.lma.slice_stack import SliceStack, gap_axis, stack_of_labels
+from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.role_guess import guess_roles, role_of_name
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
@@ -36,7 +37,6 @@ __all__ = [
 MOST_SLICES = 16
 DENSE_SLICES = 8
 """Slices that a dense segmentation is cut into unless a number is asked for."""
-WALL_ROLES = ("myocardium", "infarct", "no_reflow", "border_zone")
 FARTHEST_MM = 25.0
 """An insertion point lies at most so far beside the wall."""
 
@@ -184,13 +184,9 @@ def _labels(
     geometry = geometry_of_segmentation(node)
     masks = {role: segment_array(node, segment) for role, segment in found.items()}
     nothing = np.zeros(geometry.shape, dtype=bool)
-    wall = np.logical_or.reduce([masks.get(role, nothing) for role in WALL_ROLES])
-    cavity = masks.get("cavity", nothing)
+    wall, cavity = whole_wall(masks), masks.get("cavity", nothing)
     if not wall.any():
         raise ValueError(f"The myocardium of '{node.GetName()}' is empty. Outline it in at least 3 slices.")
-    if 2 * (cavity & wall).sum() > cavity.sum():
-        # A 'myocardium' that covers the cavity is a filled epicardium.
-        wall = wall & ~cavity
     return (cavity & ~wall, wall, masks.get("right_ventricle", nothing)), geometry
 
 

@@ -17,6 +17,7 @@ from cardiactwins.lma.transmurality import transmurality
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lma_map import SEGMENT, TOS
 from cardiactwins.mrml.lma_models import SurfaceModel, set_array
+from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segmentations import (
@@ -73,7 +74,8 @@ def scar_transmurality(
     """Share of the wall that is scar at each triangle of a model, (T,), from a segmentation node.
 
     It is averaged over the neighbourhood on the same layer (Gaussian of 4 mm).
-    Infarct and no-reflow are scar; roles: as in `guess_roles`. ValueError when there is no infarct or no
+    Infarct and no-reflow are scar; the wall they are a share of is these, myocardium and border zone, whether
+    their segments overlap or not. roles: as in `guess_roles`. ValueError when there is no infarct or no
     myocardium, or the scar is nowhere near the model.
     """
     found = guess_roles(segmentation, roles)
@@ -94,7 +96,7 @@ def scar_transmurality(
             f"The scar of '{segmentation.GetName()}' lies {distance.min():.0f} mm from the model. Check that "
             "both belong to one patient and share one space."
         )
-    shares = transmurality(surface.middles, frame, geometry, masks["myocardium"], scar)
+    shares = transmurality(surface.middles, frame, geometry, whole_wall(masks), scar)
     return _averaged(surface, shares)
 
 
@@ -226,7 +228,7 @@ def _late_segment(node: Any, surface: SurfaceModel, region: LateRegion) -> str:
     if "myocardium" not in found:
         raise ValueError(f"'{node.GetName()}' has no myocardium, in which the late region would lie.")
     geometry = geometry_of_segmentation(node)
-    wall = segment_array(node, found["myocardium"])
+    wall = whole_wall({role: segment_array(node, segment) for role, segment in found.items()})
     voxels = np.argwhere(wall)
     layer = surface.cell_layer
     outer = np.flatnonzero(layer == 1) if layer is not None and (layer == 1).any() else slice(None)

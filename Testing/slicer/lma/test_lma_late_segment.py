@@ -67,3 +67,25 @@ def test_transmural_scar_is_left_out_of_the_late_region(logic, phantom):
     assert late["transmural"].region.excluded > 0.25
     rows = columns_of_table(late["transmural"].table)["quantity"]
     assert "latest viable segment" in rows and "of the late area over 50 % scar" in rows
+
+
+def test_scar_excludes_the_same_wall_whether_segments_overlap_or_share_it_out(logic, phantom):
+    heart = logic.reconstruct(segmentation_of(phantom), phantom.insertion_points, method="interpolation")
+    heights = [0.1, 0.35, 0.65, 0.9]
+    logic.projectTOS(heart, sampled(heights, 18), slicePositions=heights)
+    lateral = phantom.myocardium & (np.abs(phantom.circumferential - 2 / 3) < 1 / 6)
+    infarct, no_reflow = (lateral & (phantom.radial <= depth) for depth in (0.3, 0.1))
+    around = lateral & ~infarct
+    wall = phantom.myocardium
+    overlapping = {"myocardium": wall, "infarct": infarct, "no_reflow": no_reflow, "border_zone": around}
+    exclusive = overlapping | {"myocardium": wall & ~lateral, "infarct": infarct & ~no_reflow}
+    found = []
+    for name, masks in {"overlapping": overlapping, "exclusive": exclusive}.items():
+        scar = new_segmentation(name, phantom.geometry, {"cavity": phantom.cavity} | masks)
+        late = logic.lateRegion(heart, areaShare=0.25, scar=scar, segmentation=scar)
+        found.append((late.region, late.scar, segment_array(scar, late.segment)))
+    (one, first, segment), (other, second, same_segment) = found
+    np.testing.assert_allclose(first, second)
+    np.testing.assert_array_equal(one.cells, other.cells)
+    np.testing.assert_array_equal(segment, same_segment)
+    assert one.excluded == other.excluded < 0.05
