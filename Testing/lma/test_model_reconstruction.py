@@ -1,6 +1,7 @@
 """Reconstruction by a deformed atlas, on phantoms and with a network that has learned nothing."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("safetensors")
 from cardiactwins.compute import devices  # noqa: E402
 from cardiactwins.compute.devices import Device  # noqa: E402
 from cardiactwins.compute.progress import Cancelled  # noqa: E402
-from cardiactwins.compute.weights import card_path, sha256_of  # noqa: E402
+from cardiactwins.compute.weights import card_path, save_weights, sha256_of  # noqa: E402
 from cardiactwins.lma import model_reconstruction, reconstruction  # noqa: E402
 from cardiactwins.lma.agreement import agreement  # noqa: E402
 from cardiactwins.lma.atlas_estimation import mean_shape  # noqa: E402
@@ -29,7 +30,7 @@ from cardiactwins.lma.model_reconstruction import (  # noqa: E402
     model_deviation,
 )
 from cardiactwins.lma.reconstruction import reconstruct  # noqa: E402
-from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings  # noqa: E402
+from cardiactwins.lma.reconstruction_model import KIND, ReconstructionModel, TrainingSettings  # noqa: E402
 from cardiactwins.lma.shape_volume import BASE, SIZE, phantom_volume  # noqa: E402
 from cardiactwins.lma.sparse_slices import cut_slices  # noqa: E402
 from cardiactwins.lma.training import shape_tensor  # noqa: E402
@@ -303,10 +304,42 @@ def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path):
     np.testing.assert_allclose(again.deviation, expected.deviation, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda tensors, settings: settings.update(depth=3), "unexpected keyword argument 'depth'"),
+        (lambda tensors, settings: settings.update(width=16), "size mismatch"),
+        (lambda tensors, settings: settings.update(band_size=2), "at least 3 samples"),
+        (lambda tensors, settings: settings.clear(), "size mismatch"),
+        (lambda tensors, settings: tensors.pop("atlas"), "it has no 'atlas'"),
+        (
+            lambda tensors, settings: tensors.pop("diffusion.network.mean"),
+            "it has no 'diffusion.network.mean'",
+        ),
+        (lambda tensors, settings: tensors.update({"diffusion.more": torch.zeros(1)}), "more"),
+    ],
+)
+def test_weights_of_another_version_are_refused(model, tmp_path, change, named):
+    tensors, settings = model.tensors(), asdict(model.settings)
+    change(tensors, settings)
+    path = save_weights(tensors, tmp_path / "other.safetensors", kind=KIND, card={"settings": settings})
+    with pytest.raises(
+        ValueError, match=r"other\.safetensors does not fit .* this version, or train anew"
+    ) as told:
+        ReconstructionModel.load(path)
+    assert named in str(told.value) and len(str(told.value)) < 500 + len(str(path))
+
+
+@pytest.mark.parametrize("card", [{}, {"settings": None}, {"settings": [1]}])
+def test_weights_whose_card_has_no_settings_are_refused(model, tmp_path, card):
+    path = save_weights(model.tensors(), tmp_path / "other.safetensors", kind=KIND, card=card)
+    with pytest.raises(ValueError, match=r"other\.safetensors does not fit"):
+        ReconstructionModel.load(path)
+
+
 def test_finishing_calibrates_once_and_keeps_the_card(model, tmp_path):
     from cardiactwins.compute.weights import load_weights
     from cardiactwins.lma.model_finishing import finish_model
-    from cardiactwins.lma.reconstruction_model import KIND
 
     heart = phantom_volume(np.random.default_rng([3, 2]))
     path = model.save(tmp_path / "model.safetensors", {"licence": "Apache-2.0", "seed": 3})

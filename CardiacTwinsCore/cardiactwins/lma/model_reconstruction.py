@@ -62,9 +62,9 @@ def _loaded(path: Path, changed: float, device: str) -> ReconstructionModel:
 
 
 def load_model(path: str | Path | None = None, device: str = "cpu") -> ReconstructionModel:
-    """A trained model, read once; None: the one that comes with the library. Errors as of `load_weights`.
+    """A trained model, read once; None: the one that comes with the library.
 
-    device: as torch calls it.
+    device: as torch calls it. Errors as of `ReconstructionModel.load`.
     """
     path = Path(path or WEIGHTS)
     return _loaded(path, path.stat().st_mtime if path.exists() else 0.0, device)

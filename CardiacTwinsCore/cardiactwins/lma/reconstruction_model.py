@@ -25,6 +25,8 @@ __all__ = ["KIND", "ReconstructionModel", "TrainingSettings"]
 
 KIND = "lma reconstruction"
 PRIOR = "diffusion.network."
+MOST_TOLD = 200
+"""Characters of an error of torch that are passed on; it names every tensor."""
 UNCALIBRATED = 6.0, 0.02
 """Gain (a voxel) and floor (voxels) of the shipped weights, about."""
 
@@ -137,14 +139,21 @@ class ReconstructionModel:
 
     @classmethod
     def load(cls, path: str | Path) -> ReconstructionModel:
-        """Read what `save` wrote; errors as of `load_weights`."""
+        """Read what `save` wrote; errors as of `load_weights`, and ValueError for weights that do not fit."""
         tensors, card = load_weights(path, KIND)
-        prior = VelocityPrior.of_tensors(tensors, PRIOR)
-        model = cls(tensors["atlas"], TrainingSettings(**card["settings"]), prior)
         prefix = "diffusion."
         weights = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        model.diffusion.load_state_dict(weights)
+        try:
+            prior = VelocityPrior.of_tensors(tensors, PRIOR)
+            model = cls(tensors["atlas"], TrainingSettings(**card["settings"]), prior)
+            model.diffusion.load_state_dict(weights)
+            model.deviation_gain = float(card.get("deviation_gain", model.deviation_gain))
+            model.deviation_floor = float(card.get("deviation_floor", model.deviation_floor))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+            raise ValueError(
+                f"{path} does not fit the reconstruction of this version ({reason[:MOST_TOLD]}). Use the "
+                "weights that come with this version, or train anew."
+            ) from error
         model.diffusion.eval()
-        model.deviation_gain = float(card.get("deviation_gain", model.deviation_gain))
-        model.deviation_floor = float(card.get("deviation_floor", model.deviation_floor))
         return model
