@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+MEMORY_OPTIONS = "The options are --batch, --workers and --device, where the command has them."
+
 
 class CommandsWithPlainErrors(TyperGroup):
-    """Shows what a user can mend (input, files, missing packages, a cancel) as one message, no traceback."""
+    """Shows what a user can mend (input, files, missing packages, memory, a cancel) as one message, no
+    traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        from cardiactwins.compute.memory import memory_error
         from cardiactwins.compute.progress import Cancelled
 
         try:
@@ -37,10 +41,13 @@ class CommandsWithPlainErrors(TyperGroup):
         except KeyboardInterrupt as error:
             typer.secho("Cancelled: no half-written file is left.", err=True, fg="red")
             raise typer.Exit(1) from error
-        except (ValueError, OSError, ImportError, Cancelled) as error:
-            if ctx.params.get("debug"):
+        except Exception as error:
+            shortage = memory_error(error)
+            mendable = shortage or isinstance(error, ValueError | OSError | ImportError | Cancelled)
+            if not mendable or ctx.params.get("debug"):
                 raise
-            typer.secho(f"Error: {_message(error)}", err=True, fg="red")
+            told = _message(error) if shortage is None else f"{shortage} {MEMORY_OPTIONS}"
+            typer.secho(f"Error: {told}", err=True, fg="red")
             raise typer.Exit(2 if isinstance(error, ValueError | FileNotFoundError) else 1) from error
 
 

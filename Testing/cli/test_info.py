@@ -75,6 +75,12 @@ finally:
     assert result.stdout.splitlines()[-1] == "heavy: []"
 
 
+ADVICE = (
+    "Lower the batch or the number of workers, or close other programs. The options are --batch, --workers "
+    "and --device, where the command has them."
+)
+
+
 @pytest.fixture
 def toy():
     """A command line whose command raises the error it is given."""
@@ -84,6 +90,10 @@ def toy():
         "disk": OSError(28, "The disk is full"),
         "package": ImportError("no dask"),
         "cancel": Cancelled(),
+        "memory": MemoryError(),
+        "allocator": RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+        ),
         "bug": ZeroDivisionError("division by zero"),
     }
     app = typer.Typer(cls=CommandsWithPlainErrors, pretty_exceptions_enable=False)
@@ -109,6 +119,8 @@ def toy():
         ("disk", 1, "Error: The disk is full"),
         ("package", 1, "Error: no dask"),
         ("cancel", 1, "Error: Cancelled"),
+        ("memory", 1, f"Error: Not enough memory. {ADVICE}"),
+        ("allocator", 1, f"Error: Not enough memory (8 bytes more were asked for). {ADVICE}"),
     ],
 )
 def test_errors_of_input_and_of_runs_are_one_message_and_an_exit_code(toy, kind, exit_code, message):

@@ -22,6 +22,13 @@ def test_failures_come_as_events_and_the_worker_serves_on(worker, started, tmp_p
     assert len(started) == 1
 
 
+def test_memory_that_ran_out_is_told_in_words(worker, tmp_path):
+    worker.submit(Job(tmp_path, "worker_jobs:raises", {"error": "memory"}))
+    event = last_event(worker)
+    assert event.kind == "failed" and event.error.startswith("Not enough memory. Lower the batch")
+    assert "MemoryError" in event.traceback
+
+
 @posix
 def test_a_worker_killed_while_it_starts_has_died(worker, started, tmp_path):
     worker.submit(count(tmp_path / "job"))

@@ -125,4 +125,6 @@ def raises(folder, progress, error="ValueError"):
     print("about to fail")
     if error == "exit":
         sys.exit(3)
+    if error == "memory":
+        raise MemoryError
     raise ValueError("Parameter 'depth' is -1; choose 0 to 1.")

@@ -17,6 +17,7 @@ from gaussian_hearts import ellipsoid_heart
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
 from cardiactwins.anatomy.whole_heart import HEART_TO_PATIENT
+from cardiactwins.compute.memory import NotEnoughMemory
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin import cohort_files
@@ -260,6 +261,23 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_there(folder, weights, monke
     assert len(folder.records()) == 2
     monkeypatch.undo()
     assert make_cohort(folder, recipes(5), weights, loader=LOADER).found == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_want_of_memory_ends_the_run_and_keeps_what_is_there(folder, weights, workers):
+    make_cohort(folder, recipes(2), weights, loader=LOADER)
+    tried = []
+    with pytest.raises(NotEnoughMemory, match=r"^Not enough memory\. Lower the batch or the number"):
+        make_cohort(
+            folder,
+            recipes(6),
+            weights,
+            loader="greedy_loader:load",
+            workers=workers,
+            progress=lambda *values: tried.append(values[0]),
+        )
+    assert max(tried) == 2 and len(folder.records()) == 2
+    assert make_cohort(folder, recipes(3), weights, loader=LOADER).found == 2
 
 
 def test_cancelling_keeps_what_is_finished(folder, weights):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cardiactwins.compute.files import json_text
+from cardiactwins.compute.memory import described_error
 
 __all__ = ["answer_cell", "resolve_function"]
 
@@ -48,7 +49,7 @@ def answer_cell(function: str, cell: Mapping[str, Any]) -> dict[str, Any]:
     try:
         answer = {"result": json.loads(json_text(resolve_function(function)(**cell)))}
     except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        answer = {"error": described_error(error), "traceback": traceback.format_exc()}
     return {**answer, "seconds": time.perf_counter() - started}
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.job_progress import JobProgress
+from cardiactwins.compute.memory import described_error
 from cardiactwins.compute.process_tree import end_own_tree, lead_own_group, wait_for_end
 from cardiactwins.compute.progress import Cancelled
 
@@ -81,7 +82,7 @@ def run_job_file(path: Path, send: _Lines) -> bool:
             end, interrupt = {"cancelled": True}, error
         except BaseException as error:
             traceback.print_exc()
-            end = {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            end = {"failed": described_error(error), "traceback": traceback.format_exc()}
         progress.close()
     send({"job": str(job.folder), **end})
     if interrupt is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.files import check_writable
+from cardiactwins.compute.memory import NotEnoughMemory, memory_error
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.scheduling import run_cells
 from cardiactwins.compute.weights import sha256_of
@@ -60,8 +61,9 @@ def make_cohort(
 
     A sibling is named by its recipe and weights and written whole: a run that was killed goes on where it
     stopped, and nothing is made twice. Recipes that fail are told in the result and tried again by the next
-    run; a full disk stops the run with an OSError. progress: siblings; raises Cancelled to stop, what is
-    finished stays. ValueError for a batch below 1 or workers below 0, FileNotFoundError without weights.
+    run; a full disk stops the run with an OSError, memory that runs out with NotEnoughMemory. progress:
+    siblings; raises Cancelled to stop, what is finished stays. ValueError for a batch below 1 or workers
+    below 0, FileNotFoundError without weights.
     """
     if batch < 1 or workers < 0 or not devices:
         raise ValueError(
@@ -146,7 +148,9 @@ def _made_here(
         except OSError:
             raise
         except Exception as error:
-            failed.append(_told(cell, str(error)))
+            if (shortage := memory_error(error)) is not None:
+                raise shortage from error
+            failed.append(_told(cell, str(error) or type(error).__name__))
     return failed
 
 
@@ -187,11 +191,14 @@ def _batches(recipes: Sequence[Recipe], size: int) -> list[list[Recipe]]:
 
 
 def _of_siblings(progress: Progress, found: int, batch: int, total: int) -> Progress:
-    """The progress of cells, counted in siblings; a full disk ends the run."""
+    """The progress of cells, counted in siblings; a full disk and want of memory end the run."""
 
     def told(step: int, cells: int, message: str = "", values: Mapping[str, Any] | None = None) -> None:
         if "disk is full" in message:
             raise OSError(message)
+        _, start, reason = message.partition(f"failed: {NotEnoughMemory.START}")
+        if start:
+            raise NotEnoughMemory(NotEnoughMemory.START + reason)
         progress(min(found + step * batch, total), total, message, values)
 
     return told
