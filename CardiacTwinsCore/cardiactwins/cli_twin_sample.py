@@ -102,11 +102,14 @@ def sample(
 def figures_of_run(
     folder: CohortFolder, recipes: list[Any], weights: Path, done: CohortRun
 ) -> dict[str, Any]:
-    """What became of the recipes of a run: counts, TV before and after the guard, targets that were met."""
+    """What became of the recipes of a run: counts, TV before and after the guard, targets that were met.
+
+    "rejected" are the reasons of all attempts that the guard turned away; TV before it is of first attempts.
+    """
     import numpy as np
 
     from cardiactwins.compute.weights import sha256_of
-    from cardiactwins.twin.cohort_files import cohort_of
+    from cardiactwins.twin.cohort_files import attempts_of, cohort_of
 
     key = sha256_of(weights)
     records = [record for recipe in recipes if (record := folder.record(recipe, key)) is not None]
@@ -120,8 +123,13 @@ def figures_of_run(
         "found": done.found,
         "made": done.made,
         "failed": done.failed,
+        "attempts": attempts_of(records),
         "accepted": len(accepted),
-        "rejected": [record.reason for record in records if not record.accepted],
+        "rejected": [
+            reason
+            for record in records
+            for reason in (*record.rejected, *(() if record.accepted else (record.reason,)))
+        ],
         "violations_raw_percent": violations(cohort_of(records, raw=True)),
         "violations_guarded_percent": violations(cohort_of(accepted)),
         "repaired_voxels_mean": float(np.mean([record.repaired for record in accepted]))
@@ -135,9 +143,11 @@ def figures_of_run(
 
 def remarks_on_run(figures: dict[str, Any]) -> list[str]:
     """The figures of a run for people."""
+    hearts, attempts = figures["made"] + figures["found"], figures["attempts"]
+    of_attempts = f" of {attempts} attempts" if attempts > hearts else ""
     remarks = [
         f"{figures['made']} hearts made, {figures['found']} were there; the guard accepted "
-        f"{figures['accepted']}."
+        f"{figures['accepted']}{of_attempts}."
     ]
     raw, guarded = figures["violations_raw_percent"], figures["violations_guarded_percent"]
     if raw is not None:

@@ -142,7 +142,7 @@ def from_noise(bench: Bench) -> dict[str, Any]:
     )
     recipes = [Recipe("unconditional", seed=seed, steps=sizes.steps) for seed in range(sizes.cohort)]
     records = bench.maker.records(recipes)
-    repaired = [record.repaired for record in records if record.accepted and record.raw_violated]
+    repaired = [record.repaired for record in records if record.accepted and record.repaired]
     raw, guarded, halves = found["raw"], found["guarded"], found["halves"]
     matched = dict(zip(("frechet", "precision", "recall"), halves.matched, strict=True))
     values: dict[str, Any] = {

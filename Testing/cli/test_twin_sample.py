@@ -57,6 +57,18 @@ def test_hearts_that_the_guard_turns_away_are_counted_by_reason(twin, without_ra
     assert [row["reason"] for row in rows(tmp_path / "out" / "manifest.csv")] == ["RA missing"] * 2
 
 
+def test_every_attempt_that_is_turned_away_is_counted(twin, without_ra, tmp_path, rows):
+    out = tmp_path / "out"
+    outcome = twin(
+        "sample", "-n", 2, "--steps", 20, "--attempts", 2, "--batch", 2, *without_ra, "--out", out, "--json"
+    )
+    assert outcome.summary["rejected"] == ["RA missing"] * 4 and outcome.summary["attempts"] == 4
+    again = twin("sample", "-n", 2, "--steps", 20, "--attempts", 2, *without_ra, "--out", out)
+    assert "0 hearts made, 2 were there; the guard accepted 0 of 4 attempts." in again.stdout
+    assert "Turned away, 4: RA missing" in again.stdout
+    assert [row["rejected"] for row in rows(out / "manifest.csv")] == ["RA missing"] * 2
+
+
 def test_missing_weights_are_named_with_the_command_that_makes_them(twin, tmp_path, monkeypatch):
     from cardiactwins.mrml import twin_editor
 
@@ -106,7 +118,8 @@ def test_help_loads_no_heavy_package():
 
 def test_rare_reasons_are_summed_up():
     rejected = ["a"] * 3 + ["b"] * 2 + list("cdefg")
-    figures = {"made": 10, "found": 0, "accepted": 0, "failed": [], "targets": 0, "rejected": rejected}
+    figures = {"made": 10, "found": 0, "attempts": 10, "accepted": 0, "failed": [], "targets": 0}
+    figures["rejected"] = rejected
     told = remarks_on_run({**figures, "violations_raw_percent": None, "violations_guarded_percent": None})
     assert told[1:] == [
         "Turned away, 3: a",

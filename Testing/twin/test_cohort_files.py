@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,20 @@ import pytest
 from gaussian_hearts import ellipsoid_heart
 
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
+from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES, heart_morphology
+from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.anatomy.whole_heart import HEART_TO_PATIENT
 from cardiactwins.compute.memory import NotEnoughMemory
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin import cohort_files
 from cardiactwins.twin.cohort import measure_cohort
-from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
+from cardiactwins.twin.cohort_files import CohortFolder, attempts_of, cohort_of
 from cardiactwins.twin.cohort_run import make_cohort, own_device
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.recipe import Recipe
-from cardiactwins.twin.siblings import make_siblings
+from cardiactwins.twin.siblings import RawHeart, make_siblings
 
 LOADER = "gaussian_hearts:load"
 GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
@@ -93,6 +96,27 @@ def test_each_sibling_is_written_with_its_recipe_and_what_it_measures(folder, we
     np.testing.assert_allclose(stored.morphology, measured.morphology)
     np.testing.assert_array_equal(stored.violated, measured.violated)
     assert len(cohort_of(records, raw=True)) == 4 and len(cohort_of([])) == 0
+
+
+def test_a_heart_of_a_later_attempt_keeps_what_the_first_was(folder, small_model):
+    (recipe,) = recipes(1, attempts=3, psi=0.2)
+    (made,) = make_siblings(small_model, [recipe], folder.twin("seed heart"), spacing=(4.0,) * 3)
+    torn = made.raw.copy()
+    torn[2:6, 2:5, 36:39] = Tissue.RA
+    first, reasons = RawHeart(torn, topology_checks(torn)), ("LA missing", "RA missing")
+    folder.store(replace(made, attempt=2, rejected=reasons, first=first), "w", 1.0)
+    record = folder.record(recipe, "w")
+    assert record.raw_violated == ("RA in one piece",) and record.violated == ()
+    np.testing.assert_allclose(record.raw_morphology, heart_morphology(torn, (4.0,) * 3))
+    np.testing.assert_allclose(record.morphology, heart_morphology(made.labels, (4.0,) * 3))
+    assert record.rejected == reasons and record.repaired == (made.labels != made.raw).sum()
+    (row,) = csv.DictReader(folder.write_manifest().open())
+    assert row["rejected"] == "LA missing; RA missing" and attempts_of([record]) == 3
+    file = folder.path / "siblings" / f"{record.name}.json"
+    values = json.loads(file.read_text())
+    del values["rejected"]
+    file.write_text(json.dumps(values))
+    assert folder.record(recipe, "w") == replace(record, rejected=())
 
 
 def test_the_manifest_has_one_row_a_sibling(folder, weights):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hand_made_hearts import VIOLATIONS, grow_ra_to_border
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_topology import topology_checks
+from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.cohort_augmentation import (
     CohortFilter,
@@ -29,7 +31,9 @@ from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.heat_maps import heat_maps
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import bias_rows, paper_experiment, seed_hearts, violation_rows
+from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sensitivity import quality_row, size_rows, step_recipes
+from cardiactwins.twin.siblings import RawHeart, make_siblings
 from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.violation_places import violation_places
@@ -205,6 +209,18 @@ def test_a_study_from_noise_reports_raw_and_guarded_side_by_side(maker, populati
     assert page.count("data:image/png;base64,") == 5
     stored = json.loads((maker.folder.path / "report" / "unconditional.json").read_text())
     assert stored["raw"]["frechet"]["value"] == pytest.approx(found["raw"]["frechet"]["value"])
+
+
+def test_the_share_rejected_is_that_of_all_attempts(maker, population, small_model):
+    recipe = Recipe("unconditional", seed=0, attempts=3)
+    (made,) = make_siblings(small_model, [recipe], spacing=GRID.spacing)
+    first = RawHeart(population["heart 0"], topology_checks(population["heart 0"]))
+    later = replace(made, attempt=2, rejected=("RA missing", "LA missing"), first=first)
+    maker.folder.store(later, sha256_of(maker.weights), 1.0)
+    found = unconditional_study(maker, population, number=10, attempts=3)
+    assert found["attempts"] == 12 and found["rejected"] == pytest.approx(2 / 12)
+    page = (maker.folder.path / "report" / "unconditional.html").read_text()
+    assert "The guard accepted 10 of 12 attempts: 16.7% were rejected." in page
 
 
 def test_a_study_of_edits_has_the_papers_tables(maker, population):

@@ -1,6 +1,7 @@
 """TwinEditor's jobs, as the worker process calls them, against the same functions called here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,13 @@ from gaussian_hearts import ellipsoid_heart
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import json_text
 from cardiactwins.compute.progress import Cancelled, silent
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.recipe import Recipe
-from cardiactwins.twin.sibling_files import load_sibling
+from cardiactwins.twin.sibling_files import load_sibling, save_sibling
 from cardiactwins.twin.sibling_jobs import (
     StepPreview,
     augmentation_job,
@@ -22,7 +24,7 @@ from cardiactwins.twin.sibling_jobs import (
     sampling_job,
     siblings_job,
 )
-from cardiactwins.twin.siblings import make_siblings, tissue_changes
+from cardiactwins.twin.siblings import RawHeart, make_siblings, tissue_changes
 
 GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
 LOADER = "gaussian_hearts:load"
@@ -94,12 +96,27 @@ def same_sibling(found, made):
     assert found.targets == made.targets and found.accepted == made.accepted
     np.testing.assert_array_equal(found.labels, made.labels)
     np.testing.assert_array_equal(found.raw, made.raw)
-    for one, other in ((found.checks, made.checks), (found.raw_checks, made.raw_checks)):
+    assert (found.first is None) == (made.first is None)
+    np.testing.assert_array_equal(found.first_raw.labels, made.first_raw.labels)
+    for one, other in (
+        (found.checks, made.checks),
+        (found.raw_checks, made.raw_checks),
+        (found.first_raw.checks, made.first_raw.checks),
+    ):
         assert [(c.name, c.holds) for c in one] == [(c.name, c.holds) for c in other]
     assert (found.guarded is None) == (made.guarded is None)
     for one, other in zip(found.guarded.repairs, made.guarded.repairs, strict=True):
         assert (one.check, one.action) == (other.check, other.action)
         np.testing.assert_array_equal(one.voxels, other.voxels)
+
+
+def test_the_first_attempt_comes_back_from_a_file(small_model, tmp_path):
+    (made,) = make_siblings(small_model, [Recipe("unconditional", seed=0, attempts=2)], spacing=GRID.spacing)
+    same_sibling(load_sibling(save_sibling(tmp_path / "one.npz", made)), made)
+    torn = made.raw.copy()
+    torn[2:6, 2:5, 36:39] = Tissue.RA
+    later = replace(made, attempt=1, rejected=("torn",), first=RawHeart(torn, topology_checks(torn)))
+    same_sibling(load_sibling(save_sibling(tmp_path / "two.npz", later)), later)
 
 
 def small_model_input(seed):

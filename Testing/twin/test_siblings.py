@@ -1,5 +1,7 @@
 """Siblings from recipes, and lists of edits that can be undone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,11 @@ def test_hearts_that_cannot_be_repaired_are_made_again_with_another_seed(small_m
     np.testing.assert_array_equal(
         found.labels, make_siblings(small_model, [other], spacing=SPACING)[0].labels
     )
+    assert all(check.holds for check in found.raw_checks)
+    assert [check.name for check in found.first_raw.checks if not check.holds] == ["RA in one piece"]
+    (once,) = make_siblings(Torn(small_model, [True]), [replace(recipe, attempts=1)], spacing=SPACING)
+    np.testing.assert_array_equal(found.first_raw.labels, once.raw)
+    assert once.first is None and once.first_raw.labels is once.raw
     (left,) = make_siblings(Torn(small_model, [True] * 3), [recipe], spacing=SPACING)
     assert not left.accepted and left.attempt == 2
     np.testing.assert_array_equal(left.labels, left.raw)

@@ -27,7 +27,7 @@ from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import Sibling
 from cardiactwins.twin.topology_guard import Guarded
 
-__all__ = ["CohortFolder", "SiblingRecord", "cohort_of"]
+__all__ = ["CohortFolder", "SiblingRecord", "attempts_of", "cohort_of"]
 
 FORMAT = "cardiactwins cohort 1"
 
@@ -37,11 +37,14 @@ class SiblingRecord:
     """What the manifest says of one sibling.
 
     name: of its files. recipe, weights: what it was made with; weights is the SHA256 of the model's file.
-    sha256: of the label map's file. morphology, raw_morphology: 12 measures after and before the guard.
-    violated, raw_violated: names of the checks that fail. repaired: voxels that the guard changed. repairs:
-    check, action and voxels of each repair. accepted: by the guard. attempt: seeds that were turned away
-    before. reason: why the guard turned this one away. targets: rows of what was reached. seconds: what it
-    took.
+    sha256: of the label map's file. morphology: 12 measures after the guard, violated: names of the checks
+    that fail. raw_morphology, raw_violated: the same of the first attempt before the guard, what the model
+    makes whatever the guard chooses. repaired: voxels that the guard changed. repairs: check, action and
+    voxels of each repair. accepted: by the guard. attempt: seeds that were turned away before, rejected: the
+    reasons why. reason: why the guard turned this one away. targets: rows of what was reached. seconds: what
+    it took.
+
+    Records of earlier versions have no reasons in `rejected`, and their raw figures are of the last attempt.
     """
 
     name: str
@@ -59,6 +62,7 @@ class SiblingRecord:
     reason: str
     targets: tuple[Mapping[str, Any], ...]
     seconds: float
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ class CohortFolder:
 
 
 def cohort_of(records: Sequence[SiblingRecord], *, raw: bool = False) -> Cohort:
-    """The cohort of records, after the guard or (raw) before it; without a heat map."""
+    """The cohort of records, after the guard or (raw) their first attempts before it; without a heat map."""
     morphology = [record.raw_morphology if raw else record.morphology for record in records]
     violated = [record.raw_violated if raw else record.violated for record in records]
     return Cohort(
@@ -221,12 +225,18 @@ def cohort_of(records: Sequence[SiblingRecord], *, raw: bool = False) -> Cohort:
     )
 
 
+def attempts_of(records: Sequence[SiblingRecord]) -> int:
+    """How many hearts were made for records, those that the guard turned away included."""
+    return sum(record.attempt + 1 for record in records)
+
+
 def _record(
     sibling: Sibling, name: str, weights: str, sha256: str, spacing: ArrayLike, seconds: float
 ) -> SiblingRecord:
     after = np.nan_to_num(heart_morphology(sibling.labels, spacing))
-    same = sibling.raw is sibling.labels
-    before = after if same else np.nan_to_num(heart_morphology(sibling.raw, spacing))
+    first = sibling.first_raw
+    same = first.labels is sibling.labels
+    before = after if same else np.nan_to_num(heart_morphology(first.labels, spacing))
     guarded: Guarded | None = sibling.guarded
     return SiblingRecord(
         name=name,
@@ -236,7 +246,7 @@ def _record(
         morphology=tuple(after.tolist()),
         raw_morphology=tuple(before.tolist()),
         violated=tuple(check.name for check in sibling.checks if not check.holds),
-        raw_violated=tuple(check.name for check in sibling.raw_checks if not check.holds),
+        raw_violated=tuple(check.name for check in first.checks if not check.holds),
         repaired=int(np.count_nonzero(sibling.labels != sibling.raw)),
         repairs=tuple(
             {"check": repair.check, "action": repair.action, "voxels": len(repair.voxels)}
@@ -250,6 +260,7 @@ def _record(
             for r in sibling.targets
         ),
         seconds=float(seconds),
+        rejected=sibling.rejected,
     )
 
 
@@ -267,6 +278,7 @@ def _row(record: SiblingRecord) -> dict[str, Any]:
         "attempt": record.attempt,
         "accepted": record.accepted,
         "reason": record.reason,
+        "rejected": "; ".join(record.rejected),
         "repaired": record.repaired,
         "violated": "; ".join(record.violated),
         "raw_violated": "; ".join(record.raw_violated),

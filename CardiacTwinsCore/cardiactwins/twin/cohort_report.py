@@ -35,10 +35,17 @@ __all__ = [
 
 
 def quality_sections(
-    reference: Cohort, raw: Cohort, guarded: Cohort, quality: CohortQuality, pictures: str | Path
+    reference: Cohort,
+    raw: Cohort,
+    guarded: Cohort,
+    quality: CohortQuality,
+    pictures: str | Path,
+    *,
+    attempts: int | None = None,
 ) -> list[PageSection]:
     """Quality, topology and morphology of a cohort, with figures 4 and 5; pictures: folder for them.
 
+    attempts: how many hearts were made for the cohort, where that is more than one each (`attempts_of`).
     The heat maps are left out where the cohorts have none.
     """
     folder = Path(pictures)
@@ -62,10 +69,12 @@ def quality_sections(
         },
     ]
     matched = halves.matched
+    attempts = attempts or len(raw)
+    of_attempts = f" of {attempts} attempts" if attempts > len(raw) else ""
     text = [
         f"{len(raw)} synthetic hearts against {len(reference)} of the reference, on 12 standardised "
-        f"measures. The guard accepted {len(guarded)}: {1 - len(guarded) / max(len(raw), 1):.1%} were "
-        "rejected. Brackets hold 95 %.",
+        f"measures. The guard accepted {len(guarded)}{of_attempts}: "
+        f"{1 - len(guarded) / max(attempts, 1):.1%} were rejected. Brackets hold 95 %.",
     ]
     if matched is not None:
         text.append(

@@ -22,6 +22,7 @@ from cardiactwins.twin.cohort_augmentation import (
     augmentation_recipes,
     augmentation_rows,
 )
+from cardiactwins.twin.cohort_files import attempts_of
 from cardiactwins.twin.cohort_quality import cohort_quality
 from cardiactwins.twin.cohort_report import (
     augmentation_section,
@@ -109,7 +110,7 @@ def unconditional_study(
     sensitivity: numbers of steps to try with `sensitivity_number` hearts each; cohort sizes are tried with
     the cohort itself. seen: the training hearts, where they have been measured. values: settings of every
     recipe, such as guard. Writes report/unconditional.html and .json in the folder; returns what the latter
-    has.
+    has. "rejected" is the share of all attempts that the guard turned away.
     """
     rng = rng or np.random.default_rng(0)
     recipes = [Recipe("unconditional", seed=first_seed + n, steps=steps, **values) for n in range(number)]
@@ -126,7 +127,7 @@ def unconditional_study(
     more = [sensitivity_section(steps_found, sizes_found, pictures)]
     return _reported(
         real, raw, guarded, seen, pictures / "unconditional", "Hearts from noise", more, rng,
-        steps=steps_found, sizes=sizes_found,
+        attempts=attempts_of(maker.records(recipes)), steps=steps_found, sizes=sizes_found,
     )  # fmt: skip
 
 
@@ -250,17 +251,24 @@ def _reported(
     title: str,
     more: Sequence[PageSection],
     rng: np.random.Generator,
+    *,
+    attempts: int | None = None,
     **values: Any,
 ) -> dict[str, Any]:
-    """Judge a cohort and write the report, path.html and path.json; returns the values."""
+    """Judge a cohort and write the report, path.html and path.json; returns the values.
+
+    attempts: hearts that were made for it, one each by default.
+    """
+    attempts = attempts or len(raw)
     quality = cohort_quality(reference, raw, guarded, rng, training=training)
-    sections = [*quality_sections(reference, raw, guarded, quality, path.parent), *more]
-    write_cohort_report(path.with_suffix(".html"), title, sections)
+    sections = quality_sections(reference, raw, guarded, quality, path.parent, attempts=attempts)
+    write_cohort_report(path.with_suffix(".html"), title, [*sections, *more])
     nearest = quality.nearest
     found = {
         "hearts": len(raw),
         "reference": len(reference),
-        "rejected": 1 - len(guarded) / max(len(raw), 1),
+        "attempts": attempts,
+        "rejected": 1 - len(guarded) / max(attempts, 1),
         "raw": quality.raw.values(),
         "guarded": None if quality.guarded is None else quality.guarded.values(),
         "halves": quality.halves,

@@ -11,7 +11,7 @@ import numpy as np
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import atomic_path, json_text
 from cardiactwins.twin.recipe import Recipe
-from cardiactwins.twin.siblings import Sibling
+from cardiactwins.twin.siblings import RawHeart, Sibling
 from cardiactwins.twin.targets import TargetReport
 from cardiactwins.twin.topology_guard import Guarded, Repair
 
@@ -24,6 +24,8 @@ def save_sibling(path: str | Path, sibling: Sibling) -> Path:
     """Write a sibling (.npz), whole or not at all, without its seam (`Sibling.pasted`); returns the path."""
     guarded = sibling.guarded
     arrays = {"labels": sibling.labels, "raw": sibling.raw}
+    if sibling.first is not None:
+        arrays["first"] = sibling.first.labels
     about = {
         "format": FORMAT,
         "recipe": sibling.recipe.values(),
@@ -46,7 +48,10 @@ def save_sibling(path: str | Path, sibling: Sibling) -> Path:
 
 
 def load_sibling(path: str | Path) -> Sibling:
-    """The sibling that was saved, its topology checked anew. ValueError when the file holds none."""
+    """The sibling that was saved, its topology checked anew. ValueError when the file holds none.
+
+    Files of earlier versions are without the first attempt, `Sibling.first`.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
@@ -56,6 +61,7 @@ def load_sibling(path: str | Path) -> Sibling:
         labels, raw = arrays["labels"], arrays["raw"]
         checks = topology_checks(labels)
         raw_checks = checks if np.array_equal(labels, raw) else topology_checks(raw)
+        first = RawHeart(arrays["first"], topology_checks(arrays["first"])) if "first" in arrays else None
         guarded, guard = None, about["guard"]
         if guard is not None:
             repairs = tuple(
@@ -75,6 +81,7 @@ def load_sibling(path: str | Path) -> Sibling:
             tuple(TargetReport(**values) for values in about["targets"]),
             about["attempt"],
             tuple(about["rejected"]),
+            first,
         )
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{Path(path).name} is no sibling ({error}).") from error

@@ -91,7 +91,8 @@ def siblings_job(
 
     Returns "siblings": for each its "file", "record", "recipe", "title", "accepted", "reason",
     "raw_violated" and "violated" (names of checks), "repairs" (check, action, voxels), "targets" (measure,
-    wanted, reached, held, met), "changes" (`tissue_changes`; None for hearts from noise) and "attempt".
+    wanted, reached, held, met), "changes" (`tissue_changes`; None for hearts from noise), "attempt" and
+    "rejected" (why the guard turned earlier attempts away).
     """
     progress(0, 1, "Loading the model")
     model = model_on(weights, device, loader)
@@ -147,6 +148,7 @@ def siblings_job(
                 ],
                 "changes": None if own is None else tissue_changes(own, sibling.labels, geometry.spacing),
                 "attempt": sibling.attempt,
+                "rejected": list(sibling.rejected),
             }
         )
     return {"siblings": made}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "RawHeart",
     "Sibling",
     "ViolationWatch",
     "decoded_labels",
@@ -45,13 +46,22 @@ SEEDS_APART = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
+class RawHeart:
+    """A heart as decoded and pasted, before any guard: labels (k, j, i) uint8, and its topology."""
+
+    labels: NDArray[np.uint8]
+    checks: tuple[TopologyCheck, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Sibling:
     """One heart that was made.
 
     recipe: with the seed as given. labels: (k, j, i) uint8, guarded where the recipe asks for it. raw: as
     decoded and pasted, before the guard. guarded, pasted: what guard and paste did, None where not asked
     for. targets: what was reached of targets and held volumes. attempt: how many seeds were turned away
-    before this one. rejected: the reasons why.
+    before this one. rejected: the reasons why. first: the heart of the first of these seeds, None where
+    there are none.
     """
 
     recipe: Recipe
@@ -64,6 +74,12 @@ class Sibling:
     targets: tuple[TargetReport, ...] = ()
     attempt: int = 0
     rejected: tuple[str, ...] = ()
+    first: RawHeart | None = None
+
+    @property
+    def first_raw(self) -> RawHeart:
+        """What the model made at the first attempt: figures of it do not depend on what the guard chose."""
+        return self.first or RawHeart(self.raw, self.raw_checks)
 
     @property
     def accepted(self) -> bool:
@@ -88,9 +104,9 @@ def make_siblings(
     localized edit. spacing: along i, j, k in mm. ranges: least and largest value of each measure that is
     reachable (`resolve_targets`); by default those in the card of the model, if it has some. Where a guard
     turns a heart away and attempts are left, it is made again with another seed; what remains after the last
-    is given as it came. The border of the grid may cut the aorta, tissues that are kept, and those that it
-    cuts in the twin; it turns other hearts away. Targets "by" and "percent", and held volumes, are relative
-    to the twin.
+    is given as it came, and what came first is kept beside it (`Sibling.first`). The border of the grid may
+    cut the aorta, tissues that are kept, and those that it cuts in the twin; it turns other hearts away.
+    Targets "by" and "percent", and held volumes, are relative to the twin.
 
     ValueError for recipes that differ by more than the seed, without the twin or region that they need, and
     for masks or targets that cannot be.
@@ -105,16 +121,18 @@ def make_siblings(
     plan = _Plan.of(model, first, twin, region, spacing, ranges)
     made: dict[int, Sibling] = {}
     reasons: dict[int, tuple[str, ...]] = dict.fromkeys(range(len(recipes)), ())
+    firsts: dict[int, RawHeart] = {}
     for attempt in range(first.attempts):
         open_ = [index for index in reasons if index not in made]
         seeds = [recipes[index].seed + attempt * SEEDS_APART for index in open_]
         latents = plan.sample(seeds, after_step, progress)
         for index, latent in zip(open_, latents, strict=True):
-            sibling = plan.finish(recipes[index], latent, attempt, reasons[index])
+            sibling = plan.finish(recipes[index], latent, attempt, reasons[index], firsts.get(index))
             if sibling.accepted or attempt == first.attempts - 1:
                 made[index] = sibling
             else:
                 reasons[index] += (sibling.guarded.reason,)
+                firsts.setdefault(index, sibling.first_raw)
         if len(made) == len(recipes):
             break
     return [made[index] for index in range(len(recipes))]
@@ -225,7 +243,14 @@ class _Plan:
                 return perturbational(model, self.latent, seeds, **options)
             return localized(model, self.latent, self.keep, seeds, fuse_below=recipe.fuse_below, **options)
 
-    def finish(self, recipe: Recipe, latent: Tensor, attempt: int, rejected: tuple[str, ...]) -> Sibling:
+    def finish(
+        self,
+        recipe: Recipe,
+        latent: Tensor,
+        attempt: int,
+        rejected: tuple[str, ...],
+        first: RawHeart | None,
+    ) -> Sibling:
         raw = decoded_labels(self.model, latent[None])[0]
         pasted = guarded = None
         if recipe.exact:
@@ -249,7 +274,8 @@ class _Plan:
             labels, raw_checks = guarded.labels, guarded.before
             checks = guarded.after if guarded.accepted else guarded.before
         reports = target_reports(labels, self.wanted, self.held, self.spacing) if self.wanted else ()
-        return Sibling(recipe, labels, raw, checks, raw_checks, guarded, pasted, reports, attempt, rejected)
+        rest = (attempt, rejected, first)
+        return Sibling(recipe, labels, raw, checks, raw_checks, guarded, pasted, reports, *rest)
 
 
 def tissue_changes(

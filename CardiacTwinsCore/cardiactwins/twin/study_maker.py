@@ -63,7 +63,7 @@ class StudyMaker:
         return [record for record in found if record is not None]
 
     def cohorts(self, recipes: Sequence[Recipe], *, heat_map: bool = False) -> tuple[Cohort, Cohort]:
-        """The hearts before the guard, and those that it accepted after it.
+        """The first attempts at the hearts before the guard, and what it accepted after it.
 
         heat_map: read the label maps, as they are stored, for the occupancy too.
         """
