@@ -74,6 +74,10 @@ def test_siblings_in_a_job_folder_are_those_of_a_call(small_model, weights, tmp_
         assert row["changes"] == tissue_changes(twin, made.labels, GRID.spacing)
     assert rows[0]["targets"][0]["measure"] == "RV volume" and rows[0]["targets"][0]["met"]
     assert told[-1][0] == told[-1][1] == 60 and told[1][3]["preview"] == "preview.npy"
+    for n, row in enumerate(rows, start=1):
+        assert [seen["step"] for seen in row["watched"]][-2:] == [18, 19] and len(row["watched"]) >= 6
+        last = [values for *_, message, values in told[1:] if message.startswith(f"Sibling {n} of 3")][-1]
+        assert last["violated"] == row["watched"][-1]["violated"]
     assert np.load(tmp_path / "preview.npy").shape == (40, 40)
 
 
@@ -84,6 +88,8 @@ def test_the_preview_is_the_middle_slice_of_the_heart_expected(small_model, tmp_
     assert not (tmp_path / "step.npy").exists()
     preview(5, 1.0, latent, latent)
     labels = small_model.labels(latent)[0]
+    assert [row["step"] for row in preview.counts] == [5]
+    assert preview.counts[0]["violated"] == [c.name for c in topology_checks(labels) if not c.holds]
     middle = int(np.argwhere(labels > 0)[:, 0].mean())
     np.testing.assert_array_equal(np.load(tmp_path / "step.npy"), labels[middle])
     preview(7, 0.0, latent * 0, latent)

@@ -156,8 +156,20 @@ def test_violations_are_counted_while_sampling(small_model):
     made = make_siblings(watch.model, [recipe, recipe.seeded(1)], spacing=SPACING, after_step=watch)
     assert [row["step"] for row in watch.counts] == [0, 8, 16, 19]
     assert watch.counts[-1]["sigma"] == 0 < watch.counts[0]["sigma"]
+    assert {row["sampling"] for row in watch.counts} == {0}
+    assert watch.counts[-1]["violated"] == ["RA in one piece"]
     last = [[not check.holds for check in one.raw_checks] for one in made]
     assert watch.counts[-1]["violations"] == pytest.approx(100 * np.mean(last)) == pytest.approx(100 / 24)
+
+
+def test_further_attempts_are_counted_apart(small_model):
+    watch = ViolationWatch(Torn(small_model, [True, True, False, False]), every=20)
+    recipe = Recipe("unconditional", seed=5, repair_limit=0.0, attempts=2, steps=20)
+    make_siblings(Torn(small_model, [True, False]), [recipe], spacing=SPACING, after_step=watch)
+    found = [(row["sampling"], row["step"], len(row["violated"])) for row in watch.counts]
+    assert found == [(0, 0, 1), (0, 19, 1), (1, 0, 0), (1, 19, 0)]
+    with pytest.raises(ValueError, match="every 1 or more; found 0"):
+        ViolationWatch(small_model, 0)
 
 
 @pytest.mark.parametrize(

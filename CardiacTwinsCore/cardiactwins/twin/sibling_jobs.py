@@ -30,7 +30,7 @@ from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_files import save_sibling
-from cardiactwins.twin.siblings import decoded_labels, make_siblings, tissue_changes
+from cardiactwins.twin.siblings import ViolationWatch, make_siblings, tissue_changes
 from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
@@ -48,21 +48,23 @@ __all__ = [
 ]
 
 
-class StepPreview:
-    """Shows how a heart comes about; give it as `after_step`.
+class StepPreview(ViolationWatch):
+    """Shows how a heart comes about and counts its violations; give it as `after_step`.
 
     After each step the middle slice of the first heart that the denoiser expects is written to `path` (.npy,
     (rows, columns) uint8, values of Tissue), across axis `plane` of k, j, i. every: decode each so many
-    steps, and the last.
+    steps, and the last. counts: of that heart, as of `ViolationWatch`.
     """
 
     def __init__(self, model: HeartModel, path: str | Path, *, plane: int = 1, every: int = 2) -> None:
-        self.model, self.path, self.plane, self.every = model, Path(path), plane, every
+        super().__init__(model, every)
+        self.path, self.plane = Path(path), plane
 
     def __call__(self, step: int, sigma: float, clean: Tensor, state: Tensor) -> None:
-        if step % self.every and sigma > 0:
+        hearts = self.look(step, sigma, clean[:1])
+        if hearts is None:
             return
-        labels = decoded_labels(self.model, clean[:1])[0]
+        labels = hearts[0]
         heart = np.argwhere(labels > 0)
         middle = int(heart[:, self.plane].mean()) if len(heart) else labels.shape[self.plane] // 2
         with atomic_path(self.path) as temporary:
@@ -87,12 +89,14 @@ def siblings_job(
 
     twin, region: label maps that the recipes need (`write_heart`), a region as 0 and 1. ranges: [least,
     most] of each measure that targets may ask for. device: of torch, or one of DEVICE_CHOICES. preview: keep
-    the middle slice of what is being made in preview.npy, which is told as the value "preview".
+    the middle slice of what is being made in preview.npy, which is told as the value "preview", and tell the
+    names of the topology checks that it fails as the value "violated".
 
     Returns "siblings": for each its "file", "record", "recipe", "title", "accepted", "reason",
     "raw_violated" and "violated" (names of checks), "repairs" (check, action, voxels), "targets" (measure,
-    wanted, reached, held, met), "changes" (`tissue_changes`; None for hearts from noise), "attempt" and
-    "rejected" (why the guard turned earlier attempts away).
+    wanted, reached, held, met), "changes" (`tissue_changes`; None for hearts from noise), "attempt",
+    "rejected" (why the guard turned earlier attempts away) and "watched" (rows of `ViolationWatch` while it
+    was sampled; none without a preview).
     """
     progress(0, 1, "Loading the model")
     model = model_on(weights, device, loader)
@@ -100,9 +104,8 @@ def siblings_job(
     plan = [Recipe.from_values(values) for values in recipes]
     own, geometry = read_heart(folder / twin) if any(one.twin for one in plan) else (None, TWIN_GRID)
     painted = read_heart(folder / region)[0] > 0 if any(one.region for one in plan) else None
-    watch = StepPreview(model, folder / "preview.npy") if preview else None
-    shown = {"preview": "preview.npy"} if preview else {}
     for number, recipe in enumerate(plan, start=1):
+        watch = StepPreview(model, folder / "preview.npy") if preview else None
 
         def forward(
             step: int,
@@ -110,9 +113,15 @@ def siblings_job(
             message: str = "",
             values: Mapping[str, Any] | None = None,
             number: int = number,
+            watch: StepPreview | None = watch,
         ) -> None:
             done = (number - 1) * total + step
             told = f"Sibling {number} of {len(plan)}, {message.lower()}"
+            shown: dict[str, Any] = {}
+            if watch is not None:
+                shown["preview"] = "preview.npy"
+                if watch.counts:
+                    shown["violated"] = watch.counts[-1]["violated"]
             progress(done, len(plan) * total, told, {**(values or {}), **shown})
 
         (sibling,) = make_siblings(
@@ -149,6 +158,7 @@ def siblings_job(
                 "changes": None if own is None else tissue_changes(own, sibling.labels, geometry.spacing),
                 "attempt": sibling.attempt,
                 "rejected": list(sibling.rejected),
+                "watched": [] if watch is None else watch.counts,
             }
         )
     return {"siblings": made}

@@ -158,23 +158,45 @@ def decoded_labels(model: HeartModel, latents: Tensor) -> NDArray[np.uint8]:
 class ViolationWatch:
     """Counts topology violations while hearts are sampled; give it as `after_step`.
 
-    counts: one row for each step that was watched: step, noise level, and the mean TV % of the hearts that
-    the denoiser expects there. every: watch each so many steps, and the last, as each look decodes the
-    batch.
+    counts: one row for each step that was watched: "sampling" (0, and one more for each further attempt or
+    batch), "step" (from 0), "sigma" (noise level after it), "violations" (mean TV % of the hearts that the
+    denoiser expects there) and "violated" (names of the checks that any of them fails). every: watch each so
+    many steps, and the last, as each look decodes the batch. ValueError when that is below 1.
     """
 
     def __init__(self, model: HeartModel, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"Steps are watched every 1 or more; found {every}.")
         self.model, self.every = model, every
         self.counts: list[dict[str, Any]] = []
 
     def __call__(self, step: int, sigma: float, clean: Tensor, state: Tensor) -> None:
+        self.look(step, sigma, clean)
+
+    def look(self, step: int, sigma: float, clean: Tensor) -> NDArray[np.uint8] | None:
+        """Count at a step that is watched; returns the labels (B, k, j, i), None at other steps."""
         if step % self.every and sigma > 0:
-            return
-        violated = [
-            [not check.holds for check in topology_checks(labels)]
-            for labels in decoded_labels(self.model, clean)
-        ]
-        self.counts.append({"step": step, "sigma": sigma, "violations": 100 * float(np.mean(violated))})
+            return None
+        hearts = decoded_labels(self.model, clean)
+        checks = [topology_checks(labels) for labels in hearts]
+        sampling = 0
+        if self.counts:
+            before = self.counts[-1]
+            sampling = before["sampling"] + (step <= before["step"])
+        self.counts.append(
+            {
+                "sampling": sampling,
+                "step": step,
+                "sigma": sigma,
+                "violations": 100 * float(np.mean([[not check.holds for check in one] for one in checks])),
+                "violated": [
+                    same[0].name
+                    for same in zip(*checks, strict=True)
+                    if not all(check.holds for check in same)
+                ],
+            }
+        )
+        return hearts
 
 
 @dataclass(eq=False)

@@ -78,8 +78,15 @@ def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
     host.type(ui.seedBox, 3)
     host.click(ui.editButton)
     assert ui.editButton.text == "Cancel" and not ui.importButton.enabled
-    pictures = []
-    host.wait(lambda: pictures.append(ui.previewLabel.visible) or not occupied(editor), 240)
+    pictures, told = [], set()
+
+    def ended():
+        pictures.append(ui.previewLabel.visible)
+        told.add(ui.statusLabel.text)
+        return not occupied(editor)
+
+    host.wait(ended, 240)
+    assert any("0 of 12 topology checks fail" in text for text in told)
     assert host.dialogs.texts("error") == [] and not ui.previewLabel.visible
     rows = texts(ui.siblingsTable)
     assert [row[0] for row in rows] == ["sibling 1", "sibling 2"]

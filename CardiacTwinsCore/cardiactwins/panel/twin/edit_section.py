@@ -21,6 +21,7 @@ from cardiactwins.panel.twin.edit_form import EditForm
 from cardiactwins.panel.twin.step_picture import StepPicture
 from cardiactwins.panel.twin.target_rows import TargetRows
 from cardiactwins.panel.views import show_segmentation
+from cardiactwins.twin.cohort import CHECK_NAMES
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_files import load_sibling
@@ -153,9 +154,15 @@ class EditSection(Section):
         self.controls.runSteps(steps(), done)
 
     def _onProgress(self, event: WorkerEvent) -> None:
-        name = (event.values or {}).get("preview")
+        values = event.values or {}
+        name, violated = values.get("preview"), values.get("violated")
         if name is not None and (self._folder / name).is_file():
             self.picture.show(self._folder / name)
+        if violated is not None:
+            found = _("{count} of {total} topology checks fail").format(
+                count=len(violated), total=len(CHECK_NAMES)
+            )
+            self.controls.statusLabel.text = f"{self.controls.statusLabel.text} · {found}"
 
 
 def sibling_title(place: TwinCase, recipes: Sequence[Recipe]) -> str:
