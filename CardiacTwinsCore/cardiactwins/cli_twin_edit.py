@@ -32,6 +32,7 @@ from cardiactwins.cli_twin_inputs import (
     Surfaces,
     Targets,
     Tissues,
+    Watch,
     Weights,
     check_edit,
     kept_tissues,
@@ -74,6 +75,7 @@ def edit(
     steps: Steps = 20,
     guard: Guard = True,
     attempts: Attempts = 1,
+    watch: Watch = None,
     weights: Weights = None,
     loader: Loader = MODEL_LOADER,
     tissues: Tissues = None,
@@ -104,6 +106,7 @@ def edit(
     logic = logic_with_model(weights, loader)
 
     from cardiactwins.twin.recipe import Recipe
+    from cardiactwins.twin.siblings import ViolationWatch
 
     plans = design_of(grid, latin, targets, number, seed)
     share = (1.0 if keep or region else 0.5) if psi is None else psi
@@ -113,7 +116,8 @@ def edit(
         mask = None if region is None else mask_of_file(region, segment, case)
         first = Recipe("perturbational", seed, psi=share, twin=case.name, targets=plans[0], **common)
         show_estimate(len(plans), logic.estimate(first, len(plans), case))
-        options = {"psi": share, "seed": seed, "progress": progress, **common}
+        watched = None if watch is None else ViolationWatch(logic.model(), watch)
+        options = {"psi": share, "seed": seed, "afterStep": watched, "progress": progress, **common}
         if kept or region:
             made = _localized(
                 logic, case, mask, plans, keep=kept, dilation=dilation, exact=exact, hold=hold, **options
@@ -127,6 +131,7 @@ def edit(
         "twin": case.name,
         "siblings": [figures_of_sibling(one, name) for one, name in zip(made, files, strict=True)],
         "remarks": case.twin.remarks,
+        **({} if watched is None else {"watched": watched.counts}),
     }
     lines = [*_reached(figures["siblings"]), *_turned_away(figures["siblings"])]
     run.show(_table(figures), *(["", *lines] if lines else []))

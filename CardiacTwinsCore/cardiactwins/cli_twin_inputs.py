@@ -39,6 +39,7 @@ __all__ = [
     "Surfaces",
     "Targets",
     "Tissues",
+    "Watch",
     "Weights",
     "Workers",
     "check_edit",
@@ -76,6 +77,14 @@ Targets = Annotated[
 ]
 Guard = Annotated[bool, typer.Option(help="Repair violations of the topology, at most 1 % of the heart.")]
 Attempts = Annotated[int, typer.Option(min=1, help="Seeds that are tried until the guard accepts a heart.")]
+Watch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Count violations of the topology while hearts are sampled, for the report: after each so many "
+        "steps, and the last.",
+    ),
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that work together; 0: this one alone.")]
 Batch = Annotated[int, typer.Option(min=1, help="Hearts that are sampled together.")]
 Devices = Annotated[

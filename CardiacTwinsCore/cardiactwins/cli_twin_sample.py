@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from cardiactwins.cli_twin_inputs import (
     Scheduler,
     Steps,
     Targets,
+    Watch,
     Weights,
     Workers,
     logic_with_model,
@@ -27,7 +29,7 @@ from cardiactwins.cli_twin_inputs import (
 
 if TYPE_CHECKING:
     from cardiactwins.twin.cohort import Cohort
-    from cardiactwins.twin.cohort_files import CohortFolder
+    from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord
     from cardiactwins.twin.cohort_run import CohortRun
 
 __all__ = ["sample"]
@@ -44,6 +46,7 @@ def sample(
     targets: Targets = None,
     guard: Guard = True,
     attempts: Attempts = 1,
+    watch: Watch = None,
     weights: Weights = None,
     loader: Loader = MODEL_LOADER,
     workers: Workers = 0,
@@ -90,6 +93,7 @@ def sample(
             batch=batch,
             devices=places,
             scheduler=scheduler,
+            watch=watch,
             progress=progress,
         )
     figures = figures_of_run(folder, recipes, logic.weights(), done)
@@ -105,6 +109,7 @@ def figures_of_run(
     """What became of the recipes of a run: counts, TV before and after the guard, targets that were met.
 
     "rejected" are the reasons of all attempts that the guard turned away; TV before it is of first attempts.
+    "watched" has the mean TV of first attempts while they were sampled, by step, where that was counted.
     """
     import numpy as np
 
@@ -138,7 +143,25 @@ def figures_of_run(
         "targets_met": sum(row["met"] for row in rows),
         "targets": len(rows),
         "weights_sha256": key,
+        **({"watched": watched} if (watched := _watched(records)) else {}),
     }
+
+
+def _watched(records: Sequence[SiblingRecord]) -> list[dict[str, Any]]:
+    """Of each step that was watched: its noise level, the mean TV (%) of the first attempts, their number."""
+    rows = [row for record in records for row in record.watched if row["sampling"] == 0]
+    by_step: dict[int, list[Any]] = {}
+    for row in rows:
+        by_step.setdefault(row["step"], []).append(row)
+    return [
+        {
+            "step": step,
+            "sigma": same[0]["sigma"],
+            "violations_percent": sum(row["violations"] for row in same) / len(same),
+            "hearts": len(same),
+        }
+        for step, same in sorted(by_step.items())
+    ]
 
 
 def remarks_on_run(figures: dict[str, Any]) -> list[str]:

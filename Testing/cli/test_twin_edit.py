@@ -46,6 +46,16 @@ def test_siblings_come_back_in_the_grid_of_the_patient(
     assert measured == pytest.approx(told["LV"], rel=0.1)
 
 
+def test_violations_are_counted_while_siblings_are_sampled(twin, stand_in, twin_file, tmp_path):
+    options = ("--steps", 5, "--no-guard", "--psi", 1, *stand_in, "--json", "--out")
+    plain = twin("edit", twin_file, *options, tmp_path / "plain").summary
+    summary = twin("edit", twin_file, "--watch", 4, *options, tmp_path / "s").summary
+    assert [row["step"] for row in summary["watched"]] == [0, 4] and "watched" not in plain
+    (sibling,) = summary["siblings"]
+    assert sibling["violations_raw"] == summary["watched"][-1]["violated"]
+    assert sibling["volumes"] == plain["siblings"][0]["volumes"]
+
+
 def test_kept_tissues_stay_exactly(twin, stand_in, twin_file, tmp_path):
     out = tmp_path / "s"
     options = ("--keep", "lv,Myo,Ao,LA", "--exact")

@@ -69,6 +69,21 @@ def test_every_attempt_that_is_turned_away_is_counted(twin, without_ra, tmp_path
     assert [row["rejected"] for row in rows(out / "manifest.csv")] == ["RA missing"] * 2
 
 
+def test_violations_are_counted_while_hearts_are_sampled(twin, without_ra, tmp_path):
+    out = tmp_path / "out"
+    options = ("--steps", 5, "--no-guard", "--watch", 3, *without_ra, "--out", out)
+    assert twin("sample", "-n", 1, *options).exit_code == 0
+    outcome = twin("sample", "-n", 3, "--batch", 2, "--workers", 1, *options, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    report = json.loads((out / "report.json").read_text())["results"]["watched"]
+    assert report == outcome.summary["watched"]
+    assert [(row["step"], row["hearts"]) for row in report] == [(0, 3), (3, 3), (4, 3)]
+    records = json.loads((out / "manifest.json").read_text())["siblings"]
+    assert len(records) == 3 and all("RA in one piece" in one["watched"][-1]["violated"] for one in records)
+    last = [one["watched"][-1]["violations"] for one in records]
+    assert report[-1]["violations_percent"] == pytest.approx(np.mean(last)) and min(last) > 0
+
+
 def test_missing_weights_are_named_with_the_command_that_makes_them(twin, tmp_path, monkeypatch):
     from cardiactwins.mrml import twin_editor
 

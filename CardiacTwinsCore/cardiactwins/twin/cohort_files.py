@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class SiblingRecord:
     makes whatever the guard chooses. repaired: voxels that the guard changed. repairs: check, action and
     voxels of each repair. accepted: by the guard. attempt: seeds that were turned away before, rejected: the
     reasons why. reason: why the guard turned this one away. targets: rows of what was reached. seconds: what
-    it took.
+    it took. watched: violations while its batch was sampled, rows of `ViolationWatch`.
 
     Records of earlier versions have no reasons in `rejected`, and their raw figures are of the last attempt.
     """
@@ -63,6 +63,7 @@ class SiblingRecord:
     targets: tuple[Mapping[str, Any], ...]
     seconds: float
     rejected: tuple[str, ...] = ()
+    watched: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,17 @@ class CohortFolder:
         """A stored region; ValueError when there is none."""
         return self._stored("regions", name) > 0
 
-    def store(self, sibling: Sibling, weights: str, seconds: float) -> SiblingRecord:
-        """Write a sibling's label map, then its record; OSError when the disk is full."""
+    def store(
+        self, sibling: Sibling, weights: str, seconds: float, watched: Sequence[Mapping[str, Any]] = ()
+    ) -> SiblingRecord:
+        """Write a sibling's label map, then its record; OSError when the disk is full.
+
+        weights, seconds, watched: as of `SiblingRecord`.
+        """
         name = sibling.recipe.name(weights)
         file = write_heart(self._file(name, ".nrrd"), sibling.labels, self.geometry)
         record = _record(sibling, name, weights, sha256_of(file), self.geometry.spacing, seconds)
+        record = replace(record, watched=tuple(watched))
         values = {**record.__dict__, "recipe": record.recipe.values()}
         write_json_atomic(self._file(name, ".json"), values)
         return record

@@ -20,7 +20,7 @@ from cardiactwins.compute.weights import sha256_of
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
-from cardiactwins.twin.siblings import make_siblings
+from cardiactwins.twin.siblings import ViolationWatch, make_siblings
 
 __all__ = ["MODEL_LOADER", "CohortRun", "make_cell", "make_cohort", "own_device"]
 
@@ -49,6 +49,7 @@ def make_cohort(
     devices: Sequence[str] = ("cpu",),
     scheduler: str | None = None,
     ranges: Mapping[str, Sequence[float]] | None = None,
+    watch: int | None = None,
     progress: Progress = silent,
 ) -> CohortRun:
     """Make the siblings of recipes that are not in the folder yet, and write the manifest.
@@ -57,7 +58,8 @@ def make_cohort(
     other siblings. loader: "module:name" of what takes that path and returns the model. workers: processes,
     0 for this one. batch: siblings that are sampled together. devices: such as ("cuda:0", "cuda:1"), which
     processes take in turn. scheduler: address of a Dask scheduler instead, whose workers see folder and
-    weights. ranges: what targets are reachable.
+    weights. ranges: what targets are reachable. watch: count violations after each so many steps, for the
+    records (`ViolationWatch`).
 
     A sibling is named by its recipe and weights and written whole: a run that was killed goes on where it
     stopped, and nothing is made twice. Recipes that fail are told in the result and tried again by the next
@@ -86,6 +88,7 @@ def make_cohort(
             "devices": list(devices),
             "slots": str(Path(own).absolute() / "slots"),
             "ranges": None if ranges is None else {name: list(pair) for name, pair in ranges.items()},
+            "watch": watch,
         }
         if workers == 0 and scheduler is None:
             failed = _made_here(cells, places, found, len(unique), progress)
@@ -114,6 +117,7 @@ def make_cell(
     devices: Sequence[str],
     slots: str,
     ranges: Mapping[str, Sequence[float]] | None,
+    watch: int | None = None,
 ) -> list[str]:
     """Make and store the siblings of one batch that are not there yet; returns their names."""
     cohort, batch = CohortFolder(Path(folder)), [Recipe.from_values(values) for values in recipes]
@@ -123,6 +127,7 @@ def make_cell(
         return []
     began = time.perf_counter()
     model, first = _model(loader, weights, key, own_device(tuple(devices), slots)), batch[0]
+    watched = None if watch is None else ViolationWatch(model, watch)
     made = make_siblings(
         model,
         batch,
@@ -130,9 +135,11 @@ def make_cell(
         region=cohort.region(first.region) if first.region else None,
         spacing=cohort.geometry.spacing,
         ranges=ranges,
+        after_step=watched,
     )
     seconds = (time.perf_counter() - began) / len(batch)
-    return [cohort.store(sibling, key, seconds).name for sibling in made]
+    counts = () if watched is None else watched.counts
+    return [cohort.store(sibling, key, seconds, counts).name for sibling in made]
 
 
 def _made_here(
