@@ -35,6 +35,7 @@ from cardiactwins.cli_twin_inputs import (
     Surfaces,
     Targets,
     Tissues,
+    Watch,
     Weights,
     Workers,
     check_edit,
@@ -78,6 +79,7 @@ def siblings(
     steps: Steps = 20,
     guard: Guard = True,
     attempts: Attempts = 1,
+    watch: Watch = None,
     weights: Weights = None,
     loader: Loader = MODEL_LOADER,
     workers: Workers = 0,
@@ -167,6 +169,7 @@ def siblings(
             batch=batch,
             devices=places,
             scheduler=scheduler,
+            watch=watch,
             progress=progress,
         )
     figures = {"twin": case.name, **figures_of_run(folder, recipes, logic.weights(), done)}
