@@ -158,6 +158,9 @@ def test_a_map_from_strain_and_by_share_of_area(lma, strained, sample_folder, tm
     assert "TOS by the change point." in outcome.stdout and "Research use only" in outcome.stdout
     (share,) = (line for line in outcome.stdout.splitlines() if line.startswith("late share"))
     assert float(share.split()[-2]) == pytest.approx(20, abs=1)
+    (uniformity,) = (line for line in outcome.stdout.splitlines() if line.startswith("CURE"))
+    told = [slice_["cure"] for slice_ in strained[0].summary["slices"]]
+    assert float(uniformity.split()[-1]) == pytest.approx(np.mean(told), abs=0.02)
 
 
 def test_scar_is_late_but_left_out(lma, timed, sample_folder, tmp_path):

@@ -16,8 +16,8 @@ from cardiactwins.lma.tos_table import TosTable, read_tos_csv, tos_of_columns
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_map import new_tos_table
 from cardiactwins.mrml.lma_outcomes import EstimatedTOS, ReconstructedHeart
-from cardiactwins.mrml.lma_places import known_frame, own_heights, slice_heights
-from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table
+from cardiactwins.mrml.lma_places import insertion_or_known, known_frame, own_heights, slice_heights
+from cardiactwins.mrml.lma_strain import StrainNodes, new_strain_nodes, strain_of_table, strain_slices
 from cardiactwins.mrml.tables import columns_of_table
 
 __all__ = ["OnsetLogic"]
@@ -53,8 +53,9 @@ class OnsetLogic:
 
         phaseX, phaseY, phaseZ, mask: sequences, lists of volumes or arrays, see `dense_slice`, which the
         other arguments belong to. ke: encoding frequency in cycles/mm. insertionPoints: markups, (M, 3) RAS
-        mm or (2,) mm. model: a `ReconstructedHeart` or its model node, which tells from which side the slice
-        is seen. sectors: of the matrix. trim: number of noisy last frames left out.
+        mm or (2,) mm; those of the model when None. model: a `ReconstructedHeart` or its model node, which
+        tells from which side the slice is seen as well. sectors: of the matrix. trim: number of noisy last
+        frames left out.
         """
         frame = known_frame(model)
         given = dense_slice(
@@ -62,7 +63,7 @@ class OnsetLogic:
             phaseY,
             mask,
             ke=ke,
-            insertion=insertionPoints,
+            insertion=insertion_or_known(insertionPoints, frame),
             phase_z=phaseZ,
             times=times,
             pixel=pixel,
@@ -96,8 +97,7 @@ class OnsetLogic:
         `ReconstructedHeart` or model node) the slices' own positions are used where they are known. weights:
         another file of the network. ValueError as of `estimate_onset_by`.
         """
-        single = hasattr(strain, "GetTable") or isinstance(strain, (StrainNodes, tuple))
-        slices = [strain] if single else list(strain)
+        slices = strain_slices(strain)
         used = chosen_onset_method(method, weights)
         estimates = []
         for number, slice_ in enumerate(slices, start=1):

@@ -13,7 +13,7 @@ from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.lma_outcomes import ReconstructedHeart
 from cardiactwins.mrml.markups import points_of_markups
 
-__all__ = ["given_points", "known_frame", "own_heights", "slice_heights"]
+__all__ = ["given_points", "insertion_or_known", "known_frame", "own_heights", "slice_heights"]
 
 
 def given_points(given: Any) -> NDArray[np.float64] | None:
@@ -24,6 +24,14 @@ def given_points(given: Any) -> NDArray[np.float64] | None:
         points = points_of_markups(given)
         return points if len(points) else None
     return np.atleast_2d(np.asarray(given, dtype=float))
+
+
+def insertion_or_known(given: Any, frame: LongAxisFrame | None) -> Any:
+    """Insertion points as given, (M, 3) RAS mm of a frame in place of none or of an empty markups node."""
+    empty = hasattr(given, "GetNumberOfControlPoints") and not given.GetNumberOfControlPoints()
+    if given is not None and not empty:
+        return given
+    return None if frame is None else frame.insertion
 
 
 def slice_heights(

@@ -168,10 +168,10 @@ class LMAReconstructLogic(SlicesLogic, OnsetLogic):
 
         source, insertionPoints, seed, reconstruction (method, slices, ...): see `reconstruct`. Just one of:
         dense - arguments of `computeStrain` (phaseX, phaseY, mask, ke, ...) of each slice; strain - see
-        `estimateTOS`; tos - see `projectTOS`. onset: method of `estimateTOS`. slicePositions: see
-        `projectTOS`. delay, areaShare, scar, scarLimit: see `lateRegion`. directory: folder for report.html,
-        report.pdf and report.json; None: no report. Stopped on the way, it takes back what it has added to
-        the scene. ValueError as of the steps.
+        `estimateTOS`; tos - see `projectTOS`. The first two tell CURE as well. onset: method of
+        `estimateTOS`. slicePositions: see `projectTOS`. delay, areaShare, scar, scarLimit: see `lateRegion`.
+        directory: folder for report.html, report.pdf and report.json; None: no report. Stopped on the way, it
+        takes back what it has added to the scene. ValueError as of the steps.
         """
         if sum(given is not None for given in (dense, strain, tos)) != 1:
             raise ValueError("Give just one of dense, strain and tos: what the activation is known from.")

@@ -14,7 +14,7 @@ from cardiactwins.mrml.lma_late import LateNodes
 from cardiactwins.mrml.lma_map import ActivationNodes
 from cardiactwins.mrml.lma_outcomes import EstimatedTOS, MapRun, ReconstructedHeart
 from cardiactwins.mrml.lma_report import write_map_report
-from cardiactwins.mrml.lma_strain import StrainNodes
+from cardiactwins.mrml.lma_strain import StrainNodes, strain_matrices
 from cardiactwins.mrml.tables import columns_of_table
 
 __all__ = ["plain", "run_steps"]
@@ -67,7 +67,7 @@ def run_steps(
         heart,
         **late,
         tos=activation.tos_table,
-        strain=[slice_.matrix for slice_ in curves] or None,
+        strain=strain_matrices(curves if strain is None else strain) or None,
     )
     record = record.finish(_results(heart, estimated, activation, late_nodes))
     report = None

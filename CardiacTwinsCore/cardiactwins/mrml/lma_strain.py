@@ -14,7 +14,14 @@ from cardiactwins.lma.slice_strain import SliceStrain
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.tables import columns_of_table, new_table
 
-__all__ = ["StrainNodes", "new_strain_nodes", "new_strain_table", "strain_of_table"]
+__all__ = [
+    "StrainNodes",
+    "new_strain_nodes",
+    "new_strain_table",
+    "strain_matrices",
+    "strain_of_table",
+    "strain_slices",
+]
 
 TIME = "time"
 
@@ -84,3 +91,25 @@ def strain_of_table(node: Any, sectors: int | None = None) -> tuple[NDArray[np.f
     except ValueError as error:
         raise ValueError(f"Table '{node.GetName()}' holds text where numbers belong: {error}.") from error
     return checked_strain_matrix(matrix, frames, sectors)
+
+
+def strain_slices(strain: Any) -> list[Any]:
+    """Strain of one slice or of several, each a `StrainNodes`, a table node or a pair, as a list."""
+    single = hasattr(strain, "GetTable") or isinstance(strain, (StrainNodes, tuple))
+    return [strain] if single else list(strain)
+
+
+def strain_matrices(strain: Any) -> list[NDArray[np.float64]]:
+    """Matrices (sectors, frames) of one or more slices as of `strain_slices`.
+
+    Those of `StrainNodes` are reduced to their modes, others as they are. ValueError as of `strain_of_table`.
+    """
+    matrices = []
+    for slice_ in strain_slices(strain):
+        if isinstance(slice_, StrainNodes):
+            matrices.append(slice_.matrix)
+        elif hasattr(slice_, "GetTable"):
+            matrices.append(strain_of_table(slice_)[0])
+        else:
+            matrices.append(np.asarray(slice_[0], dtype=float))
+    return matrices

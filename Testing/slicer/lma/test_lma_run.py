@@ -7,12 +7,16 @@ import pytest
 
 from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.compute.progress import Cancelled
+from cardiactwins.lma.dyssynchrony import cure
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.reference_heart import reference_heart
+from cardiactwins.lma.strain_phantom import simulate_strain
 from cardiactwins.mrml.lma_models import open_edges, surface_of_model
 from cardiactwins.mrml.lma_sample import new_sample_heart
+from cardiactwins.mrml.lma_strain import new_strain_table
 from cardiactwins.mrml.lma_views import view_direction
+from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.offscreen import rendering_problem
 from cardiactwins.mrml.segmentations import new_segmentation
 
@@ -61,6 +65,31 @@ def test_a_run_from_a_table_needs_no_image_and_no_network(logic, outlined):
     assert found.report is None and found.tos is None
     assert found.late.region.share == pytest.approx(0.2, abs=0.01)
     np.testing.assert_allclose(found.activation.tos_table.longitudinal, (np.arange(5) + 0.5) / 5, atol=0.08)
+
+
+def test_a_run_from_dense_takes_the_insertion_that_the_right_ventricle_shows(logic, scene):
+    sample = new_sample_heart(2)
+    dense = [sample.dense[1].arguments()]
+    found = logic.run(sample.segmentation, dense=dense, onset="change point", method="interpolation")
+    pointed = logic.computeStrain(**dense[0], insertionPoints=sample.insertion, model=found.heart)
+    # The insertion of a segment lies a few degrees from the points: sectors are nearly the same.
+    assert np.abs(found.strain[0].matrix - pointed.matrix).max() < 0.05
+    unplaced = new_markups("Nothing yet", np.zeros((0, 3)))
+    again = logic.computeStrain(**dense[0], insertionPoints=unplaced, model=found.heart.model)
+    np.testing.assert_allclose(again.matrix, found.strain[0].matrix)
+
+
+def test_a_run_from_strain_tells_its_uniformity(logic, outlined):
+    slices = [simulate_strain("LBBB", np.random.default_rng(seed)) for seed in (1, 2)]
+    tables = [new_strain_table("Strain", slice_.strain, slice_.times) for slice_ in slices]
+    given = {"slicePositions": [0.3, 0.7], "onset": "change point", "method": "interpolation"}
+    expected = np.mean([cure(slice_.strain) for slice_ in slices])
+    for strain in (tables, [(slice_.strain, slice_.times) for slice_ in slices]):
+        found = logic.run(*outlined, strain=strain, **given)
+        value, unit = found.record.results["late"]["CURE"]
+        assert float(value) == pytest.approx(expected, rel=1e-3) and unit == ""
+    alone = logic.run(*outlined, strain=tables[0], **{**given, "slicePositions": [0.5]})
+    assert float(alone.record.results["late"]["CURE"][0]) == pytest.approx(cure(slices[0].strain), rel=1e-3)
 
 
 def test_a_run_wants_one_source_of_activation_and_can_be_cancelled(logic, outlined, scene):

@@ -16,6 +16,7 @@ from slicer.i18n import tr as _
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_places import insertion_or_known
 from cardiactwins.mrml.lma_strain import new_strain_table, strain_of_table
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.tables import columns_of_table
@@ -250,7 +251,7 @@ class ActivationSection(Section):
                     slice_.nodes["phaseY"],
                     slice_.nodes["mask"],
                     ke=slice_.ke,
-                    insertion=frame.insertion if insertion is None else insertion,
+                    insertion=insertion_or_known(insertion, frame),
                     phase_z=slice_.nodes.get("phaseZ"),
                     toward_apex=frame.direction,
                 )
