@@ -46,6 +46,31 @@ def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
     assert "A table of TOS has a column 'TOS'" in host.dialogs.texts("error")[0]
 
 
+def test_typed_heights_stay_with_the_table_that_they_were_typed_for(host, heart):
+    ui, heights = heart.ui, heart.panel.context
+    host.choose(ui.activationSourceBox, "TOS that is known")
+    host.type(ui.tosFilePath, tos_file(heart, slices=4, heights=False))
+    host.type(ui.heightsEdit, "0.1 0.3 0.5 0.7")
+    host.click(ui.loadTosButton)
+    first = parameters(heart).tos
+    assert ui.heightsEdit.text == "0.1 0.3 0.5 0.7"
+    assert "The heights of its slices are those that were typed." in ui.activationLabel.text
+    host.type(ui.tosFilePath, tos_file(heart, slices=4))
+    host.click(ui.loadTosButton)
+    assert ui.heightsEdit.text == "" and heights.tosHeights(heights.tosTable()) is None
+    assert "typed" not in ui.activationLabel.text
+    host.type(ui.heightsEdit, "0.2 0.4 0.6 0.8")
+    assert "The typed heights replace those that the table tells." in ui.activationLabel.text
+    host.click(ui.newTosButton)
+    assert ui.heightsEdit.text == ""
+    host.click(ui.undoButton)
+    assert ui.heightsEdit.text == "0.2 0.4 0.6 0.8"
+    parameters(heart).tos = first
+    assert ui.heightsEdit.text == "0.1 0.3 0.5 0.7"
+    host.click(ui.mapButton)
+    np.testing.assert_allclose(heart.panel.context.mapped().tos_table.longitudinal, (0.1, 0.3, 0.5, 0.7))
+
+
 def test_strain_tables_give_tos_when_their_heights_are_typed_in(host, heart):
     from cardiactwins.lma.strain_phantom import simulate_strain
     from cardiactwins.mrml.lma_strain import new_strain_table

@@ -256,6 +256,7 @@ def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):
     host.type(ui.delaySlider, 50.0)
     host.click(ui.lateButton)
     host.type(ui.slicesBox, 5)
+    host.type(ui.heightsEdit, "0.1 0.2 0.4 0.6 0.8 0.9")
     target = ui.lateLabel.text
     save_scene(tmp_path / "scene.mrb")
     host.scene.Clear(False)
@@ -266,6 +267,7 @@ def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):
     assert ui.slicesBox.value == 5 and ui.delaySlider.value == 50
     assert ui.agreementTable.rowCount == 6 and ui.tosTable.rowCount == 6 and ui.segmentTable.rowCount >= 16
     assert ui.lateLabel.text == target and ui.bullseyeButton.enabled
+    assert ui.heightsEdit.text == "0.1 0.2 0.4 0.6 0.8 0.9"
     assert "in this session" in ui.reportButton.toolTip
     host.click(ui.lateButton)
     assert host.dialogs.texts("error") == []

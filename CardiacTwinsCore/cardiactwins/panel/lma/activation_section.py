@@ -25,6 +25,7 @@ from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
 from cardiactwins.panel.lma.slice_table import SliceTable
 from cardiactwins.panel.lma.tos_grid import TosGrid
+from cardiactwins.panel.lma.typed_heights import TypedHeights
 from cardiactwins.panel.views import show_chart
 
 __all__ = ["STRAIN", "ActivationSection"]
@@ -45,6 +46,7 @@ class ActivationSection(Section):
         self.controls = context.controls(ui.activationButton, self.compute)
         self.table = SliceTable(context, self.slices, self._onRow)
         self.grid = TosGrid(context)
+        self.heights = TypedHeights(context)
         ui.addSliceButton.connect("clicked(bool)", self.addSlice)
         ui.removeSliceButton.connect("clicked(bool)", self.removeSlice)
         ui.loadTosButton.connect("clicked(bool)", self.loadTOS)
@@ -178,6 +180,7 @@ class ActivationSection(Section):
     def update(self) -> None:
         """Show what belongs to the source, the slices, TOS, and what is missing."""
         ui, node, kind = self.ui, self.parameterNode, self.kind()
+        self.heights.update()
         for widgets, visible in (
             (DENSE_WIDGETS, kind == "dense"),
             (("strainSelector",), kind == "strain"),
@@ -201,6 +204,7 @@ class ActivationSection(Section):
 
     def sceneChanged(self) -> None:
         self.controls.cancel()
+        self.heights.forget()
 
     def close(self) -> None:
         self.controls.close()
@@ -283,6 +287,13 @@ class ActivationSection(Section):
             )
         elif table is not None:
             lines.append(_("The table is empty: double-click its cells and type in ms."))
+        if table is not None and node is not None and self.parameterNode.tosHeights.strip():
+            told = table.longitudinal is not None and np.isfinite(table.longitudinal).all()
+            lines.append(
+                _("The typed heights replace those that the table tells.")
+                if told
+                else _("The heights of its slices are those that were typed.")
+            )
         self.ui.activationLabel.text = "\n".join(lines)
 
     def _onRow(self, slice_: ActivationSlice) -> None:
