@@ -117,6 +117,41 @@ def test_dense_slices_need_their_encoding_frequency(host, heart):
     assert "slice 2 has lost a node: remove it and add it again" in ui.activationButton.toolTip
 
 
+def test_a_click_on_a_slice_shows_the_strain_of_the_chosen_tos(host, heart, monkeypatch):
+    from cardiactwins.mrml.lma_sample import new_sample_heart
+    from cardiactwins.panel.lma import activation_section
+
+    ui, shown = heart.ui, []
+    monkeypatch.setattr(activation_section, "show_chart", shown.append)
+    sample = new_sample_heart(0)
+    node = parameters(heart)
+    node.phaseX, node.phaseY, node.mask = (
+        getattr(sample.dense[1], k) for k in ("phase_x", "phase_y", "mask")
+    )
+    host.type(ui.keBox, 0.1)
+    host.click(ui.addSliceButton)
+    ui.slicesTable.cellClicked.emit(0, 0)
+    assert shown == []
+    found = []
+    for sectors in (18, 12):
+        host.type(ui.sectorsBox, sectors)
+        finish(host, heart, ui.activationButton)
+        found.append(node.tos)
+        ui.slicesTable.cellClicked.emit(0, 0)
+        assert shown[-1].GetNumberOfPlotSeriesNodes() == sectors
+        table = shown[-1].GetNthPlotSeriesNode(0).GetTableNode()
+        assert table is node.tos.GetNodeReference("CardiacTwins.Strain")
+        table.SetName("renamed")
+        ui.slicesTable.cellClicked.emit(0, 0)
+        assert shown[-1] is shown[-2]
+    node.tos = found[0]
+    ui.slicesTable.cellClicked.emit(0, 0)
+    assert shown[-1] is shown[0]
+    host.scene.RemoveNode(shown[0])
+    ui.slicesTable.cellClicked.emit(0, 0)
+    assert shown[-1].GetNumberOfPlotSeriesNodes() == 18
+
+
 def test_colours_legend_and_views_follow_the_controls(host, mapped):
     import slicer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,21 +16,18 @@ from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.lma_places import insertion_or_known
-from cardiactwins.mrml.lma_strain import new_strain_table, strain_of_table
-from cardiactwins.mrml.plots import new_plot
-from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
 from cardiactwins.panel.lma.slice_table import SliceTable
+from cardiactwins.panel.lma.strain_curves import chartOf, newStrainTable, strainOf, tieStrain
 from cardiactwins.panel.lma.tos_grid import TosGrid
 from cardiactwins.panel.lma.typed_heights import TypedHeights
 from cardiactwins.panel.views import show_chart
 
-__all__ = ["STRAIN", "ActivationSection"]
+__all__ = ["ActivationSection"]
 
-STRAIN = "CardiacTwins.Strain"
-"""References of a table of TOS to the strain tables that it was estimated from."""
 DENSE_WIDGETS = ("phaseXSelector", "phaseYSelector", "phaseZSelector", "maskSelector", "keBox", "trimBox")
 TABLE_SLICES = 4
 """Slices of a new table of TOS where no reconstruction says how many (4 in jayakumar-2023)."""
@@ -146,10 +142,15 @@ class ActivationSection(Section):
             with self.context.results.recording(_("Compute strain and TOS")):
                 tos = self.context.logic.showTOS(table, slicer.mrmlScene.GenerateUniqueName("TOS"))
                 tos.SetAttribute(METHOD, result["method"])
-                for name, file, slice_ in zip(names, result["strain"], slices, strict=True):
-                    strain = slice_.nodes.get("strain") if file is None else _shown(name, folder / file)
-                    if strain is not None:
-                        tos.AddNodeReferenceID(STRAIN, strain.GetID())
+                tieStrain(
+                    tos,
+                    [
+                        slice_.nodes["strain"]
+                        if file is None
+                        else newStrainTable(name, folder / file, slice_)
+                        for name, file, slice_ in zip(names, result["strain"], slices, strict=True)
+                    ],
+                )
             self.parameterNode.tos = tos
 
         self.context.start(self.controls, "activation_job", prepare, done)
@@ -296,23 +297,14 @@ class ActivationSection(Section):
             )
         self.ui.activationLabel.text = "\n".join(lines)
 
-    def _onRow(self, slice_: ActivationSlice) -> None:
-        """Show the strain curves of a slice, once they are computed."""
+    def _onRow(self, slice_: ActivationSlice, index: int) -> None:
+        """Show the strain curves of a slice that the chosen TOS was estimated from."""
         self._enableAdding()
-        table = slice_.nodes.get("strain") or slicer.mrmlScene.GetFirstNodeByName(_tableName(slice_.name))
-        if table is None or not table.IsA("vtkMRMLTableNode"):
+        table = strainOf(self.parameterNode.tos, slice_, index)
+        if table is None:
             return
-        name = _("{name}: curves").format(name=table.GetName())
-        chart = slicer.mrmlScene.GetFirstNodeByName(name)
-        if chart is None:
-            columns = list(columns_of_table(table))
-            curves = [column for column in columns if re.search(r"\d$", column)]
-            with slicer.util.tryWithErrorDisplay(_("The curves cannot be shown.")):
-                time = next(column for column in columns if column not in curves)
-                with self.context.results.recording(name):
-                    chart = new_plot(name, table, time, curves, y_title=_("circumferential strain"))
-        if chart is not None:
-            show_chart(chart)
+        with slicer.util.tryWithErrorDisplay(_("The curves cannot be shown.")):
+            show_chart(chartOf(self.context, table))
 
 
 def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
@@ -323,13 +315,3 @@ def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, A
     parts = {name: getattr(dense.images, name) for name in ("phase", "mask", "times", "ke", "pixel")}
     np.savez(folder / f"dense-{number}.npz", insertion=dense.insertion, **parts)
     return {"images": f"dense-{number}.npz", "seen_from_apex": dense.seen_from_apex}
-
-
-def _shown(name: str, path: Path) -> Any:
-    """A table of a slice's strain."""
-    with np.load(path, allow_pickle=False) as found:
-        return new_strain_table(_tableName(name), found["matrix"], found["times"])
-
-
-def _tableName(name: str) -> str:
-    return _("{name}: strain").format(name=name)

@@ -13,9 +13,9 @@ from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.activation_section import STRAIN
 from cardiactwins.panel.lma.context import LATE_CENTRE, LATE_TABLE, SEGMENTATION, LMAContext
 from cardiactwins.panel.lma.model_colors import arraysOf
+from cardiactwins.panel.lma.strain_curves import strainTables
 from cardiactwins.panel.views import look_from
 
 __all__ = ["LateSection"]
@@ -98,10 +98,8 @@ class LateSection(Section):
 
     def _strain(self) -> list[Any] | None:
         """Strain matrices that TOS was estimated from, as far as their tables are still there."""
-        tos = self.parameterNode.tos
-        count = 0 if tos is None else tos.GetNumberOfNodeReferences(STRAIN)
-        tables = [tos.GetNthNodeReference(STRAIN, index) for index in range(count)]
-        return [strain_of_table(table)[0] for table in tables if table is not None] or None
+        tables = strainTables(self.parameterNode.tos)
+        return [strain_of_table(table)[0] for table in tables] or None
 
     def _list(self) -> None:
         model = self.context.model()

@@ -20,14 +20,14 @@ NUMBER = 2
 class SliceTable:
     """Shows slices; of DENSE images ke (cycles/mm) can be typed, of strain tables the height (0 to 1).
 
-    slices: gives them. onRow: called with the slice of a row that was clicked.
+    slices: gives them. onRow: called with the slice of a row that was clicked, and its index.
     """
 
     def __init__(
         self,
         context: LMAContext,
         slices: Callable[[], list[ActivationSlice]],
-        onRow: Callable[[ActivationSlice], None],
+        onRow: Callable[[ActivationSlice, int], None],
     ) -> None:
         self.context, self.widget = context, context.ui.slicesTable
         self._slices, self._onRow = slices, onRow
@@ -95,4 +95,4 @@ class SliceTable:
     def _onClicked(self, row: int, _column: int) -> None:
         slices = self._slices() if self.context.parameterNode is not None else []
         if row < len(slices):
-            self._onRow(slices[row])
+            self._onRow(slices[row], row)

@@ -15,7 +15,7 @@ TYPED_HEIGHTS = "CardiacTwins.TypedHeights"
 class TypedHeights:
     """Keeps what is typed with the chosen table, and shows what was typed for another one that is chosen.
 
-    What was typed while no table was chosen belongs to the first that is, if that has no heights typed for it.
+    What was typed while no table was chosen belongs to the first that is, if it has none of its own.
     """
 
     def __init__(self, context: LMAContext) -> None:
