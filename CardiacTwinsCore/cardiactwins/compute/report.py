@@ -56,12 +56,15 @@ class RunReport:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         return cls(job, parameters or {}, inputs or {}, seed, started=started)
 
-    def finish(self, results: Mapping[str, Any]) -> RunReport:
-        """The same report with its results and the seconds since `begin`; ValueError if it never began."""
+    def finish(self, results: Mapping[str, Any], device: str | None = None) -> RunReport:
+        """The same report with its results and the seconds since `begin`; ValueError if it never began.
+
+        device: what computed, where it was not the processor alone.
+        """
         if not self.started:
             raise ValueError("This report has no start time. Make it with RunReport.begin(...).")
         elapsed = datetime.now(UTC) - datetime.fromisoformat(self.started)
-        return replace(self, results=results, seconds=elapsed.total_seconds())
+        return replace(self, results=results, seconds=elapsed.total_seconds(), device=device or self.device)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the report as JSON, whole or not at all; returns the path."""

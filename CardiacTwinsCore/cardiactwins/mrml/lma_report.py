@@ -140,7 +140,11 @@ def _sections(
         PageSection(
             "How this was made",
             [f"{record.device}; {record.seconds:.1f} s; seed {record.seed}."],
-            [{"parameter": key, "value": str(value)} for key, value in record.parameters.items()],
+            [
+                {"what": what, "name": key, "value": str(value)}
+                for what, named in (("input", record.inputs), ("parameter", record.parameters))
+                for key, value in named.items()
+            ],
         ),
     ]
 

@@ -12,12 +12,12 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
 from cardiactwins.mrml.lma_late import LateNodes
 from cardiactwins.mrml.lma_map import ActivationNodes
-from cardiactwins.mrml.lma_outcomes import EstimatedTOS, MapRun, ReconstructedHeart
+from cardiactwins.mrml.lma_outcomes import MapRun, ReconstructedHeart
 from cardiactwins.mrml.lma_report import write_map_report
 from cardiactwins.mrml.lma_strain import StrainNodes, strain_matrices
 from cardiactwins.mrml.tables import columns_of_table
 
-__all__ = ["plain", "run_steps"]
+__all__ = ["heart_results", "map_results", "plain", "run_steps"]
 
 
 def run_steps(
@@ -69,7 +69,9 @@ def run_steps(
         tos=activation.tos_table,
         strain=strain_matrices(curves if strain is None else strain) or None,
     )
-    record = record.finish(_results(heart, estimated, activation, late_nodes))
+    tos_method = "given" if estimated is None else estimated.method
+    results = heart_results(heart) | map_results(tos_method, activation, late_nodes)
+    record = record.finish(results, heart.reconstruction.values.get("device"))
     report = None
     if directory is not None:
         report = write_map_report(
@@ -100,10 +102,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _results(
-    heart: ReconstructedHeart, estimated: EstimatedTOS | None, activation: ActivationNodes, late: LateNodes
-) -> dict[str, Any]:
-    rows = columns_of_table(late.table)
+def heart_results(heart: ReconstructedHeart) -> dict[str, Any]:
+    """What the record tells of a reconstruction; lengths in mm."""
     return {
         "method": heart.reconstruction.method,
         "method_says": dict(heart.reconstruction.values),
@@ -111,7 +111,14 @@ def _results(
         "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
         "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
         "disagreeing": list(heart.disagreeing),
-        "tos_method": "given" if estimated is None else estimated.method,
+    }
+
+
+def map_results(tos_method: str, activation: ActivationNodes, late: LateNodes) -> dict[str, Any]:
+    """What the record tells of a map and its late region; times in ms, heights 0 base to 1 apex."""
+    rows = columns_of_table(late.table)
+    return {
+        "tos_method": tos_method,
         "tos_ms": activation.tos_table.values.tolist(),
         "tos_longitudinal": activation.tos_table.longitudinal.tolist(),
         "segment_tos_ms": activation.means.tolist(),

@@ -40,6 +40,10 @@ def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
     host.type(ui.heightsEdit, "0.2, 0.4, 0.6, 0.8")
     host.click(ui.mapButton)
     np.testing.assert_allclose(heart.panel.context.mapped().tos_table.longitudinal, (0.2, 0.4, 0.6, 0.8))
+    assert "TOS (file tos.csv)" in ui.activationLabel.text
+    for value in ("55", "56"):
+        ui.tosTable.item(0, 1).setText(value)
+        assert "TOS (file tos.csv, changed by hand)" in ui.activationLabel.text
     broken = tos_file(heart)
     broken.write_text("nothing,of,this\n1,2,3\n", encoding="utf-8")
     host.click(ui.loadTosButton)

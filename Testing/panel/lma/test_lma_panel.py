@@ -51,6 +51,8 @@ def test_every_control_that_a_person_can_use_has_a_tooltip(lma):
 def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma, tmp_path):
     import slicer
 
+    from cardiactwins.panel.lma.made_from import keptMadeFrom
+
     ui, before = lma.ui, nodes(host.scene)
     host.click(ui.sampleButton)
     host.choose(ui.methodBox, "Interpolation between the slices")
@@ -65,6 +67,9 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     finish(host, lma, ui.activationButton)
     assert (ui.tosTable.rowCount, ui.tosTable.columnCount) == (4, SECTORS + 1)
     assert "TOS (change point)" in ui.activationLabel.text
+    made = keptMadeFrom(parameters(lma).tos)
+    assert made.parameters == {"onset": "change point", "sectors": SECTORS, "trim": 5, "ke": [0.1] * 4}
+    assert made.inputs["activation"][1] == "LBBB phantom: DENSE 2 phase x"
     heights = lma.panel.context.tosTable().longitudinal
     np.testing.assert_allclose(heights, (0.2, 0.4, 0.6, 0.8), atol=0.06)
     host.click(ui.mapButton)
@@ -121,6 +126,53 @@ def test_the_report_is_written_from_the_results_of_the_session(host, ready, tmp_
     assert record["inputs"]["slices"] == "Patient" and record["seconds"] > 0
     host.click(ready.ui.mapButton)
     assert "find the late region of this map" in ready.ui.reportButton.toolTip
+
+
+def test_the_report_tells_what_the_results_were_made_with(host, ready, tmp_path, monkeypatch):
+    from datetime import UTC, datetime
+
+    from cardiactwins.compute import report as reports
+    from cardiactwins.mrml import lma_report
+    from cardiactwins.mrml.offscreen import RenderingUnavailable
+
+    def nothing(*_arguments):
+        raise RenderingUnavailable("Nothing can be drawn in this test.")
+
+    monkeypatch.setattr(lma_report, "map_pictures", nothing)
+    with_result(ready, monkeypatch, values={"device": "CUDA: a fast one (as chosen)"})
+    ui = ready.ui
+    finish(host, ready, ui.reconstructButton)
+    host.choose(ui.activationSourceBox, "TOS that is known")
+    host.type(ui.tosFilePath, tos_file(ready, slices=4))
+    host.click(ui.loadTosButton)
+    host.type(ui.heightsEdit, "0.2 0.4 0.6 0.8")
+    host.click(ui.mapButton)
+    host.type(ui.delaySlider, 40.0)
+    host.click(ui.lateButton)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=UTC):
+            return datetime.now(tz).replace(year=2999)
+
+    monkeypatch.setattr(reports, "datetime", Later)
+    host.type(ui.delaySlider, 90.0)
+    host.type(ui.heightsEdit, "0.1 0.4 0.6 0.8")
+    host.choose(ui.criterionBox, "The latest share of the epicardium")
+    host.click(ui.newTosButton)
+    host.type(ui.reportFolderPath, tmp_path / "report")
+    host.click(ui.reportButton)
+    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    said = record["parameters"]
+    assert (said["delay"], said["areaShare"], said["scarLimit"]) == (40.0, None, 0.5)
+    assert (said["heights"], said["heights from"]) == ([0.2, 0.4, 0.6, 0.8], "typed")
+    assert record["inputs"]["TOS by"] == record["results"]["tos_method"] == "file tos.csv"
+    assert record["inputs"]["segments"] == {"cavity": "LV cavity", "myocardium": "LV myocardium"}
+    assert record["inputs"]["scar"] == "" and record["inputs"]["activation"].endswith("tos.csv")
+    assert record["device"] == record["results"]["method_says"]["device"] == "CUDA: a fast one (as chosen)"
+    assert 0 < record["seconds"] < 600
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "CUDA: a fast one" in page and "file tos.csv" in page
 
 
 def test_inputs_are_guessed_from_names_and_contents(host, lma, slices, phantom):

@@ -19,6 +19,7 @@ from cardiactwins.mrml.lma_places import insertion_or_known
 from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
+from cardiactwins.panel.lma.made_from import MadeFrom, keepMadeFrom
 from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
 from cardiactwins.panel.lma.slice_table import SliceTable
 from cardiactwins.panel.lma.strain_curves import chartOf, newStrainTable, strainOf, tieStrain
@@ -121,6 +122,7 @@ class ActivationSection(Section):
         arguments: dict[str, Any],
     ) -> None:
         names = [slice_.name for slice_ in slices]
+        made = _madeFrom(slices, arguments)
 
         def prepare(folder: Path) -> dict[str, Any]:
             return {**arguments, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
@@ -142,6 +144,7 @@ class ActivationSection(Section):
             with self.context.results.recording(_("Compute strain and TOS")):
                 tos = self.context.logic.showTOS(table, slicer.mrmlScene.GenerateUniqueName("TOS"))
                 tos.SetAttribute(METHOD, result["method"])
+                keepMadeFrom(tos, made)
                 tieStrain(
                     tos,
                     [
@@ -162,6 +165,7 @@ class ActivationSection(Section):
             with self.context.results.recording(_("Load {name}").format(name=path.name)):
                 tos = self.context.logic.loadTOS(path)
                 tos.SetAttribute(METHOD, _("file {name}").format(name=path.name))
+                keepMadeFrom(tos, MadeFrom(inputs={"activation": str(path)}))
             self.parameterNode.tos = tos
 
     def newTOS(self, _checked: bool = False) -> None:
@@ -305,6 +309,18 @@ class ActivationSection(Section):
             return
         with slicer.util.tryWithErrorDisplay(_("The curves cannot be shown.")):
             show_chart(chartOf(self.context, table))
+
+
+def _madeFrom(slices: list[ActivationSlice], arguments: Mapping[str, Any]) -> MadeFrom:
+    """What TOS of slices is made with; sectors and last frames count for images alone."""
+    inputs = {"activation": [slice_.name for slice_ in slices]}
+    if arguments["weights"]:
+        inputs["onset weights"] = arguments["weights"]
+    parameters: dict[str, Any] = {"onset": arguments["method"]}
+    if any(slice_.kind == "dense" for slice_ in slices):
+        parameters |= {"sectors": arguments["sectors"], "trim": arguments["trim"]}
+        parameters["ke"] = [slice_.ke for slice_ in slices]
+    return MadeFrom(parameters, inputs)
 
 
 def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cardiactwins.mrml.lma_models import FRAME
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic, ReconstructedHeart
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import PanelContext, inScene
+from cardiactwins.panel.lma.made_from import MadeFrom
 
 __all__ = [
     "AGREEMENT",
@@ -25,6 +26,7 @@ __all__ = [
     "FARTHEST",
     "LATE_CENTRE",
     "LATE_TABLE",
+    "MAPPED_TOS",
     "METHOD",
     "ONSET_WEIGHTS",
     "RATIO",
@@ -40,6 +42,7 @@ BULLSEYE = "CardiacTwins.Bullseye"
 CURVES = "CardiacTwins.TOSCurves"
 LATE_TABLE = "CardiacTwins.LateRegion"
 LATE_CENTRE = "CardiacTwins.LateCentre"
+MAPPED_TOS = "CardiacTwins.MappedTOS"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyThisMethod"
@@ -54,7 +57,8 @@ class LMAContext(PanelContext):
     """What the sections share.
 
     heart, activation, late: the last results of this session, which the report is made of; `reconstructed`,
-    `mapped` and `lateRegion` give them as far as they belong to the chosen model.
+    `mapped` and `lateRegion` give them as far as they belong to the chosen model. activationFrom, lateFrom:
+    what the map and the late region were made with.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class LMAContext(PanelContext):
         self.heart: ReconstructedHeart | None = None
         self.activation: ActivationNodes | None = None
         self.late: LateNodes | None = None
+        self.activationFrom = self.lateFrom = MadeFrom()
 
     def model(self) -> Any:
         """The chosen model node; None where there is none, or it does not tell its long axis."""
@@ -136,3 +141,4 @@ class LMAContext(PanelContext):
     def forget(self) -> None:
         """Forget the results of a scene that was closed."""
         self.heart = self.activation = self.late = None
+        self.activationFrom = self.lateFrom = MadeFrom()

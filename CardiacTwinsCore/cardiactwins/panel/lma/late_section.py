@@ -13,7 +13,14 @@ from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.context import LATE_CENTRE, LATE_TABLE, SEGMENTATION, LMAContext
+from cardiactwins.panel.lma.context import (
+    LATE_CENTRE,
+    LATE_TABLE,
+    MAPPED_TOS,
+    SEGMENTATION,
+    LMAContext,
+)
+from cardiactwins.panel.lma.made_from import MadeFrom
 from cardiactwins.panel.lma.model_colors import arraysOf
 from cardiactwins.panel.lma.strain_curves import strainTables
 from cardiactwins.panel.views import look_from
@@ -44,17 +51,20 @@ class LateSection(Section):
             node, model = self.parameterNode, self.context.model()
             segmentation = model.GetNodeReference(SEGMENTATION)
             byDelay = node.criterion.name == "DELAY"
-            strain, mapped = self._strain(), self.context.mapped()
+            strain, mapped = self._strain(model), self.context.mapped()
             with self.context.results.recording(_("Late region")) as record:
                 record.change(model)
                 if segmentation is not None:
                     record.change(segmentation)
+                arguments = {
+                    "delay": node.delay if byDelay else None,
+                    "areaShare": None if byDelay else node.areaShare / 100,
+                    "scarLimit": node.scarLimit / 100,
+                }
                 found = self.context.logic.lateRegion(
                     model,
-                    delay=node.delay if byDelay else None,
-                    areaShare=None if byDelay else node.areaShare / 100,
+                    **arguments,
                     scar=node.scar,
-                    scarLimit=node.scarLimit / 100,
                     segmentation=segmentation,
                     tos=None if mapped is None else mapped.tos_table,
                     strain=strain,
@@ -63,6 +73,8 @@ class LateSection(Section):
                 centre = None if found.centre is None else found.centre.GetID()
                 model.SetNodeReferenceID(LATE_CENTRE, centre)
             self.context.late = found
+            scar = "" if node.scar is None else node.scar.GetName()
+            self.context.lateFrom = MadeFrom(arguments, {"scar": scar})
             self.context.panelChanged()
             self.context.say(_("The late region is marked on {name}.").format(name=model.GetName()))
 
@@ -96,9 +108,9 @@ class LateSection(Section):
         fillTable(self.ui.lateTable, [], [])
         self.ui.lateLabel.text = ""
 
-    def _strain(self) -> list[Any] | None:
-        """Strain matrices that TOS was estimated from, as far as their tables are still there."""
-        tables = strainTables(self.parameterNode.tos)
+    def _strain(self, model: Any) -> list[Any] | None:
+        """Strain matrices that the TOS on a model was estimated from, as far as they are still there."""
+        tables = strainTables(model.GetNodeReference(MAPPED_TOS))
         return [strain_of_table(table)[0] for table in tables] or None
 
     def _list(self) -> None:

@@ -17,7 +17,8 @@ from cardiactwins.mrml.lma_map import SEGMENT, TOS, segment_means
 from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.context import BULLSEYE, CURVES, LMAContext
+from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, LMAContext
+from cardiactwins.panel.lma.made_from import MadeFrom, keptMadeFrom
 from cardiactwins.panel.lma.model_colors import arraysOf, colorModel
 from cardiactwins.panel.views import look_from, show_chart, show_volume
 
@@ -70,9 +71,11 @@ class MapSection(Section):
                 found = self.context.logic.projectTOS(model, table, slicePositions=heights)
                 model.SetNodeReferenceID(BULLSEYE, found.bullseye.GetID())
                 model.SetNodeReferenceID(CURVES, found.plot.GetID())
+                model.SetNodeReferenceID(MAPPED_TOS, self.parameterNode.tos.GetID())
                 if self.parameterNode.referenceModel:
                     self._addReference(found)
             self.context.activation, self.context.late = found, None
+            self.context.activationFrom = self._madeFrom(table, heights)
             self._colored = None
             self.parameterNode.scalar = type(self.parameterNode.scalar)(TOS)
             self.context.panelChanged()
@@ -107,6 +110,18 @@ class MapSection(Section):
         self._shown = self._colored = None
         fillTable(self.ui.segmentTable, [], [])
         self.ui.mapLabel.text = ""
+
+    def _madeFrom(self, table: TosTable, heights: np.ndarray | None) -> MadeFrom:
+        """What a map of the chosen TOS is made with, at the heights that `tosHeights` gives."""
+        tos = self.parameterNode.tos
+        typed = bool(self.parameterNode.tosHeights.strip())
+        source = "table" if heights is None else "typed" if typed else "slices of the reconstruction"
+        given = (table.longitudinal if heights is None else heights).tolist()
+        made = keptMadeFrom(tos)
+        return MadeFrom(
+            {**made.parameters, "heights": given, "heights from": source},
+            {**made.inputs, "TOS": tos.GetName(), "TOS by": tos.GetAttribute(METHOD) or "table"},
+        )
 
     def _addReference(self, found: Any) -> None:
         """The reference model with the same map, moved to the patient's left of the model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from cardiactwins.lma.left_out_slices import FARTHEST as FARTHEST_SLICE
 from cardiactwins.lma.left_out_slices import LEFT_OUT
 from cardiactwins.lma.prepared_heart import PreparedHeart
 from cardiactwins.lma.reconstruction import WHY as REASON
+from cardiactwins.mrml.lma_run import heart_results
+from cardiactwins.mrml.role_guess import guess_roles
+from cardiactwins.mrml.segmentations import segment_names
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.agreement_table import AgreementTable
 from cardiactwins.panel.lma.context import (
@@ -112,8 +116,9 @@ class ReconstructionSection(Section):
             "preview": node.preview and not self.obstacle(),
         }
         inputs = {"slices": name, "insertion points": _nameOf(node.insertionPoints)}
-        inputs["long axis"] = _nameOf(node.longAxis)
-        said = {**arguments, "slices": node.slices, "correctShifts": node.correctShifts}
+        inputs |= {"long axis": _nameOf(node.longAxis), "reference volume": _nameOf(node.referenceVolume)}
+        said = {key: value for key, value in arguments.items() if key != "preview"}
+        said |= {"slices": node.slices, "correctShifts": node.correctShifts}
         record = RunReport.begin("LMAReconstruct panel", parameters=said, inputs=inputs, seed=node.seed)
         insertion, reference = node.insertionPoints, node.referenceVolume
         read: list[PreparedHeart] = []
@@ -123,7 +128,12 @@ class ReconstructionSection(Section):
             read.append(self.context.logic.prepare(source, insertion, **reading))
             yield 1, 1, _("Reading the slices")
 
-        self.controls.runSteps(steps(), lambda: self._start(name, read[0], arguments, record, reference))
+        def start() -> None:
+            segments = _rolesOf(source, reading["roles"])
+            known = replace(record, inputs={**inputs, **({"segments": segments} if segments else {})})
+            self._start(name, read[0], arguments, known, reference)
+
+        self.controls.runSteps(steps(), start)
 
     def _start(
         self, name: str, prepared: PreparedHeart, arguments: dict[str, Any], record: RunReport, reference: Any
@@ -143,7 +153,8 @@ class ReconstructionSection(Section):
                     name=slicer.mrmlScene.GenerateUniqueName(_("{name}: LV").format(name=name)),
                 )
                 self._finish(heart, found)
-            self.context.heart, self.record = heart, record
+            self.context.heart = heart
+            self.record = record.finish(heart_results(heart), found.values.get("device"))
             self.context.activation = self.context.late = None
             self.parameterNode.model = heart.model
             text = _("Reconstructed by {method}; how well it meets the slices stands below the table.")
@@ -252,6 +263,14 @@ class ReconstructionSection(Section):
             self.parameterNode.curvesItemName = name
         else:
             self.update()
+
+
+def _rolesOf(source: Any, roles: Mapping[str, str] | None) -> dict[str, str]:
+    """Role -> name of the segment that is read for it; nothing for curves."""
+    if isinstance(source, list):
+        return {}
+    names = segment_names(source)
+    return {role: names[segment] for role, segment in guess_roles(source, roles).items()}
 
 
 def _nameOf(node: Any) -> str:

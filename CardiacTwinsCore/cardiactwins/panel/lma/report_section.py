@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from cardiactwins.compute.report import RunReport
 from cardiactwins.mrml.lma_report import write_map_report
+from cardiactwins.mrml.lma_run import map_results
 from cardiactwins.mrml.lma_sheet import RESEARCH_ONLY
 from cardiactwins.panel.context import Section
-from cardiactwins.panel.lma.context import METHOD, LMAContext
+from cardiactwins.panel.lma.context import LMAContext
 from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
 
 __all__ = ["ReportSection"]
@@ -59,7 +62,7 @@ class ReportSection(Section):
                 activation=mapped,
                 late=late,
                 tos=mapped.tos_table,
-                record=self._reconstruction.record.finish(self._results(heart, mapped, late)),
+                record=self._record(mapped, late),
             )
             self.ui.reportLabel.text = _("{page}\n{sheet}\n{note}").format(
                 page=files.page, sheet=files.sheet, note=RESEARCH_ONLY
@@ -77,22 +80,17 @@ class ReportSection(Section):
     def sceneChanged(self) -> None:
         self.ui.reportLabel.text = ""
 
-    def _results(self, heart: Any, mapped: Any, late: Any) -> dict[str, Any]:
-        node, tos = self.parameterNode, self.parameterNode.tos
-        return {
-            "method": heart.reconstruction.method,
-            "long_axis_mm": heart.prepared.pose.frame.length,
-            "slice_dice": [slice_.dice for slice_ in heart.reconstruction.agreement],
-            "slice_shift_mm": heart.prepared.shifts.lengths.tolist(),
-            "disagreeing": list(heart.disagreeing),
-            "tos_method": "table" if tos is None else tos.GetAttribute(METHOD) or "table",
-            "tos_ms": mapped.tos_table.values.tolist(),
-            "tos_longitudinal": mapped.tos_table.longitudinal.tolist(),
-            "segment_tos_ms": mapped.means.tolist(),
-            "criterion": node.criterion.value,
-            "delay_ms": node.delay,
-            "area_share": node.areaShare / 100,
-            "scar_limit": node.scarLimit / 100,
-            "late_segments": {str(key): share for key, share in late.region.segments.items()},
-            "target": late.target,
-        }
+    def _record(self, mapped: Any, late: Any) -> RunReport:
+        """The record of the reconstruction with what map and late region were made with, and their figures.
+
+        Its seconds are those of the reconstruction.
+        """
+        record, made = self._reconstruction.record, self.context.activationFrom
+        parts = (record, made, self.context.lateFrom)
+        figures = map_results(made.inputs["TOS by"], mapped, late)
+        return replace(
+            record,
+            parameters={key: value for part in parts for key, value in part.parameters.items()},
+            inputs={key: value for part in parts for key, value in part.inputs.items()},
+            results={**record.results, **figures},
+        )

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.tables import columns_of_table
-from cardiactwins.panel.lma.context import LMAContext
+from cardiactwins.panel.lma.context import METHOD, LMAContext
 
 __all__ = ["TosGrid"]
 
@@ -86,6 +86,9 @@ class TosGrid:
             return
         table = self.context.tosTable()
         _write(node, int(table.slices[row]), row, column, value)
+        method = node.GetAttribute(METHOD)
+        if method and method != _("typed in") and not method.endswith(_(", changed by hand")):
+            node.SetAttribute(METHOD, method + _(", changed by hand"))
         self._shown = None
         # The panel follows the parameter node, which does not change when its table does.
         self.context.parameterNode.parameterNode.Modified()
