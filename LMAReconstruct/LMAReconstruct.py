@@ -90,6 +90,7 @@ class Scalar(LabelledChoice):
     TOS = "TOS (ms)", _("TOS (ms)")
     TOS_ERROR = "TOS error (ms)", _("Error of TOS (ms)")
     SLICE_DISTANCE = "Slice distance (mm)", _("Distance to the nearest slice (mm)")
+    EXTRAPOLATED = "Extrapolated", _("Extrapolated (beyond the slices)")
     SEGMENT = "AHA segment", _("AHA segment")
     UNCERTAINTY = "Uncertainty (mm)", _("Uncertainty of the surface (mm)")
     LATE = "Late activation", _("Late region")

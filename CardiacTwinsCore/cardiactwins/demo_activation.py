@@ -107,9 +107,8 @@ def _pictures(found: MapRun, reference: Any, plots: Path) -> dict[str, Path]:
     plots.mkdir(parents=True, exist_ok=True)
     marks = [] if found.late.centre is None else [found.late.centre]
     try:
-        views = map_pictures(
-            [("The patient", found.heart.model), ("The standard model", reference)], plots, marks
-        )
+        shown = {"The patient": found.heart.model, "The standard model": reference}
+        views = map_pictures(shown, plots, {"The patient": marks})
     except RenderingUnavailable as error:
         logging.getLogger(__name__).warning("The map is not pictured: %s", error)
         return {}

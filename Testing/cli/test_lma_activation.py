@@ -138,6 +138,8 @@ def test_the_map_comes_with_report_late_region_and_tables(lma, timed, sample_fol
     means = [float(row["mean TOS"]) for row in rows(tmp_path / "m" / "segments.csv")]
     assert len(means) == 17 and np.argmax(means) + 1 == outcome.summary["target"]
     assert json.loads((tmp_path / "m" / "report.json").read_text())["job"] == "lma map"
+    share, unit = outcome.summary["late"]["of the late area, extrapolated"]
+    assert 30 < float(share) < 100 and unit == "%"  # two slices measure a fifth of the axis
 
 
 def test_a_map_from_strain_and_by_share_of_area(lma, strained, sample_folder, tmp_path):
@@ -155,6 +157,7 @@ def test_a_map_from_strain_and_by_share_of_area(lma, strained, sample_folder, tm
         tmp_path / "m",
     )
     assert outcome.exit_code == 0, outcome.stderr
+    assert "% of the late area lies beyond the measured slices, where TOS" in outcome.stdout
     assert "TOS by the change point." in outcome.stdout and "Research use only" in outcome.stdout
     (share,) = (line for line in outcome.stdout.splitlines() if line.startswith("late share"))
     assert float(share.split()[-2]) == pytest.approx(20, abs=1)

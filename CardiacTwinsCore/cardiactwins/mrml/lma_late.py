@@ -15,7 +15,7 @@ from cardiactwins.lma.late_region import LateRegion, cell_areas, late_region
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.transmurality import transmurality
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lma_map import SEGMENT, TOS
+from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, TOS
 from cardiactwins.mrml.lma_models import SurfaceModel, set_array
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import new_markups
@@ -27,11 +27,21 @@ from cardiactwins.mrml.segmentations import (
 )
 from cardiactwins.mrml.tables import new_table
 
-__all__ = ["LATE", "SCAR", "LateNodes", "find_late_region", "scar_transmurality", "show_late_region"]
+__all__ = [
+    "LATE",
+    "LATE_EXTRAPOLATED",
+    "SCAR",
+    "LateNodes",
+    "find_late_region",
+    "scar_transmurality",
+    "show_late_region",
+]
 
 LATE = "Late activation"
 """Name of the segment, and of the cell array that is 1 in the late region."""
 SCAR = "Scar transmurality"
+LATE_EXTRAPOLATED = "of the late area, extrapolated"
+"""Row of the table of a late region."""
 LATE_COLOR = (0.75, 0.08, 0.15)
 NEAR_MM = 25.0
 LEAST_SHARE = 0.1
@@ -47,7 +57,8 @@ class LateNodes:
     region: its figures. target: AHA segment that is latest and viable, None without a late region. scar: (T,)
     share of the wall that is scar at each triangle, or None. segmentation, segment: node and id of the
     segment, None without one. centre: markups with one point, None without a region. table: one row a
-    quantity; segment_table: one row a late AHA segment.
+    quantity; segment_table: one row a late AHA segment. extrapolated: share of the late area beyond the
+    measured slices, None without a late region or where the model does not tell.
     """
 
     region: LateRegion
@@ -58,6 +69,7 @@ class LateNodes:
     centre: Any
     table: Any
     segment_table: Any
+    extrapolated: float | None = None
 
     @property
     def target_name(self) -> str:
@@ -176,7 +188,11 @@ def show_late_region(
         centre = new_markups(f"{name}: late centre", region.centre, ["late"])
         centre.GetDisplayNode().SetSelectedColor(*LATE_COLOR)
     target = _target(region)
-    rows = _rows(region, target, scar is not None, scar_limit) | dict(figures)
+    extrapolated = _extrapolated(node, surface, region)
+    rows = _rows(region, target, scar is not None, scar_limit)
+    if extrapolated is not None:
+        rows[LATE_EXTRAPOLATED] = (100 * extrapolated, "%")
+    rows |= figures
     table = new_table(
         f"{name}: late region",
         {
@@ -192,7 +208,16 @@ def show_late_region(
         "late share": np.array([region.segments[number] for number in numbers], dtype=float),
     }
     segment_table = new_table(f"{name}: late segments", columns)
-    return LateNodes(region, target, scar, segmentation, segment, centre, table, segment_table)
+    return LateNodes(region, target, scar, segmentation, segment, centre, table, segment_table, extrapolated)
+
+
+def _extrapolated(node: Any, surface: SurfaceModel, region: LateRegion) -> float | None:
+    """Share of the late area that lies beyond the measured slices."""
+    data = node.GetPolyData().GetCellData()
+    if data.GetArray(EXTRAPOLATED) is None or not region.cells.any():
+        return None
+    areas = cell_areas(surface.points, surface.triangles[region.cells])
+    return float(areas @ (_array(data, EXTRAPOLATED)[region.cells] > 0) / areas.sum())
 
 
 def _target(region: LateRegion) -> int | None:

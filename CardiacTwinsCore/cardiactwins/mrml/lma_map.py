@@ -16,6 +16,7 @@ from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.bullseye import new_bullseye_volume
 from cardiactwins.mrml.lma_colors import activation_colors, add_legend
 from cardiactwins.mrml.lma_models import SurfaceModel, set_array, surface_of_model
+from cardiactwins.mrml.lma_range import show_measured_range
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.tables import new_table
 
@@ -91,7 +92,8 @@ def frame_for(
 def project_onto_model(node: Any, measured: SectorValues, frame: LongAxisFrame) -> tuple[NDArray, NDArray]:
     """Put TOS, its error, slice distance, extrapolation and AHA segment on points and cells of a model.
 
-    Returns TOS (T,) and AHA segment (T,) of the triangles. `TOS_ERROR` is left out without errors.
+    Lines on it show where the measured slices begin and end (`show_measured_range`). Returns TOS (T,) and AHA
+    segment (T,) of the triangles. `TOS_ERROR` is left out without errors.
     """
     surface = surface_of_model(node)
     end = surface.cavity_end
@@ -102,6 +104,7 @@ def project_onto_model(node: Any, measured: SectorValues, frame: LongAxisFrame) 
         for name, values in _arrays(found, frame.length, segments).items():
             set_array(node, name, values, cells)
     _show(node, measured)
+    show_measured_range(node, frame.coordinates(surface.points)[1], measured.longitudinal)
     return found.values, segments
 
 

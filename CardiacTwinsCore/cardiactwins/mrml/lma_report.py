@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from cardiactwins.compute.files import atomic_path
 from cardiactwins.compute.page import PageSection, write_page
@@ -16,7 +18,9 @@ from cardiactwins.compute.report import RunReport
 from cardiactwins.lma.prepared_heart import PreparedHeart
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_late import LateNodes
-from cardiactwins.mrml.lma_map import ActivationNodes, color_limits
+from cardiactwins.mrml.lma_map import EXTRAPOLATED, ActivationNodes, color_limits, segment_means
+from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.lma_sheet import RESEARCH_ONLY, MapSheet, draw_sheet
 from cardiactwins.mrml.lma_views import map_pictures, new_reference_model
 from cardiactwins.mrml.offscreen import RenderingUnavailable
@@ -60,6 +64,7 @@ def write_map_report(
             pictures=pictures,
             limits=color_limits(tos.sector_values()),
             means=activation.means,
+            extrapolated=_extrapolated(activation),
             tos=tos,
             figures=_figures(late, record),
             outlines=prepared.outlines,
@@ -83,13 +88,22 @@ def _pictures(
     scene = heart.model.GetScene()
     reference = new_reference_model("Reference model", activation.frame, tos.sector_values())
     try:
-        marks = [] if late.centre is None else [late.centre]
-        return map_pictures([("Patient", heart.model), ("Reference model", reference)], folder, marks), ""
+        shown = {"Patient": heart.model, "Reference model": reference}
+        marks = {"Patient": [] if late.centre is None else [late.centre]}
+        return map_pictures(shown, folder, marks), ""
     except RenderingUnavailable as error:
         return {}, f"There are no pictures of the map. {error}"
     finally:
-        scene.RemoveNode(reference.GetDisplayNode())
-        scene.RemoveNode(reference)
+        for node in (range_lines(reference), reference):
+            scene.RemoveNode(node.GetDisplayNode())
+            scene.RemoveNode(node)
+
+
+def _extrapolated(activation: ActivationNodes) -> NDArray[np.float64]:
+    """Share of each AHA segment beyond the measured slices, (17,); NaN for those that the model lacks."""
+    array = activation.model.GetPolyData().GetCellData().GetArray(EXTRAPOLATED)
+    surface = surface_of_model(activation.model)
+    return segment_means(surface, vtk_to_numpy(array) > 0, activation.segments)
 
 
 def _subtitle(heart: Any, record: RunReport) -> str:

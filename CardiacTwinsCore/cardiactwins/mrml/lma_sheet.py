@@ -24,6 +24,10 @@ __all__ = ["RESEARCH_ONLY", "MapSheet", "draw_sheet", "draw_slices"]
 RESEARCH_ONLY = "Research use only. Not for diagnosis or treatment."
 INK = "#1d2733"
 GREY = "#566372"
+HATCH_COLOR = (0.11, 0.15, 0.2)
+HATCH_PIXELS = 14
+MOSTLY = 0.5
+"""A segment is hatched when more of it than this share is extrapolated."""
 A4 = (8.27, 11.69)
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666", "#000000")
 
@@ -33,8 +37,9 @@ class MapSheet:
     """What the sheet shows.
 
     title, subtitle: texts. pictures: caption -> PNG file, in the order of the panels. limits: TOS of the
-    first and last colour in ms. means: (17,) mean TOS a segment. tos: of the sectors. figures: quantity ->
-    text. outlines, reconstruction: for the slices. shifts: (S,) mm. note: why pictures are missing, or "".
+    first and last colour in ms. means: (17,) mean TOS a segment; extrapolated: (17,) share of it beyond the
+    measured slices. tos: of the sectors. figures: quantity -> text. outlines, reconstruction: for the slices.
+    shifts: (S,) mm. note: why pictures are missing, or "".
     """
 
     title: str
@@ -42,6 +47,7 @@ class MapSheet:
     pictures: Mapping[str, Path]
     limits: tuple[float, float]
     means: NDArray[np.float64]
+    extrapolated: NDArray[np.float64]
     tos: TosTable
     figures: Mapping[str, str]
     outlines: SliceOutlines
@@ -120,6 +126,14 @@ def _pictures(figure: Figure, sheet: MapSheet) -> None:
         figure.text(0.46, 0.71, sheet.note, fontsize=9, color=GREY, ha="center", wrap=True)
         return
     grid = figure.add_gridspec(2, 2, left=0.05, right=0.87, bottom=0.45, top=0.915, wspace=0.02, hspace=0.08)
+    figure.text(
+        0.46,
+        0.442,
+        "Beyond the black lines no slice was measured: TOS is extrapolated from the nearest one.",
+        fontsize=7,
+        color=GREY,
+        ha="center",
+    )
     images = {caption: imread(path) for caption, path in sheet.pictures.items()}
     rows, columns = _drawn(list(images.values()))
     for place, (caption, image) in zip(grid, images.items(), strict=False):
@@ -161,8 +175,24 @@ def _bullseye(axes: Axes, sheet: MapSheet) -> None:
                 angle_column, angle_row, f"{mean:.0f}", ha="center", va="center", fontsize=7,
                 color="white" if inside else INK,
             )  # fmt: skip
+    beyond = np.append(False, sheet.extrapolated > MOSTLY)
+    if beyond.any():
+        _hatch(axes, beyond[segments])
+        axes.text(
+            0.5, -0.02, "hatched: more than half is extrapolated", transform=axes.transAxes,
+            fontsize=6.5, color=GREY, ha="center", va="top",
+        )  # fmt: skip
     axes.set_axis_off()
     axes.set_title("Mean TOS of the 17 segments, ms", fontsize=9, color=INK, weight="bold", pad=4)
+
+
+def _hatch(axes: Axes, where: NDArray[np.bool_]) -> None:
+    """Thin lines aslant over the pixels (J, I) of a picture."""
+    rows, columns = np.indices(where.shape)
+    lines = where & ((rows + columns) % HATCH_PIXELS < 2)
+    color = np.zeros((*where.shape, 4))
+    color[lines] = (*HATCH_COLOR, 0.8)
+    axes.imshow(color, interpolation="nearest")
 
 
 def _curves(axes: Axes, tos: TosTable) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.reference_heart import reference_heart
 from cardiactwins.mrml.lma_map import project_onto_model
 from cardiactwins.mrml.lma_models import new_wall_model
+from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.render import picture_3d
 
 __all__ = ["VIEWS", "map_pictures", "new_reference_model", "view_direction"]
@@ -45,17 +46,19 @@ def new_reference_model(name: str, frame: LongAxisFrame, measured: SectorValues)
 
 
 def map_pictures(
-    models: Sequence[tuple[str, Any]], folder: Path, marks: Sequence[Any] = ()
+    models: Mapping[str, Any], folder: Path, marks: Mapping[str, Sequence[Any]]
 ) -> dict[str, Path]:
-    """Pictures of models in each of `VIEWS`, "<name>, <view>" -> PNG file in a folder.
+    """Pictures of models by name in each of `VIEWS`, "<name>, <view>" -> PNG file in a folder.
 
-    marks: markups shown with the first model. Raises RenderingUnavailable where nothing can be drawn.
+    They show the lines of the measured range as well. marks: further nodes shown with a model, by its name.
+    Raises RenderingUnavailable where nothing can be drawn.
     """
     pictures = {}
     for view, (projection, degrees) in VIEWS.items():
         direction = view_direction(projection, degrees)
-        for index, (name, node) in enumerate(models):
-            shown = [node, *marks] if index == 0 else [node]
+        for name, node in models.items():
+            lines = range_lines(node)
+            shown = [node, *([] if lines is None else [lines]), *marks.get(name, ())]
             path = folder / f"{name}-{view}.png".replace(" ", "-").lower()
             pictures[f"{name}, {view}"] = picture_3d(shown, path, SIZE, direction)
     return pictures

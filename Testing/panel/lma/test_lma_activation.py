@@ -182,6 +182,9 @@ def test_colours_legend_and_views_follow_the_controls(host, mapped):
     assert legend.GetVisibility() and legend.GetTitleText() == TOS
     host.choose(ui.scalarBox, "Distance to the nearest slice (mm)")
     assert model.GetDisplayNode().GetActiveScalarName() == legend.GetTitleText() == "Slice distance (mm)"
+    host.choose(ui.scalarBox, "Extrapolated (beyond the slices)")
+    assert model.GetDisplayNode().GetActiveScalarName() == "Extrapolated"
+    assert tuple(model.GetDisplayNode().GetScalarRange()) == (0.0, 1.0)
     host.choose(ui.scalarBox, "Scar (share of the wall)")
     assert "does not have 'Scar (share of the wall)'" in ui.mapLabel.text
     host.click(ui.legendBox)
@@ -191,6 +194,7 @@ def test_colours_legend_and_views_follow_the_controls(host, mapped):
 def test_the_reference_model_stands_beside_the_patients(host, mapped):
     import slicer
 
+    ui = mapped.ui
     host.click(mapped.ui.referenceModelBox)
     host.click(mapped.ui.mapButton)
     model = parameters(mapped).model
@@ -199,6 +203,18 @@ def test_the_reference_model_stands_beside_the_patients(host, mapped):
     model.GetRASBounds(own)
     reference.GetRASBounds(other)
     assert other[1] < own[0]
+    for node in (model, reference):
+        lines, place = node.GetNodeReference("CardiacTwins.MeasuredRange"), np.zeros(6)
+        lines.GetRASBounds(place)
+        node.GetRASBounds(own)
+        assert (place[::2] > own[::2] - 1).all() and (place[1::2] < own[1::2] + 1).all()
+    host.type(ui.heightsEdit, "0.3 0.4 0.5 0.6 0.7 0.8")
+    changed = model.GetNodeReference("CardiacTwins.MeasuredRange")
+    before = changed.GetPolyData().GetBounds()
+    host.click(ui.mapButton)
+    assert changed.GetPolyData().GetBounds() != before
+    host.click(ui.undoButton)
+    assert changed.GetPolyData().GetBounds() == before
     assert reference.GetPolyData().GetPointData().GetArray("TOS (ms)") is not None
 
 

@@ -79,6 +79,7 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     host.type(ui.delaySlider, 40.0)
     host.click(ui.lateButton)
     assert "lateral" in ui.lateLabel.text  # where a left bundle branch block is late
+    assert "% of the late area lies beyond the measured slices" in ui.lateLabel.text
     assert "CURE" in [ui.lateTable.item(row, 0).text() for row in range(ui.lateTable.rowCount)]
     assert not ui.reportButton.enabled
     host.type(ui.reportFolderPath, tmp_path / "report")

@@ -5,6 +5,7 @@ import pytest
 from lma_phantom_nodes import sampled, segmentation_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from cardiactwins.lma.late_region import cell_areas
 from cardiactwins.mrml.lma_map import TOS
 from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.segmentations import new_segmentation, segment_array
@@ -27,6 +28,16 @@ def test_the_late_region_is_a_segment_with_centre_and_names(logic, phantom):
     assert rows["latest segment"].startswith(f"{late.target} ")
     assert float(rows["SD-TOS"]) == pytest.approx(tos.std(ddof=1), rel=1e-3)
     assert late.centre.GetNumberOfControlPoints() == 1
+    beyond = 100 * late.extrapolated
+    assert float(rows["of the late area, extrapolated"]) == pytest.approx(beyond, rel=1e-3)
+    few = logic.projectTOS(heart, tos[1:3], slicePositions=heights[1:3])
+    wider = logic.lateRegion(heart, areaShare=0.2)
+    surface = surface_of_model(few.model)
+    height = few.frame.coordinates(surface.middles[wider.region.cells])[1]
+    outside = (height < 0.35) | (height > 0.65)
+    areas = cell_areas(surface.points, surface.triangles[wider.region.cells])
+    assert wider.extrapolated == pytest.approx(areas @ outside / areas.sum())
+    assert beyond < 30 < 40 < 100 * wider.extrapolated
     again = logic.lateRegion(heart, delay=60)
     assert again.region.threshold == pytest.approx(late_earliest(heart) + 60, abs=1e-3)
     names = [heart.segmentation.GetSegmentation().GetNthSegmentID(n) for n in range(3)]
@@ -44,6 +55,7 @@ def test_nothing_is_late_where_all_shortens_at_once(logic, phantom):
     heart = logic.reconstruct(segmentation_of(phantom), phantom.insertion_points, method="interpolation")
     logic.projectTOS(heart, np.full((2, 18), 40.0), slicePositions=[0.3, 0.7])
     late = logic.lateRegion(heart)
+    assert late.extrapolated is None
     assert late.target is None and late.centre is None and late.region.area == 0
     assert not segment_array(heart.segmentation, late.segment).any()
 

@@ -1,6 +1,7 @@
 """Maps of activation on the model, wherever the patient lies."""
 
 import numpy as np
+import pytest
 from lma_phantom_nodes import field, point_array, sampled, segmentation_of
 from scipy.spatial.transform import Rotation
 from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -8,6 +9,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from cardiactwins.mrml.geometry import matrix_to_vtk
 from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, SLICE_DISTANCE, TOS, TOS_ERROR
 from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.tables import new_table
 
 
@@ -65,6 +67,11 @@ def test_a_map_tells_errors_distances_segments_and_what_is_extrapolated(logic, p
     length = surface.frame.length
     beyond = point_array(heart.model, EXTRAPOLATED) > 0
     np.testing.assert_array_equal(beyond, (height < 0.3) | (height > 0.7))
+    lines = range_lines(heart.model)
+    _, along = surface.frame.coordinates(surface_of_lines(lines))
+    # Tubes of half a millimetre around two lines.
+    assert np.abs(along[:, None] - (0.3, 0.7)).min(axis=1).max() * length < 0.6
+    assert min((along < 0.5).sum(), (along > 0.5).sum()) > 20
     distance = np.abs(height[:, None] - heights).min(axis=1) * length
     np.testing.assert_allclose(point_array(heart.model, SLICE_DISTANCE), distance, atol=1e-3)
     assert point_array(heart.model, TOS_ERROR).max() <= 10.5
@@ -81,6 +88,24 @@ def test_a_map_tells_errors_distances_segments_and_what_is_extrapolated(logic, p
     assert first[2] > 2 * first[0] and last[0] > 2 * last[2]
     assert found.legend.IsA("vtkMRMLColorLegendDisplayNode") and found.legend.GetVisibility()
     assert found.plot.GetNumberOfPlotSeriesNodes() == 3
+
+
+def surface_of_lines(node):
+    """Points (P, 3) of a node of lines that lies under no transform."""
+    return vtk_to_numpy(node.GetPolyData().GetPoints().GetData()).astype(float)
+
+
+def test_a_map_that_is_made_again_moves_the_lines_of_the_measured_range(logic, phantom, scene):
+    heart = logic.reconstruct(segmentation_of(phantom), phantom.insertion_points, method="interpolation")
+    frame = surface_of_model(heart.model).frame
+    for heights in ([0.2, 0.8], [0.4, 0.6], [0.5]):
+        values = sampled(heights)
+        logic.projectTOS(heart, values, slicePositions=heights)
+        _, along = frame.coordinates(surface_of_lines(range_lines(heart.model)))
+        assert along.min() == pytest.approx(min(heights), abs=0.01)
+        assert along.max() == pytest.approx(max(heights), abs=0.01)
+    models = scene.GetNodesByClass("vtkMRMLModelNode")
+    assert models.GetNumberOfItems() == 2
 
 
 def test_a_model_under_a_transform_is_mapped_where_it_lies(logic, phantom, scene):

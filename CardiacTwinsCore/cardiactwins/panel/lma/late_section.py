@@ -8,6 +8,7 @@ import numpy as np
 import slicer.util
 from slicer.i18n import tr as _
 
+from cardiactwins.mrml.lma_late import LATE_EXTRAPOLATED
 from cardiactwins.mrml.lma_map import TOS
 from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
@@ -26,6 +27,9 @@ from cardiactwins.panel.lma.strain_curves import strainTables
 from cardiactwins.panel.views import look_from
 
 __all__ = ["LateSection"]
+
+LEAST_BEYOND = 0.5
+"""Percent of the late area from which on it is said that they are extrapolated."""
 
 
 class LateSection(Section):
@@ -130,11 +134,19 @@ class LateSection(Section):
         named = {quantity: value for quantity, value, _unit in rows}
         kind = next(name for name in named if name.startswith("latest") and name.endswith("segment"))
         share = float(named["late share of the epicardium"]) / 100
-        self.ui.lateLabel.text = self._text(kind, named[kind], share)
+        beyond = float(named.get(LATE_EXTRAPOLATED, 0))
+        self.ui.lateLabel.text = self._text(kind, named[kind], share, beyond)
 
     @staticmethod
-    def _text(kind: str, target: str, share: float) -> str:
+    def _text(kind: str, target: str, share: float, beyond: float) -> str:
         if share == 0:
             return _("Nothing is late by this criterion. Research use only.")
-        text = _("{share:.0f} % of the epicardium is late; the {kind} is {target}. Research use only.")
-        return text.format(share=100 * share, kind=kind, target=target)
+        text = _("{share:.0f} % of the epicardium is late; the {kind} is {target}.")
+        lines = [text.format(share=100 * share, kind=kind, target=target)]
+        if beyond >= LEAST_BEYOND:
+            text = _(
+                "{beyond:.0f} % of the late area lies beyond the measured slices, where TOS is extrapolated "
+                "(black lines on the model)."
+            )
+            lines.append(text.format(beyond=beyond))
+        return " ".join([*lines, _("Research use only.")])

@@ -15,6 +15,7 @@ from cardiactwins.lma.dyssynchrony import tos_spread
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_map import SEGMENT, TOS, segment_means
 from cardiactwins.mrml.lma_models import surface_of_model
+from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.panel.context import Section, fillTable
 from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, LMAContext
@@ -68,6 +69,8 @@ class MapSection(Section):
             heights = self.context.tosHeights(table)
             with self.context.results.recording(_("Map on {name}").format(name=model.GetName())) as record:
                 record.change(model)
+                if range_lines(model) is not None:
+                    record.change(range_lines(model))
                 found = self.context.logic.projectTOS(model, table, slicePositions=heights)
                 model.SetNodeReferenceID(BULLSEYE, found.bullseye.GetID())
                 model.SetNodeReferenceID(CURVES, found.plot.GetID())
@@ -138,7 +141,8 @@ class MapSection(Section):
         matrix = np.eye(4)
         matrix[0, 3] = bounds[0] - own[1] - BESIDE_MM
         slicer.util.updateTransformMatrixFromArray(move, matrix)
-        reference.SetAndObserveTransformNodeID(move.GetID())
+        for node in (reference, range_lines(reference)):
+            node.SetAndObserveTransformNodeID(move.GetID())
 
     def _color(self, model: Any) -> None:
         """Show what was chosen where the model has it; entries that it does not have are named."""

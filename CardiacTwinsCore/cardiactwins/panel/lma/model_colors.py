@@ -9,11 +9,11 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from cardiactwins.mrml.lma_colors import activation_colors, add_legend
 from cardiactwins.mrml.lma_late import LATE, SCAR
-from cardiactwins.mrml.lma_map import SEGMENT, TOS
+from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, TOS
 
 __all__ = ["arraysOf", "colorModel"]
 
-FIXED_RANGES = {SEGMENT: (1.0, 17.0), SCAR: (0.0, 1.0), LATE: (0.0, 1.0)}
+FIXED_RANGES = {SEGMENT: (1.0, 17.0), EXTRAPOLATED: (0.0, 1.0), SCAR: (0.0, 1.0), LATE: (0.0, 1.0)}
 OTHERS = ("Viridis", "Rainbow")
 """Colour tables for what is no activation time, the first that the scene has."""
 
