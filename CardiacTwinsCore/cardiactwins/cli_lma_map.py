@@ -12,6 +12,7 @@ from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_lma_inputs import (
     WITH_TORCH,
     CorrectShifts,
+    Device,
     Insertion,
     Labels,
     LongAxis,
@@ -78,6 +79,7 @@ def activation_map(
     long_axis: LongAxis = None,
     correct_shifts: CorrectShifts = True,
     weights: Weights = None,
+    device: Device = "auto",
     labels: Labels = None,
     roles: Roles = None,
     scene: Annotated[
@@ -155,6 +157,7 @@ def activation_map(
             longAxis=further,
             correctShifts=correct_shifts,
             model=weights,
+            device=device,
         )
         written = write_heart(found.heart, folder, out) | _write_tables(found, folder, out)
         if scene:
@@ -163,7 +166,7 @@ def activation_map(
     figures = figures_of_heart(found.heart) | _figures(found)
     run.show(_table(figures["late"]), "", *remarks_on_heart(found.heart), _remark(found))
     page = {"folder": out, "page": out / "report.html", "sheet": out / "report.pdf"}
-    run.finish(figures, page | written, out / REPORT)
+    run.finish(figures, page | written, out / REPORT, found.record.device)
 
 
 def _places(path: Path) -> list[tuple[float, ...]] | None:

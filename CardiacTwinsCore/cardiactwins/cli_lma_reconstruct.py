@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+PLAIN_CPU = "CPU: "
+"""Beginning of what a reconstruction says of a device where nothing else was tried."""
+
+
 def reconstruct(
     context: typer.Context,
     source: Source,
@@ -108,7 +112,8 @@ def reconstruct(
         )
         files = write_heart(heart, folder, out)
     run.show(table_of_slices(heart), "", *remarks_on_heart(heart))
-    run.finish(figures_of_heart(heart), {"folder": out, **files}, out / REPORT)
+    device = heart.reconstruction.values.get("device")
+    run.finish(figures_of_heart(heart), {"folder": out, **files}, out / REPORT, device)
 
 
 @contextmanager
@@ -179,7 +184,7 @@ def table_of_slices(heart: Any) -> Any:
 
 
 def remarks_on_heart(heart: Any) -> list[str]:
-    """How it was made, how large it is, and which slices it does not meet."""
+    """How and on what it was made, how large it is, and which slices it does not meet."""
     from cardiactwins.lma.left_out_slices import FARTHEST, LEFT_OUT, UNUSUAL
     from cardiactwins.lma.reconstruction import WHY
 
@@ -189,6 +194,9 @@ def remarks_on_heart(heart: Any) -> list[str]:
         f"By {found.method}{f' ({reason})' if reason else ''}: long axis {frame.length:.0f} mm, cavity "
         f"{found.volume.cavity_ml:.0f} ml, wall {found.volume.wall_ml:.0f} ml."
     ]
+    device = found.values.get("device", PLAIN_CPU)
+    if not device.startswith(PLAIN_CPU):
+        remarks.append(f"Computed on {device.rstrip('.')}.")
     if heart.disagreeing:
         numbers = ", ".join(map(str, heart.disagreeing))
         remarks.append(f"The reconstruction does not meet slice {numbers}: check the outlines there.")

@@ -106,10 +106,16 @@ class CommandRun:
         else:
             self.show(text)
 
-    def finish(self, results: Mapping[str, Any], outputs: Mapping[str, Path], report: Path) -> None:
-        """Write the report and tell what was written."""
+    def finish(
+        self,
+        results: Mapping[str, Any],
+        outputs: Mapping[str, Path],
+        report: Path,
+        device: str | None = None,
+    ) -> None:
+        """Write the report and tell what was written. device: what computed, if not the processor alone."""
         written = {**outputs, "report": report}
-        finished = self.report.finish({**results, "outputs": written})
+        finished = self.report.finish({**results, "outputs": written}, device)
         finished.write(report)
         text = "\nWritten: " + ", ".join(str(path) for path in written.values())
         self.tell(text, {"seconds": finished.seconds, **finished.results})

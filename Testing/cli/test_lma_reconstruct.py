@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,35 @@ def test_outlined_slices_become_a_whole_heart_on_disk(lma, slices, tmp_path, row
     np.testing.assert_allclose(
         report["results"]["insertion"], points_from_file(slices.with_name("slices.mrk.json")), atol=3
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("CUDA: a fast one (the fastest that CUDA offers)", "Computed on CUDA: a fast one"),
+        ("CPU, as the memory of cuda:0 was not enough.", "Computed on CPU, as the memory of cuda:0"),
+        ("CPU: a slow one (CPU was chosen)", None),
+    ],
+)
+def test_what_computed_is_told_where_it_was_not_just_the_processor(
+    lma, slices, tmp_path, monkeypatch, device, said
+):
+    from cardiactwins.mrml import lma_slices_logic
+
+    interpolated, chosen = lma_slices_logic.reconstruct, []
+
+    def on_device(*arguments, **options):
+        chosen.append(options["device"])
+        found = interpolated(*arguments, **{**options, "device": "auto"})
+        return replace(found, values={"device": device})
+
+    monkeypatch.setattr(lma_slices_logic, "reconstruct", on_device)
+    given = (*QUICK, "--device", "CUDA", "--out", tmp_path / "r")
+    outcome = lma("reconstruct", slices, *given)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert chosen == ["CUDA"]
+    assert ("Computed on" in outcome.stdout) == (said is not None) and (said or "") in outcome.stdout
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["device"] == device
 
 
 def test_label_maps_and_typed_points_give_the_same_heart(lma, slices, tmp_path):

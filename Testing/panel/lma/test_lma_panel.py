@@ -297,6 +297,21 @@ def test_the_device_is_kept_with_the_scene_and_goes_to_the_job(host, ready, monk
     assert parameters(ready).device == "auto"
     box.currentIndex = 1
     assert parameters(ready).device == "CPU"
+    given, start = [], ready.panel.context.start
+
+    def noting(controls, function, prepare, *callbacks):
+        def noted(folder):
+            given.append(prepare(folder))
+            return given[-1]
+
+        start(controls, function, noted, *callbacks)
+
+    monkeypatch.setattr(ready.panel.context, "start", noting)
+    values = {"device": "CPU, as the memory of cuda:0 was not enough. Close other programs that use it."}
+    with_result(ready, monkeypatch, values=values)
+    finish(host, ready, ready.ui.reconstructButton)
+    assert [arguments["device"] for arguments in given] == ["CPU"]
+    assert "Computed on CPU, as the memory of cuda:0 was not enough." in ready.ui.agreementLabel.text
     parameters(ready).device = "auto"
     assert box.currentIndex == 0
 

@@ -14,7 +14,7 @@ from cardiactwins.mrml.lma_models import UNCERTAINTY, surface_of_model
 from cardiactwins.mrml.lma_reconstruct import DOUBTFUL_DICE
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import fillTable
-from cardiactwins.panel.lma.context import AGREEMENT, FARTHEST, METHOD, RATIO, WHY, LMAContext
+from cardiactwins.panel.lma.context import AGREEMENT, DEVICE, FARTHEST, METHOD, RATIO, WHY, LMAContext
 from cardiactwins.panel.views import jump_to
 
 __all__ = ["AgreementTable"]
@@ -56,6 +56,8 @@ class AgreementTable:
         lines = [_("Method: {method}.").format(method=model.GetAttribute(METHOD) or _("not told"))]
         if model.GetAttribute(WHY):
             lines[0] += _(" Why this one: {reason}.").format(reason=model.GetAttribute(WHY))
+        if model.GetAttribute(DEVICE):
+            lines.append(_("Computed on {device}.").format(device=model.GetAttribute(DEVICE).rstrip(".")))
         table = model.GetNodeReference(AGREEMENT)
         if table is not None:
             lines += self._lines(columns_of_table(table))

@@ -23,6 +23,7 @@ __all__ = [
     "AGREEMENT",
     "BULLSEYE",
     "CURVES",
+    "DEVICE",
     "FARTHEST",
     "LATE_CENTRE",
     "LATE_TABLE",
@@ -46,6 +47,7 @@ MAPPED_TOS = "CardiacTwins.MappedTOS"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyThisMethod"
+DEVICE = "CardiacTwins.ComputedOn"
 RATIO = "CardiacTwins.SlicesAgainstOthers"
 FARTHEST = "CardiacTwins.SliceFarthestFromOthers"
 """Attributes of a model node; `METHOD` of a table of TOS as well."""

@@ -26,6 +26,7 @@ from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.agreement_table import AgreementTable
 from cardiactwins.panel.lma.context import (
     AGREEMENT,
+    DEVICE,
     FARTHEST,
     METHOD,
     RATIO,
@@ -222,6 +223,8 @@ class ReconstructionSection(Section):
         reason = found.values.get(REASON)
         if reason:
             heart.model.SetAttribute(WHY, str(reason))
+        if found.values.get("device"):
+            heart.model.SetAttribute(DEVICE, str(found.values["device"]))
         if LEFT_OUT in found.values:
             heart.model.SetAttribute(RATIO, str(found.values[LEFT_OUT]))
             heart.model.SetAttribute(FARTHEST, str(found.values[FARTHEST_SLICE]))
