@@ -128,6 +128,11 @@ class LMAReconstructParameterNode:
     phaseZ: slicer.vtkMRMLSequenceNode
     mask: slicer.vtkMRMLSequenceNode
     ke: Annotated[float, WithinRange(0.0, 2.0)] = 0.0
+    storedRange: str
+    reverseX: bool = False
+    reverseY: bool = False
+    reverseZ: bool = False
+    frameInterval: Annotated[float, WithinRange(0.0, 200.0)] = 0.0
     strainTable: slicer.vtkMRMLTableNode
     activationSlices: str
     sectors: Annotated[int, WithinRange(6, 72), Default(18)]

@@ -40,6 +40,12 @@ __all__ = [
 WITH_TORCH = ("refinement", "network")
 """Methods of reconstruction that need PyTorch."""
 
+PYTHON_HINTS = {
+    r"stored_range=\(0, 4096\)": "--stored-range 0,4096",
+    r"frame_interval=17, or times=\(T,\) in ms": "--frame-interval 17, or the times with --times",
+}
+"""What errors say to who calls from Python (as a pattern), and the option that does the same."""
+
 Source = Annotated[
     Path,
     typer.Argument(
@@ -202,9 +208,12 @@ def in_words_of_options() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        text = re.sub(
-            r" \(in Python: roles=\{'(\w+)': \.\.\.\}\)", r" with --roles \1=NAME", str(error)
-        ).replace("Place a point (markups)", "Give --insertion R,A,S or a .mrk.json file: the point")
+        text = re.sub(r" \(in Python: roles=\{'(\w+)': \.\.\.\}\)", r" with --roles \1=NAME", str(error))
+        for hint, option in PYTHON_HINTS.items():
+            text = re.sub(rf" \(in Python: {hint}\)", f" with {option}", text)
+        text = text.replace(
+            "Place a point (markups)", "Give --insertion R,A,S or a .mrk.json file: the point"
+        )
         if text == str(error):
             raise
         raise ValueError(text) from error

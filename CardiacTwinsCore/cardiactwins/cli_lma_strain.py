@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +48,23 @@ def strain(
         list[str] | None, typer.Option(help="With a scene: sequence of the wall's mask; one a slice.")
     ] = None,
     stored_range: Annotated[
-        str | None, typer.Option(help="Stored values of -pi and pi, as 0,4095. Default: phases in rad.")
+        str | None,
+        typer.Option(
+            help="Stored values of -pi and pi, as 0,4096, or guess, which goes by the values themselves. "
+            "Default: phases in rad."
+        ),
+    ] = None,
+    signs: Annotated[
+        str | None,
+        typer.Option(help="1 or -1 for x, y and z, as 1,-1,1: -1 where the scanner encodes the other way."),
+    ] = None,
+    times: Annotated[
+        str | None,
+        typer.Option(help="Times of the frames in ms, as 17,34,51,... Files and scenes may tell them."),
+    ] = None,
+    frame_interval: Annotated[
+        float | None,
+        typer.Option(help="Ms between frames, the first one after so many, where times are not known."),
     ] = None,
     sectors: Annotated[int, typer.Option(min=4, help="Sectors round the wall.")] = 18,
     trim: Annotated[int, typer.Option(min=0, help="Noisy last frames to leave out.")] = 5,
@@ -63,14 +79,21 @@ def strain(
     Writes for each slice the strain matrix as measured (slice-1.csv, for `cardiactwins lma tos`), the same
     reduced to its modes (slice-1.modes.csv), and a picture (slice-1.png); slices.csv; and report.json.
 
-    An .npz file holds phase (2 or 3, frames, rows, columns) in rad, mask (frames, rows, columns), times
-    (frames) in ms, ke in cycles/mm, pixel (2) and insertion (2) in mm along x and y; if known, position (3)
-    of the slice in RAS mm, and seen_from_apex.
+    An .npz file holds phase (2 or 3, frames, rows, columns) in rad or as --stored-range says, mask (frames,
+    rows, columns), times (frames) in ms, ke in cycles/mm, pixel (2) and insertion (2) in mm along x and y; if
+    known, position (3) of the slice in RAS mm, and seen_from_apex. Options go before what files tell.
     """
     run = CommandRun.begin(context, {"sources": sources})
-    stored = numbers_from(stored_range, "--stored-range")
-    if stored is not None and len(stored) != 2:
-        raise ValueError(f"--stored-range takes two numbers, as 0,4095; found '{stored_range}'.")
+    said = {
+        "ke": ke,
+        "times": numbers_from(times, "--times"),
+        "signs": _signs_from(signs),
+        "storedRange": _stored_range_from(stored_range),
+        "frameInterval": frame_interval,
+    }
+    said = {name: value for name, value in said.items() if value is not None}
+    if times is not None and frame_interval is not None:
+        raise ValueError("Give --times or --frame-interval, not both.")
     for path in sources:
         existing(path)
     scenes = [path for path in sources if is_scene(path)]
@@ -84,13 +107,14 @@ def strain(
     names = {"phaseX": phase_x, "phaseY": phase_y, "mask": mask}
     with run.progress("Strain") as progress, new_folder(out) as folder, in_words_of_options():
         slices = (
-            _slices_of_scene(scenes[0], names, insertion) if scenes else [_slice_of(path) for path in sources]
+            _slices_of_scene(scenes[0], names, insertion)
+            if scenes
+            else [_slice_of(path, set(said)) for path in sources]
         )
         found = []
         for number, (given, _) in enumerate(slices, start=1):
             progress(number - 1, len(slices), f"Strain of slice {number}")
-            given = given if ke is None else {**given, "ke": ke}
-            arguments = {**given, "storedRange": stored, "sectors": sectors, "trim": trim}
+            arguments = {**given, **said, "sectors": sectors, "trim": trim}
             try:
                 found.append(logic.computeStrain(**arguments, name=f"Slice {number}"))
             except ValueError as error:
@@ -111,8 +135,31 @@ def strain(
     )
 
 
-def _slice_of(path: Path) -> tuple[dict[str, Any], Any]:
-    """Arguments of `computeStrain` and the position (3,) or None of an .npz file."""
+def _stored_range_from(text: str | None) -> tuple[float, ...] | str | None:
+    """'0,4096' as two numbers, 'guess' as it is."""
+    if text is None or text == "guess":
+        return text
+    numbers = numbers_from(text, "--stored-range")
+    if len(numbers) != 2:
+        raise ValueError(f"--stored-range takes two numbers, as 0,4096, or guess; found '{text}'.")
+    return tuple(numbers)
+
+
+def _signs_from(text: str | None) -> tuple[int, ...] | None:
+    """'1,-1' as signs of x, y and, if given, z."""
+    numbers = numbers_from(text, "--signs")
+    if numbers is None:
+        return None
+    if len(numbers) not in (2, 3) or any(number not in (-1, 1) for number in numbers):
+        raise ValueError(f"--signs takes 1 or -1 for x, y and z, as 1,-1,1; found '{text}'.")
+    return tuple(int(number) for number in numbers)
+
+
+def _slice_of(path: Path, said: Collection[str]) -> tuple[dict[str, Any], Any]:
+    """Arguments of `computeStrain` and the position (3,) or None of an .npz file.
+
+    said: arguments that options give, which the file need not tell.
+    """
     import zipfile
 
     import numpy as np
@@ -122,7 +169,8 @@ def _slice_of(path: Path) -> tuple[dict[str, Any], Any]:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile, AttributeError, EOFError) as error:
         raise ValueError(f"{path} is no .npz file or is damaged ({error}).") from error
-    missing = [name for name in NEEDED if name not in arrays]
+    told = {*arrays, *said} | ({"times"} if "frameInterval" in said else set())
+    missing = [name for name in NEEDED if name not in told]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; found {', '.join(arrays) or 'nothing'}.")
     phase = arrays["phase"]
@@ -135,8 +183,8 @@ def _slice_of(path: Path) -> tuple[dict[str, Any], Any]:
         "phaseY": phase[1],
         "phaseZ": phase[2] if len(phase) == 3 else None,
         "mask": arrays["mask"],
-        "times": arrays["times"],
-        "ke": arrays["ke"],
+        "times": arrays.get("times"),
+        "ke": arrays.get("ke"),
         "pixel": arrays["pixel"],
         "insertionPoints": arrays["insertion"],
     }

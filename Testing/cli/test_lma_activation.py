@@ -84,6 +84,38 @@ def test_a_scene_with_sequences_gives_the_same_strain(lma, strained, sample_fold
     assert [float(row["R"]) for row in one] == pytest.approx([float(row["R"]) for row in other], abs=0.01)
 
 
+def test_images_as_a_scanner_stores_them_give_the_same_strain(lma, strained, sample_folder, tmp_path, rows):
+    dense = sample_folder / "dense-2.npz"
+    with np.load(dense) as given:
+        values = np.clip(np.round((given["phase"] / np.pi + 1) * 2048), 0, 4095)
+        values[0] = 4096 - values[0]
+        times = given["times"]
+    np.savez(tmp_path / "stored.npz", **dense_without(dense, "times", "ke", phase=values))
+    options = ("--ke", 0.1, "--stored-range", "guess", "--signs", "-1,1", "--out", tmp_path / "s")
+    listed = ("--times", ",".join(f"{time:.4f}" for time in times))
+    outcome = lma("strain", tmp_path / "stored.npz", *options, *listed)
+    assert outcome.exit_code == 0, outcome.stderr
+    one, other = (
+        np.array([list(row.values()) for row in rows(folder / "slice-1.csv")], dtype=float)
+        for folder in (tmp_path / "s", strained[1])
+    )
+    np.testing.assert_allclose(one, other, atol=5e-3)
+    interval = float(np.diff(times).mean())
+    outcome = lma("strain", tmp_path / "stored.npz", *options, "--force", "--frame-interval", interval)
+    assert outcome.exit_code == 0, outcome.stderr
+    found = [float(row["time"]) for row in rows(tmp_path / "s" / "slice-1.csv")]
+    np.testing.assert_allclose(found, interval * np.arange(1, len(found) + 1))
+    for arguments, said in (
+        (("--stored-range", "0,1024", "--signs", "1,1", *listed), "with --stored-range 0,4096"),
+        (("--signs", "1,1", *listed), "with --stored-range 0,4096"),
+        (("--signs", "1,2", *listed), "--signs takes 1 or -1 for x, y and z"),
+        ((*listed, "--frame-interval", 17), "Give --times or --frame-interval, not both"),
+        (("--stored-range", "guess"), "stored.npz lacks times"),
+    ):
+        outcome = lma("strain", tmp_path / "stored.npz", "--ke", 0.1, "--out", tmp_path / "no", *arguments)
+        assert outcome.exit_code == 2 and said in outcome.stderr and "Python" not in outcome.stderr
+
+
 def test_strain_becomes_a_table_of_tos_near_the_truth(timed, truth):
     outcome, out = timed
     assert outcome.exit_code == 0, outcome.stderr

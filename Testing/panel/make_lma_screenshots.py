@@ -97,7 +97,7 @@ class Story:
         model = node.model
         reference = self.slicer.mrmlScene.GetFirstNodeByName(f"{model.GetName()}: reference model")
         for projection in ("LAO", "RAO"):
-            shown = [([model], "patient"), ([reference], "reference model")]
+            shown = [(_lined(model), "patient"), (_lined(reference), "reference model")]
             self._views(f"lma-view-{projection.lower()}", shown, projection)
         bullseye = model.GetNodeReference("CardiacTwins.Bullseye")
         tile = slices_of([bullseye], size=(300, 300))
@@ -112,7 +112,7 @@ class Story:
         pictures.take("lma-late-result", "lateSection", foot=True)
         self.host.choose(ui.scalarBox, "Late region")
         found = self.panel.panel.context.late
-        shown = [self.node.model, found.centre]
+        shown = [*_lined(self.node.model), found.centre]
         facing = np.asarray(found.region.centre) - np.array(self.node.model.GetPolyData().GetCenter())
         self._draw(
             "lma-view-late", [(shown, "seen in LAO", self._direction("LAO")), (shown, "facing it", facing)]
@@ -164,6 +164,11 @@ class Story:
         """Take the panel down."""
         self.host.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _lined(model: Any) -> list[Any]:
+    """A mapped model and the lines of its measured range."""
+    return [model, model.GetNodeReference("CardiacTwins.MeasuredRange")]
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.anatomy.axis import USUAL_APEX
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.lma.dense import DenseImages, dense_images, phase_from_pixels
+from cardiactwins.lma.dense import DenseImages, dense_images
+from cardiactwins.mrml.dense_values import phase_in_rad
 from cardiactwins.mrml.geometry import geometry_of_volume
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import points_of_markups
@@ -20,7 +22,7 @@ from cardiactwins.mrml.segmentations import segment_array
 from cardiactwins.mrml.sequences import nodes_of_sequence
 from cardiactwins.mrml.volumes import volume_array
 
-__all__ = ["DenseSlice", "dense_slice"]
+__all__ = ["DenseSlice", "dense_slice", "sequence_times"]
 
 MILLISECONDS = {"s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 1e-3}
 
@@ -29,13 +31,15 @@ MILLISECONDS = {"s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 1e-3}
 class DenseSlice:
     """images: the slice. insertion: (2,) x, y in mm. seen_from_apex: whether it shows the heart from there.
 
-    position: (3,) RAS mm of the wall's middle in the first frame, None for arrays.
+    position: (3,) RAS mm of the wall's middle in the first frame, None for arrays. stored_range: values that
+    were read as -pi and pi, None for phase in rad.
     """
 
     images: DenseImages
     insertion: NDArray[np.float64]
     seen_from_apex: bool
     position: NDArray[np.float64] | None
+    stored_range: tuple[float, float] | None = None
 
 
 def dense_slice(
@@ -47,45 +51,83 @@ def dense_slice(
     insertion: Any,
     phase_z: Any = None,
     times: ArrayLike | None = None,
+    frame_interval: float | None = None,
     pixel: ArrayLike | None = None,
-    signs: tuple[int, ...] | None = None,
-    stored_range: tuple[float, float] | None = None,
+    signs: Sequence[int] | None = None,
+    stored_range: tuple[float, float] | str | None = None,
     toward_apex: ArrayLike | None = None,
     seen_from_apex: bool | None = None,
 ) -> DenseSlice:
     """One slice of DENSE images from nodes or arrays.
 
     phase_x, phase_y, phase_z: sequence nodes of volumes of one slice, lists of volume nodes, or arrays (T, J,
-    I) of wrapped phase in rad, or of stored values from stored_range[0] (-pi) to stored_range[1] (pi). mask:
-    the same kinds, or a sequence of segmentations with a myocardium, which must follow the wall through the
-    beat. times: (T,) ms; the index of the sequence when None. pixel: mm along x and y; that of the volumes
-    when None. insertion: markups or (M, 3) RAS mm, of which the one nearest to the slice counts; or (2,) x, y
-    in mm. toward_apex: (3,) direction from base to apex, by which the side is found from which the slice is
-    seen; the usual one when None. seen_from_apex: said outright. ke, signs: as in `dense_images`.
+    I) of wrapped phase in rad, or of stored values, see `phase_in_rad`, from stored_range[0] (-pi) to
+    stored_range[1] (pi). mask: the same kinds, or a sequence of segmentations with a myocardium, which must
+    follow the wall through the beat. times: (T,) ms; the index of the sequence when None, and where that is
+    no time, multiples of frame_interval (ms), the first frame one interval after the R wave. pixel: mm along
+    x and y; that of the volumes when None. signs: 1 or -1 for x, y and z, -1 where the scanner encodes the
+    other way; all 1 when None. insertion: markups or (M, 3) RAS mm, of which the one nearest to the slice
+    counts; or (2,) x, y in mm. toward_apex: (3,) direction from base to apex, by which the side is found from
+    which the slice is seen; the usual one when None. seen_from_apex: said outright. ke: as in `dense_images`.
     ValueError when something is missing, or as of `dense_images`.
     """
     first, geometry, found_times = _frames(phase_x, "phase x")
     second = _frames(phase_y, "phase y")[0]
     third = None if phase_z is None else _frames(phase_z, "phase z")[0]
     wall = _frames(mask, "mask", geometry)[0]
-    times = found_times if times is None else np.asarray(times, dtype=float)
-    if times is None:
-        raise ValueError("The frame times are not known. Give times=(T,) in ms.")
+    times = _times(found_times if times is None else times, frame_interval, len(first))
     if pixel is None:
         if geometry is None:
             raise ValueError("The size of a pixel is not known. Give pixel in mm.")
         pixel = geometry.spacing[:2]
-    if stored_range is not None:
-        first, second = (phase_from_pixels(part, *stored_range) for part in (first, second))
-        third = None if third is None else phase_from_pixels(third, *stored_range)
-    images = dense_images(first, second, wall, times, ke=ke, pixel=pixel, phase_z=third, signs=signs)
+    parts = [first, second] if third is None else [first, second, third]
+    parts, stored_range = phase_in_rad(parts, wall, stored_range)
+    x, y, *z = parts
+    images = dense_images(
+        x,
+        y,
+        wall,
+        times,
+        ke=ke,
+        pixel=pixel,
+        phase_z=z[0] if z else None,
+        signs=_signs(signs, len(parts)),
+    )
     if seen_from_apex is None:
         seen_from_apex = geometry is None or _shows_from_apex(geometry, toward_apex)
     position = None
     if geometry is not None:
         middle = np.argwhere(images.mask[0]).mean(axis=0)
         position = geometry.kji_to_ras([0.0, *middle])
-    return DenseSlice(images, _insertion(insertion, geometry, position), seen_from_apex, position)
+    origin = _insertion(insertion, geometry, position)
+    return DenseSlice(images, origin, seen_from_apex, position, stored_range)
+
+
+def _times(known: ArrayLike | None, interval: float | None, frames: int) -> NDArray[np.float64]:
+    if known is not None:
+        return np.asarray(known, dtype=float)
+    if interval is None:
+        raise ValueError(
+            "The frame times are not known: the index of the sequence is no time in ms or s. Give the "
+            "interval between frames in ms (in Python: frame_interval=17, or times=(T,) in ms)."
+        )
+    if not (np.isfinite(interval) and interval > 0):
+        raise ValueError(f"The interval between frames is a positive number of ms; found {interval:g}.")
+    return interval * np.arange(1, frames + 1)
+
+
+def _signs(given: Sequence[int] | None, components: int) -> tuple[int, ...] | None:
+    """A sign for each component; one for z is left out where there is no phase through the plane."""
+    if given is None:
+        return None
+    if len(given) not in (components, 3) or any(sign not in (-1, 1) for sign in given):
+        raise ValueError(f"Signs are 1 or -1 for x, y and z; found {list(given)}.")
+    return tuple(int(sign) for sign in given[:components])
+
+
+def sequence_times(sequence: Any) -> NDArray[np.float64] | None:
+    """Times (T,) in ms of the items of a sequence node, None where its index is no time."""
+    return _index_times(sequence, [index for index, _ in nodes_of_sequence(sequence)])
 
 
 def _frames(

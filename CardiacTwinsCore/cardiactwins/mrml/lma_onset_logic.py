@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ class OnsetLogic:
         insertionPoints: Any = None,
         phaseZ: Any = None,
         times: ArrayLike | None = None,
+        frameInterval: float | None = None,
         pixel: ArrayLike | None = None,
-        signs: tuple[int, ...] | None = None,
-        storedRange: tuple[float, float] | None = None,
+        signs: Sequence[int] | None = None,
+        storedRange: tuple[float, float] | str | None = None,
         model: Any = None,
         seenFromApex: bool | None = None,
         sectors: int = SECTORS,
@@ -66,6 +68,7 @@ class OnsetLogic:
             insertion=insertion_or_known(insertionPoints, frame),
             phase_z=phaseZ,
             times=times,
+            frame_interval=frameInterval,
             pixel=pixel,
             signs=signs,
             stored_range=storedRange,

@@ -121,6 +121,62 @@ def test_dense_slices_need_their_encoding_frequency(host, heart):
     assert "slice 2 has lost a node: remove it and add it again" in ui.activationButton.toolTip
 
 
+def test_images_as_a_scanner_stores_them_give_the_same_tos(host, heart):
+    from cardiactwins.mrml.lma_sample import new_sample_heart
+    from cardiactwins.mrml.sequences import nodes_of_sequence
+    from cardiactwins.panel.lma.made_from import keptMadeFrom
+
+    ui, node = heart.ui, parameters(heart)
+    given = new_sample_heart(0).dense[1]
+    host.type(ui.keBox, 0.1)
+    node.phaseX, node.phaseY, node.mask = given.phase_x, given.phase_y, given.mask
+    host.click(ui.addSliceButton)
+    assert "stored values" not in ui.activationLabel.text
+    finish(host, heart, ui.activationButton)
+    expected = heart.panel.context.tosTable().values
+
+    for sequence, sign in ((given.phase_x, -1), (given.phase_y, 1)):
+        for _index, volume in nodes_of_sequence(sequence):
+            array = slicer_array(volume)
+            array[:] = np.clip(np.round(sign * array / np.pi * 4096), -4096, 4095)
+        sequence.Modified()
+    times = [float(index) for index, _volume in nodes_of_sequence(given.phase_x)]
+    given.phase_x.SetIndexUnit("")
+    heart.panel.update()
+    assert "is read as stored values from -4096 (-pi) to 4096 (pi)." in ui.activationLabel.text
+    assert "type in the frame interval: the sequences of slice 1 tell no times" in ui.activationButton.toolTip
+    host.type(ui.frameIntervalBox, times[1] - times[0])
+    for typed in ("4096", "a b", "5 5"):
+        host.type(ui.storedRangeEdit, typed)
+        assert "'Stored values' are two rising numbers" in ui.activationButton.toolTip
+    host.type(ui.storedRangeEdit, "0 2048")
+    finish(host, heart, ui.activationButton)
+    (error,) = host.dialogs.texts("error")
+    assert "Slice 1: Stored values were to lie from 0 (-pi) to 2048 (pi)" in error
+    assert "in 'Stored values' of section 2" in error and "Python" not in error
+    host.dialogs.clear()
+    host.type(ui.storedRangeEdit, "")
+    host.click(ui.reverseXBox)
+    finish(host, heart, ui.activationButton)
+    assert host.dialogs.texts("error") == []
+    found = heart.panel.context.tosTable().values
+    assert np.abs(found - expected).mean() < 3
+    made = keptMadeFrom(node.tos).parameters
+    assert made["stored values"] == [[-4096.0, 4096.0]] and made["signs"] == [-1, 1, 1]
+    assert made["frame interval"] == pytest.approx(times[1] - times[0], abs=0.01)
+    host.choose(ui.activationSourceBox, "Strain tables")
+    assert ui.reverseZBox.isHidden() and ui.storedRangeEdit.isHidden() and ui.frameIntervalBoxLabel.isHidden()
+    host.click(ui.sampleButton)
+    assert node.storedRange == "" and not node.reverseX
+
+
+def slicer_array(volume):
+    """The voxels of a volume, to be changed in place."""
+    import slicer.util
+
+    return slicer.util.arrayFromVolume(volume)
+
+
 def test_a_click_on_a_slice_shows_the_strain_of_the_chosen_tos(host, heart, monkeypatch):
     from cardiactwins.mrml.lma_sample import new_sample_heart
     from cardiactwins.panel.lma import activation_section

@@ -68,7 +68,15 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     assert (ui.tosTable.rowCount, ui.tosTable.columnCount) == (4, SECTORS + 1)
     assert "TOS (change point)" in ui.activationLabel.text
     made = keptMadeFrom(parameters(lma).tos)
-    assert made.parameters == {"onset": "change point", "sectors": SECTORS, "trim": 5, "ke": [0.1] * 4}
+    assert made.parameters == {
+        "onset": "change point",
+        "sectors": SECTORS,
+        "trim": 5,
+        "ke": [0.1] * 4,
+        "stored values": [None] * 4,
+        "signs": [1, 1, 1],
+        "frame interval": None,
+    }
     assert made.inputs["activation"][1] == "LBBB phantom: DENSE 2 phase x"
     heights = lma.panel.context.tosTable().longitudinal
     np.testing.assert_allclose(heights, (0.2, 0.4, 0.6, 0.8), atol=0.06)

@@ -20,6 +20,8 @@ from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.made_from import MadeFrom, keepMadeFrom
+from cardiactwins.panel.lma.panel_words import inWordsOfPanel
+from cardiactwins.panel.lma.scanner_values import ScannerValues
 from cardiactwins.panel.lma.slice_list import ActivationSlice, SliceList
 from cardiactwins.panel.lma.slice_table import SliceTable
 from cardiactwins.panel.lma.strain_curves import chartOf, newStrainTable, strainOf, tieStrain
@@ -29,7 +31,17 @@ from cardiactwins.panel.views import show_chart
 
 __all__ = ["ActivationSection"]
 
-DENSE_WIDGETS = ("phaseXSelector", "phaseYSelector", "phaseZSelector", "maskSelector", "keBox", "trimBox")
+DENSE_WIDGETS = (
+    "phaseXSelector",
+    "phaseYSelector",
+    "phaseZSelector",
+    "maskSelector",
+    "keBox",
+    "storedRangeEdit",
+    "reverseXBox",
+    "frameIntervalBox",
+    "trimBox",
+)
 TABLE_SLICES = 4
 """Slices of a new table of TOS where no reconstruction says how many (4 in jayakumar-2023)."""
 
@@ -44,6 +56,7 @@ class ActivationSection(Section):
         self.table = SliceTable(context, self.slices, self._onRow)
         self.grid = TosGrid(context)
         self.heights = TypedHeights(context)
+        self.scanner = ScannerValues()
         ui.addSliceButton.connect("clicked(bool)", self.addSlice)
         ui.removeSliceButton.connect("clicked(bool)", self.removeSlice)
         ui.loadTosButton.connect("clicked(bool)", self.loadTOS)
@@ -73,9 +86,20 @@ class ActivationSection(Section):
             if not slice_.complete:
                 text = _("slice {number} has lost a node: remove it and add it again")
                 missing.append(text.format(number=number))
-            elif slice_.kind == "dense" and not slice_.ke:
-                text = _("type in the encoding frequency (ke) of slice {number}, in cycles/mm")
-                missing.append(text.format(number=number))
+            elif slice_.kind == "dense":
+                if not slice_.ke:
+                    text = _("type in the encoding frequency (ke) of slice {number}, in cycles/mm")
+                    missing.append(text.format(number=number))
+                if not node.frameInterval and self.scanner.timesUnknown(slice_.nodes):
+                    text = _(
+                        "type in the frame interval: the sequences of slice {number} tell no times in ms or s"
+                    )
+                    missing.append(text.format(number=number))
+        if self.kind() == "dense":
+            try:
+                self.scanner.typedRange(node)
+            except ValueError as error:
+                missing.append(str(error))
         if self.kind() == "strain" and len({slice_.height is None for slice_ in slices}) > 1:
             missing.append(_("type in the heights of all slices, or of none"))
         if node.onset.name == "NETWORK" and self._obstacle():
@@ -111,7 +135,9 @@ class ActivationSection(Section):
         }
         given: list[dict[str, Any]] = []
         heights: list[float | None] = []
-        steps = self._read(slices, given, heights)
+        if any(slice_.kind == "dense" for slice_ in slices):
+            arguments["scanner"] = self.scanner.arguments(node)
+        steps = self._read(slices, given, heights, arguments.get("scanner", {}))
         self.controls.runSteps(steps, lambda: self._start(slices, given, heights, arguments))
 
     def _start(
@@ -122,10 +148,11 @@ class ActivationSection(Section):
         arguments: dict[str, Any],
     ) -> None:
         names = [slice_.name for slice_ in slices]
-        made = _madeFrom(slices, arguments)
+        made = _madeFrom(slices, inputs, arguments)
 
         def prepare(folder: Path) -> dict[str, Any]:
-            return {**arguments, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
+            said = {key: value for key, value in arguments.items() if key != "scanner"}
+            return {**said, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
 
         def done(folder: Path, result: Mapping[str, Any]) -> None:
             arrays = {
@@ -196,6 +223,8 @@ class ActivationSection(Section):
             for widget in widgets:
                 getattr(ui, widget).setVisible(visible)
                 getattr(ui, f"{widget}Label").setVisible(visible)
+        for widget in ("reverseYBox", "reverseZBox"):
+            getattr(ui, widget).setVisible(kind == "dense")
         for widget in ("addSliceButton", "removeSliceButton", "slicesTable", "activationButton"):
             getattr(ui, widget).setVisible(kind != "tos")
         for widget in ("loadTosButton", "newTosButton"):
@@ -242,7 +271,11 @@ class ActivationSection(Section):
         return ""
 
     def _read(
-        self, slices: list[ActivationSlice], given: list[dict[str, Any]], heights: list[float | None]
+        self,
+        slices: list[ActivationSlice],
+        given: list[dict[str, Any]],
+        heights: list[float | None],
+        scanner: Mapping[str, Any],
     ) -> Iterator[tuple[int, int, str]]:
         """Read a slice a step: what the job takes of it, and its height. ValueError names the slice."""
         insertion, model = self.parameterNode.insertionPoints, self.context.model()
@@ -255,15 +288,17 @@ class ActivationSection(Section):
                     given.append({"strain": matrix.tolist(), "times": times.tolist()})
                     heights.append(slice_.height)
                     continue
-                dense = dense_slice(
-                    slice_.nodes["phaseX"],
-                    slice_.nodes["phaseY"],
-                    slice_.nodes["mask"],
-                    ke=slice_.ke,
-                    insertion=insertion_or_known(insertion, frame),
-                    phase_z=slice_.nodes.get("phaseZ"),
-                    toward_apex=frame.direction,
-                )
+                with inWordsOfPanel():
+                    dense = dense_slice(
+                        slice_.nodes["phaseX"],
+                        slice_.nodes["phaseY"],
+                        slice_.nodes["mask"],
+                        ke=slice_.ke,
+                        insertion=insertion_or_known(insertion, frame),
+                        phase_z=slice_.nodes.get("phaseZ"),
+                        toward_apex=frame.direction,
+                        **scanner,
+                    )
             except ValueError as error:
                 raise ValueError(_("Slice {number}: {error}").format(number=number, error=error)) from error
             given.append({"dense": dense})
@@ -278,6 +313,8 @@ class ActivationSection(Section):
                 if reason
                 else _("Automatic means the onset network here.")
             )
+        if self.kind() == "dense":
+            lines += self._storedValues()
         if self.grid.problem:
             lines.append(self.grid.problem)
         elif table is not None and np.isfinite(table.values).any():
@@ -301,6 +338,24 @@ class ActivationSection(Section):
             )
         self.ui.activationLabel.text = "\n".join(lines)
 
+    def _storedValues(self) -> list[str]:
+        """What the values of the chosen images, or else of the first listed ones, were taken for."""
+        node = self.parameterNode
+        chosen = {role: getattr(node, role) for role in ("phaseX", "phaseY", "phaseZ")}
+        if chosen["phaseX"] is None:
+            chosen = next((dict(slice_.nodes) for slice_ in self.slices()), {})
+        if node.storedRange.strip():
+            return []
+        try:
+            found = self.scanner.guess(chosen)
+        except ValueError as error:
+            return [str(error)]
+        if found is None:
+            return []
+        text = _("The phase of '{name}' is read as stored values from {low:g} (-pi) to {high:g} (pi).")
+        name = next(sequence.GetName() for sequence in chosen.values() if sequence is not None)
+        return [text.format(name=name, low=found[0], high=found[1])]
+
     def _onRow(self, slice_: ActivationSlice, index: int) -> None:
         """Show the strain curves of a slice that the chosen TOS was estimated from."""
         self._enableAdding()
@@ -311,7 +366,9 @@ class ActivationSection(Section):
             show_chart(chartOf(self.context, table))
 
 
-def _madeFrom(slices: list[ActivationSlice], arguments: Mapping[str, Any]) -> MadeFrom:
+def _madeFrom(
+    slices: list[ActivationSlice], given: list[dict[str, Any]], arguments: Mapping[str, Any]
+) -> MadeFrom:
     """What TOS of slices is made with; sectors and last frames count for images alone."""
     inputs = {"activation": [slice_.name for slice_ in slices]}
     if arguments["weights"]:
@@ -320,6 +377,9 @@ def _madeFrom(slices: list[ActivationSlice], arguments: Mapping[str, Any]) -> Ma
     if any(slice_.kind == "dense" for slice_ in slices):
         parameters |= {"sectors": arguments["sectors"], "trim": arguments["trim"]}
         parameters["ke"] = [slice_.ke for slice_ in slices]
+        parameters["stored values"] = [part["dense"].stored_range for part in given if "dense" in part]
+        parameters["signs"] = arguments["scanner"]["signs"]
+        parameters["frame interval"] = arguments["scanner"]["frame_interval"]
     return MadeFrom(parameters, inputs)
 
 

@@ -77,6 +77,7 @@ class LMAReconstructPanel(ModulePanel):
             node.source = type(node.source).SEGMENTATION
             node.slicesSegmentation, node.insertionPoints = sample.segmentation, sample.insertion
             node.activationSource = type(node.activationSource).DENSE
+            node.storedRange, node.reverseX, node.reverseY, node.reverseZ = "", False, False, False
             slices = SliceList(node)
             while slices.slices("dense"):
                 slices.remove(slices.slices("dense")[0].number)

@@ -36,6 +36,7 @@ from cardiactwins.panel.lma.context import (
     LMAContext,
 )
 from cardiactwins.panel.lma.guesses import closedCurves, guessedFolder, guessedInputs
+from cardiactwins.panel.lma.panel_words import inWordsOfPanel
 from cardiactwins.panel.lma.preview import ModelPreview
 from cardiactwins.panel.segment_choices import SegmentChoices
 
@@ -126,7 +127,8 @@ class ReconstructionSection(Section):
 
         def steps() -> Iterator[tuple[int, int, str]]:
             yield 0, 1, _("Reading the slices")
-            read.append(self.context.logic.prepare(source, insertion, **reading))
+            with inWordsOfPanel():
+                read.append(self.context.logic.prepare(source, insertion, **reading))
             yield 1, 1, _("Reading the slices")
 
         def start() -> None:
