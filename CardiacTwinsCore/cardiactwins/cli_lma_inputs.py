@@ -49,7 +49,8 @@ PYTHON_HINTS = {
 Source = Annotated[
     Path,
     typer.Argument(
-        help="Outlined slices: .seg.nrrd, a label map (.nii.gz, .nrrd), or a scene (.mrb, .mrml)."
+        help="Outlined slices: .seg.nrrd, a label map (.nii.gz, .nrrd), a folder of closed curves "
+        "(epi 1.mrk.json, endo 1.mrk.json, ...), or a scene (.mrb, .mrml) with either."
     ),
 ]
 Segmentation = Annotated[
@@ -104,10 +105,13 @@ def opened_heart(
     segmentation: str | None = None,
     insertion: Sequence[str] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """The segmentation node of a file or scene, and insertion points (M, 3) in RAS mm or None.
+    """The segmentation node, or the list of closed-curve nodes, of a file, folder or scene, and insertion
+    points (M, 3) in RAS mm or None.
 
-    A scene is loaded into that of this process. FileNotFoundError and ValueError with what to do.
+    A scene is loaded into that of this process; its curves count where it has no segmentation. Points of a
+    folder are those of its point lists. FileNotFoundError and ValueError with what to do.
     """
+    from cardiactwins.mrml.curve_files import curves_from_folder, curves_of_scene
     from cardiactwins.mrml.heart_files import heart_from_file, points_beside
 
     if is_scene(existing(path)):
@@ -115,16 +119,29 @@ def opened_heart(
 
         load_scene(path)
         remove_proxies()
-        node = only_node("vtkMRMLSegmentationNode", segmentation, "segmentation", "--segmentation")
-        yield node, insertion_from(insertion, in_scene=True)
+        points = insertion_from(insertion, in_scene=True)
+        curves = curves_of_scene() if segmentation is None and not _segmentations() else []
+        if curves:
+            yield curves, points
+        else:
+            yield only_node("vtkMRMLSegmentationNode", segmentation, "segmentation", "--segmentation"), points
         return
     if segmentation is not None:
         raise ValueError(f"--segmentation names a part of a scene, but {path} is a single file.")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder. Give the file of one heart, or a scene.")
     points = insertion_from(insertion, in_scene=False)
+    if path.is_dir():
+        with curves_from_folder(path) as (curves, beside):
+            yield curves, beside if points is None else points
+        return
     with heart_from_file(path, labels) as node:
         yield node, points_beside(path) if points is None else points
+
+
+def _segmentations() -> int:
+    """How many segmentations the scene of this process has."""
+    from cardiactwins.mrml.headless import start
+
+    return start().scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
 
 
 def only_node(class_name: str, name: str | None, kind: str, option: str) -> Any:

@@ -194,6 +194,8 @@ def _scar(path: Path | None, source: Path, node: Any, labels: Any) -> Any:
 
     if path is not None and is_scene(path) and path != source:
         raise ValueError("--scar takes a segmentation file, or the scene of the slices itself.")
+    if path is not None and path == source and isinstance(node, list):
+        raise ValueError("--scar takes a segmentation file: closed curves outline no scar.")
     same = path is None or path == source
     with nullcontext(None if path is None else node) if same else heart_from_file(path, labels) as found:
         yield found

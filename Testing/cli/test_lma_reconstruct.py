@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cardiactwins.anatomy.phantoms import draw_lv_shape
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import points_from_file, segmentation_from_file
-from cardiactwins.mrml.saving import save_node
+from cardiactwins.mrml.markups import new_markups
+from cardiactwins.mrml.saving import save_node, save_scene
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, new_segmentation, segment_array
 from cardiactwins.mrml.volumes import new_label_volume
 
@@ -103,6 +105,46 @@ def test_label_maps_and_typed_points_give_the_same_heart(lma, slices, tmp_path):
     assert wrong.exit_code == 2 and "--insertion" not in wrong.stdout
 
 
+def test_closed_curves_in_a_folder_or_scene_are_slices_too(lma, tmp_path):
+    shape = draw_lv_shape(np.random.default_rng(5), deformation=0.5)
+    angle, scene = np.linspace(0, 2 * np.pi, 24, endpoint=False), start().scene
+    folder = tmp_path / "contours"
+    folder.mkdir()
+    for number in range(1, 12):
+        height = (number - 0.5) / 11 * shape.epicardial_length
+        inner, outer = shape.radii(angle, np.full_like(angle, height))
+        for name, radius in (("endo", inner), ("epi", outer)):
+            if name == "endo" and height > shape.endocardial_length:
+                continue
+            node = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", f"{name} {number}")
+            around = np.column_stack([np.cos(angle), np.sin(angle)]) * radius[:, None] + shape.axis(height)
+            for point in np.column_stack([around, np.full(24, height)]):
+                node.AddControlPoint(*point)
+            save_node(node, folder / f"{name} {number}.mrk.json")
+            if name == "epi" and number == 5:
+                turn = shape.insertion_angle(height)
+                radius = float(shape.radii(turn, height)[1])
+                insertion = [radius * np.cos(turn), radius * np.sin(turn), height]
+    points = new_markups("RV insertion", [insertion])
+    save_node(points, folder / "RV insertion.mrk.json")
+    save_scene(tmp_path / "curves.mrb")
+    outcome = lma("reconstruct", folder, *QUICK, "--out", tmp_path / "a", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.summary["slices"] == 11 and min(outcome.summary["slice_dice"]) > 0.95
+    assert outcome.summary["long_axis_mm"] == pytest.approx(shape.epicardial_length, rel=0.08)
+    scene.Clear(False)
+    given = ("--insertion", "RV insertion", *QUICK, "--out", tmp_path / "b", "--json")
+    other = lma("reconstruct", tmp_path / "curves.mrb", *given)
+    assert other.exit_code == 0, other.stderr
+    assert other.summary["slice_dice"] == pytest.approx(outcome.summary["slice_dice"], abs=1e-6)
+    (folder / "RV insertion.mrk.json").unlink()
+    outcome = lma("reconstruct", folder, *QUICK, "--out", tmp_path / "c")
+    assert outcome.exit_code == 2 and "--insertion" in outcome.stderr
+    (folder / "epi 1.mrk.json").write_text("{}")
+    outcome = lma("reconstruct", folder, *QUICK, "--out", tmp_path / "c")
+    assert outcome.exit_code == 2 and "epi 1.mrk.json is no markups file" in outcome.stderr
+
+
 def test_a_scene_gives_its_segmentation_and_points_by_name(lma, sample_folder, tmp_path):
     scene = sample_folder / "scene.mrb"
     given = ("--insertion", "LBBB phantom: RV insertion", "--slices", 6)
@@ -144,7 +186,7 @@ def test_without_points_the_right_ventricle_tells_the_insertion_and_without_both
         (("nowhere.seg.nrrd",), 2, "No such file or directory: nowhere.seg.nrrd"),
         (("file.txt",), 2, "file.txt is no segmentation or label map"),
         (("broken.seg.nrrd",), 2, "broken.seg.nrrd"),
-        ((".",), 2, "is a folder. Give the file of one heart"),
+        ((".",), 2, "holds no closed curves of the Markups module"),
         (("slices.seg.nrrd", "--segmentation", "A"), 2, "names a part of a scene"),
         (("slices.seg.nrrd", "--insertion", "1,2"), 2, "takes three numbers R,A,S"),
         (("slices.seg.nrrd", "--insertion", "there"), 2, "takes a .mrk.json file or R,A,S in mm"),

@@ -1,4 +1,4 @@
-"""Segmentation, label-map and point files, read without touching the scene of the process."""
+"""Segmentation, label-map, point and curve files, read without touching the scene of the process."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cardiactwins.mrml.vtk_messages import without_vtk_messages
 __all__ = [
     "LABEL_MAP_ENDINGS",
     "SEGMENTATION_ENDINGS",
+    "curve_from_file",
     "labels_from_file",
     "points_from_file",
     "segmentation_from_file",
@@ -62,6 +63,19 @@ def points_from_file(path: str | Path) -> NDArray[np.float64]:
     node = slicer.vtkMRMLMarkupsFiducialNode()
     with _read_in_own_scene(node, slicer.vtkMRMLMarkupsJsonStorageNode(), Path(path)):
         return points_of_markups(node)
+
+
+@contextmanager
+def curve_from_file(path: str | Path) -> Iterator[Any]:
+    """The closed-curve node of a markups file (.mrk.json), named as it, in a scene that ends with the block.
+
+    ValueError when it cannot be read.
+    """
+    node = slicer.vtkMRMLMarkupsClosedCurveNode()
+    path = Path(path)
+    with _read_in_own_scene(node, slicer.vtkMRMLMarkupsJsonStorageNode(), path):
+        node.SetName(path.name.removesuffix(".mrk.json"))
+        yield node
 
 
 @contextmanager
