@@ -112,6 +112,8 @@ class LMAReconstructParameterNode:
     insertionPoints: slicer.vtkMRMLMarkupsFiducialNode
     segmentRoles: str
     longAxis: slicer.vtkMRMLSegmentationNode
+    longAxis2: slicer.vtkMRMLSegmentationNode
+    longAxis3: slicer.vtkMRMLSegmentationNode
     slices: Annotated[int, WithinRange(0, 16)] = 0
     correctShifts: bool = True
     method: Method

@@ -195,9 +195,38 @@ def test_inputs_are_guessed_from_names_and_contents(host, lma, slices, phantom):
     node = parameters(lma)
     assert node.slicesSegmentation is slices[0] and node.insertionPoints is slices[1]
     assert node.longAxis is long_axis and node.scar is scar
+    assert node.longAxis2 is None and lma.ui.longAxis3Selector.isHidden()
     assert "slices, insertion points, long-axis slices, scar" in lma.ui.statusLabel.text
     assert lma.ui.cavityRoleBox.currentText.startswith("found by name")
     assert lma.ui.reconstructButton.enabled
+
+
+def test_several_long_axis_slices_are_guessed_and_go_to_the_reconstruction(
+    host, ready, slices, phantom, monkeypatch
+):
+    from cardiactwins.mrml.segmentations import new_segmentation
+
+    ui, node = ready.ui, parameters(ready)
+    masks = {"cavity": phantom.cavity, "myocardium": phantom.myocardium}
+    axes = [new_segmentation(f"Patient {n}ch", phantom.geometry, masks) for n in (4, 2, 3)]
+    assert ui.longAxis2Selector.isHidden()
+    host.choose(ui.longAxisSelector, "Patient 2ch")
+    assert not ui.longAxis2Selector.isHidden() and ui.longAxis3Selector.isHidden()
+    host.click(ui.guessButton)
+    assert [node.longAxis, node.longAxis2, node.longAxis3] == [axes[1], axes[0], axes[2]]
+    assert not ui.longAxis3Selector.isHidden() and node.slicesSegmentation is slices[0]
+    prepare, given = ready.logic.prepare, []
+
+    def noting(*arguments, longAxis, **options):
+        given.append(longAxis)
+        return prepare(*arguments, longAxis=None, **options)
+
+    monkeypatch.setattr(ready.logic, "prepare", noting)
+    node.longAxis3 = axes[0]
+    finish(host, ready, ui.reconstructButton)
+    node.longAxis = node.longAxis2 = node.longAxis3 = None
+    finish(host, ready, ui.reconstructButton)
+    assert given == [[axes[1], axes[0]], None] and host.dialogs.texts("error") == []
 
 
 def test_a_panel_that_is_entered_with_slices_in_the_scene_has_chosen_them(host, slices, panel):

@@ -12,9 +12,11 @@ import vtk
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.panel.lma.context import SEGMENTATION
 
-__all__ = ["closedCurves", "denseSlices", "guessedFolder", "guessedInputs"]
+__all__ = ["LONG_AXES", "closedCurves", "denseSlices", "guessedFolder", "guessedInputs"]
 
 LONG_AXIS = re.compile(r"long.?axis|\blax\b|\bla\b|[234]\s*-?\s*ch", re.IGNORECASE)
+LONG_AXES = ("longAxis", "longAxis2", "longAxis3")
+"""Parameters of the long-axis slices: usually those of two, three and four chambers."""
 INSERTION = re.compile(r"insert|\brv", re.IGNORECASE)
 PART = re.compile(
     r"^(?P<slice>.*?)[\s_.-]*(?:(?:phase|pha|displacement)[\s_.-]*)?(?P<part>x|y|z|mask|myocardium|wall)$",
@@ -34,14 +36,16 @@ def guessedInputs() -> dict[str, Any]:
     hearts = [(node, roles) for node, roles in segmentations if {"cavity", "myocardium"} <= roles.keys()]
     for node, roles in hearts:
         if LONG_AXIS.search(node.GetName()):
-            found.setdefault("longAxis", node)
+            free = [name for name in LONG_AXES if name not in found]
+            found |= {free[0]: node} if free else {}
         elif "infarct" not in roles:
             found.setdefault("slicesSegmentation", node)
     for node, roles in segmentations:
         if {"infarct", "myocardium"} <= roles.keys():
             found.setdefault("scar", node)
     if "slicesSegmentation" not in found:
-        rest = [node for node, _ in hearts if node is not found.get("longAxis")]
+        taken = [found.get(name) for name in LONG_AXES]
+        rest = [node for node, _ in hearts if not any(node is other for other in taken)]
         found |= {"slicesSegmentation": rest[0]} if rest else {}
     points = [
         node

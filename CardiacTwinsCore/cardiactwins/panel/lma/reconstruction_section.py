@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from cardiactwins.panel.lma.context import (
     WHY,
     LMAContext,
 )
-from cardiactwins.panel.lma.guesses import closedCurves, guessedFolder, guessedInputs
+from cardiactwins.panel.lma.guesses import LONG_AXES, closedCurves, guessedFolder, guessedInputs
 from cardiactwins.panel.lma.panel_words import inWordsOfPanel
 from cardiactwins.panel.lma.preview import ModelPreview
 from cardiactwins.panel.segment_choices import SegmentChoices
@@ -68,6 +69,11 @@ class ReconstructionSection(Section):
         if self.parameterNode.source.name == "CURVES":
             return closedCurves(int(self.ui.curvesItemBox.currentItem() or 0)) or None
         return self.parameterNode.slicesSegmentation
+
+    def longAxes(self) -> list[Any]:
+        """The chosen segmentations of long-axis slices, each once."""
+        chosen = [getattr(self.parameterNode, name) for name in LONG_AXES]
+        return list({node.GetID(): node for node in chosen if node is not None}.values())
 
     def missing(self) -> list[str]:
         """What has to be chosen before a ventricle can be rebuilt."""
@@ -106,7 +112,7 @@ class ReconstructionSection(Section):
         reading = {
             "roles": self.segments.roles() or None,
             "slices": node.slices or None,
-            "longAxis": node.longAxis,
+            "longAxis": self.longAxes() or None,
             "correctShifts": node.correctShifts,
         }
         arguments = {
@@ -118,7 +124,8 @@ class ReconstructionSection(Section):
             "preview": node.preview and not self.obstacle(),
         }
         inputs = {"slices": name, "insertion points": _nameOf(node.insertionPoints)}
-        inputs |= {"long axis": _nameOf(node.longAxis), "reference volume": _nameOf(node.referenceVolume)}
+        inputs |= {"long axis": [_nameOf(axis) for axis in self.longAxes()]}
+        inputs |= {"reference volume": _nameOf(node.referenceVolume)}
         said = {key: value for key, value in arguments.items() if key != "preview"}
         said |= {"slices": node.slices, "correctShifts": node.correctShifts}
         record = RunReport.begin("LMAReconstruct panel", parameters=said, inputs=inputs, seed=node.seed)
@@ -177,9 +184,15 @@ class ReconstructionSection(Section):
         node = self.parameterNode
         if onlyWhenEmpty and (node.slicesSegmentation is not None or node.curvesItemName):
             return
-        for name, found in guessedInputs().items():
+        found = guessedInputs()
+        axes = [found.pop(name) for name in LONG_AXES if name in found]
+        for name, guessed in found.items():
             if getattr(node, name) is None:
-                setattr(node, name, found)
+                setattr(node, name, guessed)
+        for axis in axes:
+            free = [name for name in LONG_AXES if getattr(node, name) is None]
+            if free and not any(axis is chosen for chosen in self.longAxes()):
+                setattr(node, free[0], axis)
         if not node.curvesItemName and guessedFolder():
             node.curvesItemName = guessedFolder()
             self.setCurvesItem()
@@ -194,6 +207,9 @@ class ReconstructionSection(Section):
             getattr(ui, widget).setVisible(visible)
             getattr(ui, f"{widget}Label").setVisible(visible)
         ui.segmentsGroup.setVisible(not curves)
+        for before, name in pairwise(LONG_AXES):
+            used = getattr(node, before) is not None or getattr(node, name) is not None
+            getattr(ui, f"{name}Selector").setVisible(used)
         ui.samplesBox.enabled = ui.previewBox.enabled = node.method.name != "INTERPOLATION"
         self.segments.update([] if curves or node.slicesSegmentation is None else [node.slicesSegmentation])
         self._showMethod()
