@@ -44,7 +44,9 @@ def evaluate(
     """Judge a cohort of hearts against reference hearts: topology, morphology, precision, recall, memory.
 
     Writes a page with tables and figures (report.html), the metrics of the hearts before and after the guard
-    (quality.csv), the measures of each heart (hearts.csv), and report.json. Label maps hold the values 1 Ao,
+    (quality.csv), the measures of each heart before it, and whether it accepted the heart (hearts.csv), and
+    report.json. Hearts that TwinEditor made were guarded then; others are guarded now, and of a cohort as
+    the reference or the training those are taken that the guard accepted. Label maps hold the values 1 Ao,
     2 Myo, 3 RV, 4 LV, 5 RA, 6 LA; those on another grid than the model's are imported first.
     """
     run = CommandRun.begin(context, {"hearts": hearts, "reference": reference, "training": training})
@@ -71,9 +73,7 @@ def evaluate(
         for file, table in ((QUALITY, judged.quality_table), (HEARTS, judged.morphology_table)):
             columns = columns_of_table(table)
             lines = zip(*columns.values(), strict=True)
-            rows = [dict(zip(columns, map(_plain, line), strict=True)) for line in lines]
-            if rows:
-                write_table(folder / file, rows)
+            write_table(folder / file, [dict(zip(columns, map(_plain, line), strict=True)) for line in lines])
     figures = figures_of_quality(judged)
     run.show(_table(judged))
     run.finish(

@@ -50,13 +50,17 @@ def test_a_cohort_is_judged_on_a_page_and_in_tables(evaluated, rows):
     assert summary["violations_by_check"]["raw"]["LV in one piece"] == 100
     assert summary["violations_by_check"]["reference"]["LV in one piece"] == 0
     assert summary["nearest_training"]["synthetic"] == 0 < summary["nearest_training"]["held out"]
-    assert [row["cohort"] for row in rows(out / "quality.csv")] == ["raw", "guarded"]
+    raw, guarded = rows(out / "quality.csv")
+    assert (raw["cohort"], guarded["cohort"]) == ("raw", "guarded")
+    assert float(raw["TV (%)"].split()[0]) > 8 and float(guarded["TV (%)"].split()[0]) == 0
+    assert summary["guarded"]["hearts"] == 6 and summary["rejected"] == 0
     assert json.loads((out / "report.json").read_text())["job"] == "twin evaluate"
 
 
 def test_the_table_of_hearts_holds_their_measures(evaluated, rows):
     table = rows(evaluated[0] / "hearts.csv")
     assert len(table) == 6 and "LV in one piece" in table[0]["violated checks"]
+    assert {row["accepted"] for row in table} == {"yes"}
     expected = heart_morphology(heart_of(np.random.default_rng([0, 0]), apart=True), TWIN_GRID.spacing)
     assert [float(value) for value in list(table[0].values())[1:13]] == pytest.approx(expected)
 
@@ -66,7 +70,7 @@ def test_a_cohort_of_which_the_guard_took_too_few_is_judged_raw(tmp_path, monkey
     known = Cohort(tuple(map(str, range(16))), measures, np.zeros((16, 12), bool))
     monkeypatch.setattr(twin_cohorts, "cohort_pair", lambda pair, *_, **options: pair)
     pair = (known, known.select([]))
-    judged = twin_cohorts.evaluate_cohort("c", pair, (known, known), directory=tmp_path, repeats=5)
+    judged = twin_cohorts.evaluate_cohort("c", pair, known, directory=tmp_path, repeats=5)
     assert list(columns_of_table(judged.quality_table)["cohort"]) == ["raw"]
     assert "too few hearts" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,29 @@ from typing import Any
 import numpy as np
 
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
 from cardiactwins.mrml.twin_populations import hearts_of_folder
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort, measure_cohort
-from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
+from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, cohort_of
 from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
 from cardiactwins.twin.cohort_report import quality_sections, write_cohort_report
+from cardiactwins.twin.guarded_hearts import raw_and_guarded, tissues_cut_in
+from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
 
-__all__ = ["EvaluatedCohort", "cohort_pair", "evaluate_cohort"]
+__all__ = ["EvaluatedCohort", "cohort_pair", "evaluate_cohort", "known_cohort"]
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedCohort:
-    """quality: the numbers. reference, raw, guarded: cohorts. quality_table, morphology_table: nodes.
-    report: path of the page, None where no folder was given."""
+    """quality: the numbers. reference, raw, guarded: cohorts. quality_table, morphology_table: nodes, the
+    latter with the hearts before the guard and whether it accepted them. report: path of the page, None where
+    no folder was given."""
 
     quality: CohortQuality
     reference: Cohort
@@ -39,36 +43,61 @@ class EvaluatedCohort:
     report: Path | None
 
 
-def cohort_pair(source: Any, progress: Progress = silent, heat_map: bool = True) -> tuple[Cohort, Cohort]:
-    """Hearts before and after the topology guard; the same where there was none.
+def cohort_pair(
+    source: Any,
+    progress: Progress = silent,
+    heat_map: bool = True,
+    *,
+    cut: Iterable[Tissue] = (Tissue.AO,),
+) -> tuple[Cohort, Cohort]:
+    """Hearts before the topology guard, and those that it accepted, repaired.
 
     source: a `Cohort`; a folder as `hearts_of_folder` takes it; or nodes, twins, siblings and label maps
-    (128, 128, 128) one after the other. heat_map: also count where the hearts are; those of a cohort's
-    folder as they are stored, and not apart for the guarded. ValueError when there is no heart.
+    (128, 128, 128) one after the other. What TwinEditor made was guarded when it was made, or without the
+    guard where that was asked for; all else is guarded here, where `cut` names the tissues that the border of
+    the grid may cut. Of a `Cohort`, which is numbers alone, the hearts without violations are taken.
+    heat_map: also count where the hearts are; those of a cohort's folder as they are stored, and not apart
+    for the guarded. ValueError when there is no heart.
     """
     if isinstance(source, Cohort):
-        return source, source
+        return source, source.select(~source.violated.any(axis=1))
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        if (path / "cohort.json").is_file():
-            folder = CohortFolder(path)
-            records = folder.records()
-            if not records:
-                raise ValueError(f"The cohort in {path} has no siblings yet.")
-            accepted = [record for record in records if record.accepted]
-            raw = cohort_of(records, raw=True)
-            return folder.with_occupancy(raw) if heat_map else raw, cohort_of(accepted)
-        hearts = hearts_of_folder(path)
-        return _same(hearts.measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress))
-    items = list(source)
-    if not items:
-        raise ValueError("There are no hearts to judge.")
+        if (folder := _cohort_folder(source)) is None:
+            hearts = hearts_of_folder(source)
+            return raw_and_guarded(hearts, cut=cut, heat_map=heat_map, progress=progress)
+        records = _records(folder)
+        raw = cohort_of(records, raw=True)
+        return folder.with_occupancy(raw) if heat_map else raw, cohort_of(_accepted(records))
+    items = _items(source)
     siblings = [item.sibling for item in items if isinstance(item, SiblingNodes)]
-    if len(siblings) == len(items):
-        raw = _measured((one.raw for one in siblings), len(items), progress, heat_map)
-        sound = [one.labels for one in siblings if one.accepted]
-        return raw, _measured(sound, len(sound), progress, heat_map)
-    return _same(_measured((_labels(item) for item in items), len(items), progress, heat_map))
+    if len(siblings) < len(items):
+        return raw_and_guarded(_hearts(items), cut=cut, heat_map=heat_map, progress=progress)
+    raw = measure_cohort([one.raw for one in siblings], heat_map=heat_map, progress=progress)
+    sound = {str(number): one.labels for number, one in enumerate(siblings) if one.accepted}
+    return raw, Hearts.of(sound).measured(TWIN_GRID.spacing, progress=progress)
+
+
+def known_cohort(source: Any, progress: Progress = silent, heat_map: bool = True) -> Cohort:
+    """Hearts that others are judged by, or that are enriched: as they are, without the guard.
+
+    source: as of `cohort_pair`. Of what TwinEditor made, the hearts that the guard accepted, repaired.
+    ValueError when there is no heart.
+    """
+    if isinstance(source, Cohort):
+        return source
+    if isinstance(source, (str, Path)):
+        if (folder := _cohort_folder(source)) is None:
+            return hearts_of_folder(source).measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress)
+        accepted = _accepted(_records(folder))
+        if not accepted:
+            raise ValueError(f"The cohort in {folder.path} has no siblings yet that the guard accepted.")
+        cohort = cohort_of(accepted)
+        return folder.with_occupancy(cohort) if heat_map else cohort
+    items = _items(source)
+    sound = [one for one in items if not isinstance(one, SiblingNodes) or one.sibling.accepted]
+    if not sound:
+        raise ValueError(f"The guard accepted none of the {len(items)} siblings. Make more of them.")
+    return _hearts(sound).measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress)
 
 
 def evaluate_cohort(
@@ -84,11 +113,13 @@ def evaluate_cohort(
 ) -> EvaluatedCohort:
     """Judge hearts against a reference: table nodes, and a page where a folder is given.
 
-    hearts, reference, training: as `cohort_pair` takes them. ValueError as of `cohort_quality`.
+    hearts: as `cohort_pair` takes them; the border of the grid may cut the aorta, and tissues that it cuts in
+    the reference. reference, training: as `known_cohort` takes them. ValueError as of these, and as of
+    `cohort_quality`.
     """
-    raw, guarded = cohort_pair(hearts, progress)
-    known, _ = cohort_pair(reference, progress)
-    seen = None if training is None else cohort_pair(training, progress, heat_map=False)[0]
+    known = known_cohort(reference, progress)
+    raw, guarded = cohort_pair(hearts, progress, cut=tissues_cut_in(known))
+    seen = None if training is None else known_cohort(training, progress, heat_map=False)
     quality = cohort_quality(known, raw, guarded, np.random.default_rng(seed), training=seen, repeats=repeats)
     rows = [("raw", quality.raw.row())]
     if quality.guarded is not None:
@@ -106,29 +137,49 @@ def evaluate_cohort(
         raw,
         guarded,
         new_table(f"{name}: quality", columns),
-        _morphology_table(f"{name}: hearts", guarded),
+        _morphology_table(f"{name}: hearts", raw, guarded),
         report,
     )
 
 
-def _morphology_table(name: str, cohort: Cohort) -> Any:
-    columns: dict[str, Any] = {"heart": list(cohort.names)}
-    columns |= {title: cohort.morphology[:, n] for n, title in enumerate(MORPHOLOGY_NAMES)}
+def _morphology_table(name: str, raw: Cohort, guarded: Cohort) -> Any:
+    accepted = set(guarded.names)
+    columns: dict[str, Any] = {"heart": list(raw.names)}
+    columns |= {title: raw.morphology[:, n] for n, title in enumerate(MORPHOLOGY_NAMES)}
     columns["violated checks"] = [
-        ", ".join(CHECK_NAMES[n] for n in np.flatnonzero(row)) for row in cohort.violated
+        ", ".join(CHECK_NAMES[n] for n in np.flatnonzero(row)) for row in raw.violated
     ]
+    columns["accepted"] = ["yes" if heart in accepted else "no" for heart in raw.names]
     return new_table(name, columns)
 
 
-def _measured(hearts: Iterable, count: int, progress: Progress, heat_map: bool) -> Cohort:
-    def told(step: int, total: int, message: str = "", values: Any = None) -> None:
-        progress(step, count, message or "Measuring hearts", values)
+def _cohort_folder(source: str | Path) -> CohortFolder | None:
+    """The cohort that TwinEditor made in a folder; None where that holds other hearts."""
+    folder = CohortFolder(Path(source))
+    return folder if (folder.path / "cohort.json").is_file() else None
 
-    return measure_cohort(hearts, heat_map=heat_map, progress=told)
+
+def _records(folder: CohortFolder) -> list[SiblingRecord]:
+    records = folder.records()
+    if not records:
+        raise ValueError(f"The cohort in {folder.path} has no siblings yet.")
+    return records
 
 
-def _same(cohort: Cohort) -> tuple[Cohort, Cohort]:
-    return cohort, cohort
+def _accepted(records: Sequence[SiblingRecord]) -> list[SiblingRecord]:
+    return [record for record in records if record.accepted]
+
+
+def _items(source: Iterable) -> list[Any]:
+    items = list(source)
+    if not items:
+        raise ValueError("There are no hearts to judge.")
+    return items
+
+
+def _hearts(items: Sequence[Any]) -> Hearts:
+    """Hearts of items by their number, each brought onto the common grid when it is asked for."""
+    return Hearts(tuple(map(str, range(len(items)))), lambda number: _labels(items[int(number)]))
 
 
 def _labels(item: Any) -> np.ndarray:

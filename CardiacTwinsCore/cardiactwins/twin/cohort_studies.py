@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import write_json_atomic
 from cardiactwins.compute.page import PageSection
@@ -31,6 +30,7 @@ from cardiactwins.twin.cohort_report import (
     sensitivity_section,
     write_cohort_report,
 )
+from cardiactwins.twin.guarded_hearts import raw_and_guarded, tissues_cut_in
 from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.heat_maps import heat_maps
 from cardiactwins.twin.paper_experiment import (
@@ -42,7 +42,6 @@ from cardiactwins.twin.paper_experiment import (
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sensitivity import SIZES, size_rows, step_recipes, step_rows
 from cardiactwins.twin.study_maker import StudyMaker
-from cardiactwins.twin.topology_guard import guard_topology
 
 __all__ = ["augmentation_study", "editing_study", "evaluate_hearts", "unconditional_study"]
 
@@ -68,25 +67,15 @@ def evaluate_hearts(
     """
     rng = rng or np.random.default_rng(0)
     real = reference.measured(spacing, heat_map=True, progress=progress)
-    raw = synthetic.measured(spacing, heat_map=True, progress=progress)
-    accepted = raw.select(~raw.violated.any(axis=1))
     if guard:
-        repaired = {}
-        cut = {Tissue.AO, *_at_border(real.occupancy)}
-        for name in synthetic:
-            found = guard_topology(synthetic[name], cut=cut)
-            if found.accepted:
-                repaired[name] = found.labels
-        accepted = Hearts.of(repaired).measured(spacing)
+        raw, accepted = raw_and_guarded(
+            synthetic, spacing, cut=tissues_cut_in(real), heat_map=True, progress=progress
+        )
+    else:
+        raw = synthetic.measured(spacing, heat_map=True, progress=progress)
+        accepted = raw.select(~raw.violated.any(axis=1))
     seen = None if training is None else training.measured(spacing)
     return _reported(real, raw, accepted, seen, Path(report) / "cohort", "Cohort", (), rng)
-
-
-def _at_border(occupancy: NDArray[np.float32]) -> list[Tissue]:
-    """The tissues that any heart of a cohort has in the outermost layer of the grid."""
-    outermost = occupancy > 0
-    outermost[:, 1:-1, 1:-1, 1:-1] = False
-    return [tissue for tissue in Tissue if outermost[tissue].any()]
 
 
 def unconditional_study(
