@@ -1,5 +1,7 @@
 """Folders of whole hearts, from whatever made them."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,13 @@ def test_the_file_of_a_heart_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Bob\.npz is no twin"):
         found["Bob"]
     np.testing.assert_array_equal(found["Ann"], labels)
+
+
+def test_a_segmentation_where_mrml_is_not_at_hand_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "Ann.seg.nrrd").write_bytes(b"")
+    write_heart(tmp_path / "Bob.nrrd", heart(Tissue.LV), TWIN_GRID)
+    monkeypatch.setitem(sys.modules, "cardiactwins.mrml.twin_segmentation", None)
+    found = hearts_of_folder(tmp_path)
+    np.testing.assert_array_equal(found["Bob"], heart(Tissue.LV))
+    with pytest.raises(ValueError, match=r"Ann\.seg\.nrrd cannot be read here.*twin import"):
+        found["Ann"]

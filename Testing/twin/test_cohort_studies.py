@@ -280,11 +280,13 @@ def test_masking_by_both_shows_what_lies_outside_a_seed_heart():
 def test_hearts_of_a_folder_are_read_when_asked_for(tmp_path, population):
     for name in ("heart 3", "heart 1"):
         write_heart(tmp_path / f"{name}.nii.gz", population[name], GRID)
-    found = Hearts.in_folder(tmp_path)
+    found = Hearts.in_folder(tmp_path, grid=GRID)
     assert list(found) == ["heart 1", "heart 3"] and len(found) == 2
     np.testing.assert_array_equal(found["heart 3"], population["heart 3"])
     assert found.measured((4.0,) * 3).names == ("heart 1", "heart 3")
     assert list(Hearts.in_folder(tmp_path, 1)) == ["heart 1"]
+    with pytest.raises(ValueError, match=r"heart 1.nii.gz lies on another grid, of 40 x 40 x 40 voxels of 4"):
+        Hearts.in_folder(tmp_path)["heart 1"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no label maps"):
         Hearts.in_folder(tmp_path / "empty")

@@ -8,22 +8,13 @@ import pytest
 from gaussian_hearts import ellipsoid_heart
 
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import json_text
-from cardiactwins.compute.progress import Cancelled, silent
-from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.compute.progress import Cancelled
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_files import load_sibling, save_sibling
-from cardiactwins.twin.sibling_jobs import (
-    StepPreview,
-    augmentation_job,
-    editing_job,
-    evaluation_job,
-    sampling_job,
-    siblings_job,
-)
+from cardiactwins.twin.sibling_jobs import StepPreview, siblings_job
 from cardiactwins.twin.siblings import RawHeart, make_siblings, tissue_changes
 
 GRID = ImageGeometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0), (-78.0, -78.0, -78.0))
@@ -33,14 +24,6 @@ LOADER = "gaussian_hearts:load"
 @pytest.fixture(scope="module")
 def weights(small_model, tmp_path_factory):
     return str(small_model.save(tmp_path_factory.mktemp("weights") / "hearts.npz"))
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("population")
-    for index in range(12):
-        write_heart(folder / f"heart {index}.nrrd", ellipsoid_heart(np.random.default_rng([1, index])), GRID)
-    return str(folder)
 
 
 def test_siblings_in_a_job_folder_are_those_of_a_call(small_model, weights, tmp_path):
@@ -144,42 +127,3 @@ def test_a_job_stops_when_asked(weights, tmp_path):
             loader=LOADER,
         )
     assert not (tmp_path / "sibling-1.nrrd").exists()
-
-
-def test_studies_run_as_jobs_and_share_a_cohort(weights, population, tmp_path):
-    CohortFolder.create(tmp_path / "cohort", GRID)
-    common = {"folder": tmp_path, "progress": silent, "weights": weights, "loader": LOADER, "batch": 4}
-    noise = sampling_job(reference=population, number=10, steps=6, **common)
-    assert noise["hearts"] == 10 and noise["nearest"] is None
-    edits = editing_job(
-        population=population, number=1, psis=[0.5], steps=6, dilation_mm=0.0, guard=False, **common
-    )
-    assert [row["TV (%)"] for row in edits["violations"]] == ["psi 0.5", "RV edit", "LV edit"]
-    found = augmentation_job(
-        population=population,
-        measure="RV volume",
-        least=0.0,
-        made={"unconditional": 10},
-        size=8,
-        steps=6,
-        **common,
-    )
-    assert found["references"] == 12 and found["strategies"]["unconditional"]["made"] == 10
-    assert len(CohortFolder(tmp_path / "cohort").records()) == 10 + 12 + 10
-    for result in (noise, edits, found):
-        json_text(result)
-
-
-def test_folders_of_hearts_are_judged_as_a_job(population, tmp_path):
-    made = tmp_path / "made"
-    for index in range(8):
-        heart = ellipsoid_heart(np.random.default_rng([2, index]))
-        if index == 0:
-            heart[2:4, 2:4, 2:4] = Tissue.RA
-        write_heart(made / f"{index}.nrrd", heart, GRID)
-    found = evaluation_job(
-        folder=tmp_path, progress=silent, reference=population, synthetic=str(made), spacing=[4.0, 4.0, 4.0]
-    )
-    assert found["raw"]["violations"]["value"] == pytest.approx(100 / 96)
-    assert found["guarded"]["violations"]["value"] == 0
-    assert (tmp_path / "report" / "cohort.html").is_file()

@@ -9,9 +9,9 @@ from gaussian_hearts import ellipsoid_heart
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.compute.files import json_text
 from cardiactwins.compute.progress import silent
+from cardiactwins.mrml.twin_cohort_jobs import _edit_rows, cohort_job
 from cardiactwins.twin.case_jobs import estimate_job
 from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.cohort_jobs import _edit_rows, cohort_job
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_files import load_sibling

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardiactwins.mrml.file_checks import check_image_file
+from cardiactwins.mrml.file_endings import LABEL_MAP_ENDINGS, SEGMENTATION_ENDINGS
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.markups import points_of_markups
 from cardiactwins.mrml.vtk_messages import without_vtk_messages
@@ -23,9 +24,6 @@ __all__ = [
     "points_from_file",
     "segmentation_from_file",
 ]
-
-SEGMENTATION_ENDINGS = (".seg.nrrd", ".seg.nhdr")
-LABEL_MAP_ENDINGS = (".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 
 
 @contextmanager

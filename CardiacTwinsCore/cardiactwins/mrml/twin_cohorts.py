@@ -14,10 +14,9 @@ from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
-from cardiactwins.mrml.twin_populations import hearts_of_folder
+from cardiactwins.mrml.twin_folders import known_folder, pair_of_folder
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort, measure_cohort
-from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, cohort_of
 from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
 from cardiactwins.twin.cohort_report import quality_sections, write_cohort_report
 from cardiactwins.twin.guarded_hearts import raw_and_guarded, tissues_cut_in
@@ -62,12 +61,7 @@ def cohort_pair(
     if isinstance(source, Cohort):
         return source, source.select(~source.violated.any(axis=1))
     if isinstance(source, (str, Path)):
-        if (folder := _cohort_folder(source)) is None:
-            hearts = hearts_of_folder(source)
-            return raw_and_guarded(hearts, cut=cut, heat_map=heat_map, progress=progress)
-        records = _records(folder)
-        raw = cohort_of(records, raw=True)
-        return folder.with_occupancy(raw) if heat_map else raw, cohort_of(_accepted(records))
+        return pair_of_folder(source, progress, heat_map, cut=cut)
     items = _items(source)
     siblings = [item.sibling for item in items if isinstance(item, SiblingNodes)]
     if len(siblings) < len(items):
@@ -86,13 +80,7 @@ def known_cohort(source: Any, progress: Progress = silent, heat_map: bool = True
     if isinstance(source, Cohort):
         return source
     if isinstance(source, (str, Path)):
-        if (folder := _cohort_folder(source)) is None:
-            return hearts_of_folder(source).measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress)
-        accepted = _accepted(_records(folder))
-        if not accepted:
-            raise ValueError(f"The cohort in {folder.path} has no siblings yet that the guard accepted.")
-        cohort = cohort_of(accepted)
-        return folder.with_occupancy(cohort) if heat_map else cohort
+        return known_folder(source, progress, heat_map)
     items = _items(source)
     sound = [one for one in items if not isinstance(one, SiblingNodes) or one.sibling.accepted]
     if not sound:
@@ -151,23 +139,6 @@ def _morphology_table(name: str, raw: Cohort, guarded: Cohort) -> Any:
     ]
     columns["accepted"] = ["yes" if heart in accepted else "no" for heart in raw.names]
     return new_table(name, columns)
-
-
-def _cohort_folder(source: str | Path) -> CohortFolder | None:
-    """The cohort that TwinEditor made in a folder; None where that holds other hearts."""
-    folder = CohortFolder(Path(source))
-    return folder if (folder.path / "cohort.json").is_file() else None
-
-
-def _records(folder: CohortFolder) -> list[SiblingRecord]:
-    records = folder.records()
-    if not records:
-        raise ValueError(f"The cohort in {folder.path} has no siblings yet.")
-    return records
-
-
-def _accepted(records: Sequence[SiblingRecord]) -> list[SiblingRecord]:
-    return [record for record in records if record.accepted]
 
 
 def _items(source: Iterable) -> list[Any]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiactwins.mrml.image_files import SEGMENTATION_ENDINGS
-from cardiactwins.mrml.twin_files import TWIN_ENDING, read_case
-from cardiactwins.mrml.twin_segmentation import heart_of_file
+from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.hearts import Hearts
+from cardiactwins.twin.hearts import Hearts, check_grid, same_voxels
 from cardiactwins.twin.label_files import read_heart
 from cardiactwins.twin.training_hearts import HeartFolder
+from cardiactwins.twin.twin_archive import TWIN_ENDING, read_twin
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
+
+if TYPE_CHECKING:
+    from cardiactwins.mrml.twin_segmentation import SegmentedHeart
 
 __all__ = ["HEART_ENDINGS", "hearts_of_folder"]
 
@@ -26,23 +30,25 @@ LONGEST_FIRST = sorted((*SEGMENTATION_ENDINGS, *HEART_ENDINGS, TWIN_ENDING), key
 Labels = NDArray[np.uint8]
 
 
-def hearts_of_folder(folder: str | Path) -> Hearts:
+def hearts_of_folder(folder: str | Path, *, grid: ImageGeometry = TWIN_GRID) -> Hearts:
     """The hearts of a folder by name, each brought onto the common grid when it is asked for.
 
     folder: a cohort that TwinEditor made (the hearts that the guard accepted), a training's hearts
     (`HeartFolder`), or files: twins (.npz) of `write_case`, also one a folder as `twin import` leaves them,
     segmentations (not those beside a twin of their name), and label maps of the values of Tissue. Hearts are
-    imported where they lie on another grid. ValueError when there are none, or two of one name;
-    FileNotFoundError without the folder.
+    imported where they lie on another grid. grid: another one than the common grid, on which all hearts must
+    lie then. ValueError when there are none, or two of one name, and, when it is read, for a heart that
+    cannot be brought onto the grid; FileNotFoundError without the folder.
     """
     path = Path(folder)
     if (path / "cohort.json").is_file():
-        return _of_cohort(path)
+        return _of_cohort(path, grid)
     trained = HeartFolder(path)
     if trained:
         numbers = {file.stem: number for number, file in enumerate(trained.paths)}
+        check_grid(path, TWIN_GRID, grid)
         return Hearts(tuple(numbers), lambda name: trained[numbers[name]])
-    found: dict[str, tuple[Path, Callable[[Path], Labels]]] = {}
+    found: dict[str, tuple[Path, Callable[[Path, ImageGeometry], Labels]]] = {}
     for name, file, read in _files(path):
         if name in found:
             raise ValueError(
@@ -57,7 +63,7 @@ def hearts_of_folder(folder: str | Path) -> Hearts:
     def labels(name: str) -> Labels:
         file, read = found[name]
         try:
-            return read(file)
+            return read(file, grid)
         except ValueError as error:
             told = str(error)
             raise ValueError(told if file.name in told else f"{file}: {told}") from error
@@ -65,15 +71,16 @@ def hearts_of_folder(folder: str | Path) -> Hearts:
     return Hearts(tuple(found), labels)
 
 
-def _of_cohort(path: Path) -> Hearts:
+def _of_cohort(path: Path, grid: ImageGeometry) -> Hearts:
     cohort = CohortFolder(path)
+    check_grid(path, cohort.geometry, grid)
     names = tuple(record.name for record in cohort.records() if record.accepted)
     if not names:
         raise ValueError(f"The cohort in {path} has no siblings yet that the guard accepted.")
     return Hearts(names, cohort.labels)
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path, Callable[[Path], Labels]]]:
+def _files(path: Path) -> Iterator[tuple[str, Path, Callable[[Path, ImageGeometry], Labels]]]:
     """Name, file and reader of each heart, by name."""
     for file in sorted(path.iterdir()):
         ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), "")
@@ -94,16 +101,33 @@ def _plain(name: str) -> str:
     return "".join("-" if sign in "/\\:." else sign for sign in name)
 
 
-def _of_twin(path: Path) -> Labels:
-    return read_case(path).twin.labels
+def _of_twin(path: Path, grid: ImageGeometry) -> Labels:
+    check_grid(path, TWIN_GRID, grid)
+    return read_twin(path)[0].labels
 
 
-def _of_image(path: Path) -> Labels:
+def _of_image(path: Path, grid: ImageGeometry) -> Labels:
     if path.name.lower().endswith(SEGMENTATION_ENDINGS):
-        heart = heart_of_file(path)
-        return import_twin(heart.labels, heart.geometry, name=heart.name).labels
-    labels, geometry = read_heart(path)
-    if geometry.shape == TWIN_GRID.shape and np.allclose(geometry.spacing, TWIN_GRID.spacing):
-        return labels
-    heart = heart_of_file(path, "CardiacTwins")
-    return import_twin(heart.labels, heart.geometry, name=heart.name).labels
+        heart = _segmented(path)
+        labels, geometry = heart.labels, heart.geometry
+    else:
+        labels, geometry = read_heart(path)
+        if same_voxels(geometry, grid):
+            return labels
+    if not same_voxels(TWIN_GRID, grid):
+        check_grid(path, geometry, grid)
+    return import_twin(labels, geometry, name=path.name).labels
+
+
+def _segmented(path: Path) -> SegmentedHeart:
+    """The heart of a file that takes 3D Slicer's MRML to read, which a worker process may be without."""
+    try:
+        from cardiactwins.mrml.twin_segmentation import heart_of_file
+
+        return heart_of_file(path)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{path} cannot be read here, as 3D Slicer's MRML is not at hand ({error}). Import it with "
+            "`cardiactwins twin import`, or export it as a label map with the values 1 Ao, 2 Myo, 3 RV, "
+            "4 LV, 5 RA, 6 LA."
+        ) from error

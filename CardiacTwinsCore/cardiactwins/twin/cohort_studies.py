@@ -43,7 +43,7 @@ from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sensitivity import SIZES, size_rows, step_recipes, step_rows
 from cardiactwins.twin.study_maker import StudyMaker
 
-__all__ = ["augmentation_study", "editing_study", "evaluate_hearts", "unconditional_study"]
+__all__ = ["augmentation_study", "editing_study", "evaluate_hearts", "judged_cohort", "unconditional_study"]
 
 
 def evaluate_hearts(
@@ -75,7 +75,7 @@ def evaluate_hearts(
         raw = synthetic.measured(spacing, heat_map=True, progress=progress)
         accepted = raw.select(~raw.violated.any(axis=1))
     seen = None if training is None else training.measured(spacing)
-    return _reported(real, raw, accepted, seen, Path(report) / "cohort", "Cohort", (), rng)
+    return judged_cohort(real, raw, accepted, Path(report) / "cohort", training=seen, rng=rng)
 
 
 def unconditional_study(
@@ -84,6 +84,7 @@ def unconditional_study(
     *,
     training: Hearts | None = None,
     seen: Cohort | None = None,
+    measured: Cohort | None = None,
     number: int = 360,
     steps: int = 20,
     first_seed: int = 0,
@@ -97,16 +98,17 @@ def unconditional_study(
     """Section 4.1 and appendix C: hearts from noise against hearts the model never saw.
 
     sensitivity: numbers of steps to try with `sensitivity_number` hearts each; cohort sizes are tried with
-    the cohort itself. seen: the training hearts, where they have been measured. values: settings of every
-    recipe, such as guard. Writes report/unconditional.html and .json in the folder; returns what the latter
-    has. "rejected" is the share of all attempts that the guard turned away.
+    the cohort itself. seen: the training hearts, where they have been measured; measured: the reference, with
+    its heat map, where it has been. values: settings of every recipe, such as guard. Writes
+    report/unconditional.html and .json in the folder; returns what the latter has.
+    "rejected" is the share of all attempts that the guard turned away.
     """
     rng = rng or np.random.default_rng(0)
     recipes = [Recipe("unconditional", seed=first_seed + n, steps=steps, **values) for n in range(number)]
     by_steps = step_recipes(sensitivity, sensitivity_number, first_seed, **values)
     maker.make([*recipes, *(recipe for part in by_steps.values() for recipe in part)], progress)
     spacing = maker.folder.geometry.spacing
-    real = reference.measured(spacing, heat_map=True, progress=progress)
+    real = measured or reference.measured(spacing, heat_map=True, progress=progress)
     if training is not None and seen is None:
         seen = training.measured(spacing, progress=progress)
     raw, guarded = maker.cohorts(recipes, heat_map=True)
@@ -114,10 +116,19 @@ def unconditional_study(
     sizes_found = size_rows(real, raw, rng, sizes)
     pictures = maker.folder.path / "report"
     more = [sensitivity_section(steps_found, sizes_found, pictures)]
-    return _reported(
-        real, raw, guarded, seen, pictures / "unconditional", "Hearts from noise", more, rng,
-        attempts=attempts_of(maker.records(recipes)), steps=steps_found, sizes=sizes_found,
-    )  # fmt: skip
+    return judged_cohort(
+        real,
+        raw,
+        guarded,
+        pictures / "unconditional",
+        title="Hearts from noise",
+        training=seen,
+        more=more,
+        rng=rng,
+        attempts=attempts_of(maker.records(recipes)),
+        steps=steps_found,
+        sizes=sizes_found,
+    )
 
 
 def editing_study(
@@ -231,23 +242,26 @@ def augmentation_study(
     return result
 
 
-def _reported(
+def judged_cohort(
     reference: Cohort,
     raw: Cohort,
     guarded: Cohort,
-    training: Cohort | None,
     path: Path,
-    title: str,
-    more: Sequence[PageSection],
-    rng: np.random.Generator,
     *,
+    title: str = "Cohort",
+    training: Cohort | None = None,
+    more: Sequence[PageSection] = (),
+    rng: np.random.Generator | None = None,
     attempts: int | None = None,
     **values: Any,
 ) -> dict[str, Any]:
-    """Judge a cohort and write the report, path.html and path.json; returns the values.
+    """Judge hearts before and after the guard and write the report, path.html and path.json.
 
-    attempts: hearts that were made for it, one each by default.
+    path: without an ending. title: of the page. more: its further sections. attempts: hearts that were made
+    for it, one each by default. values: further ones for the JSON. Returns what that has. ValueError as
+    of `cohort_quality`.
     """
+    rng = rng or np.random.default_rng(0)
     attempts = attempts or len(raw)
     quality = cohort_quality(reference, raw, guarded, rng, training=training)
     sections = quality_sections(reference, raw, guarded, quality, path.parent, attempts=attempts)

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.twin.cohort import Cohort, measure_cohort
 from cardiactwins.twin.label_files import read_heart
 from cardiactwins.twin.training_hearts import HeartFolder
+from cardiactwins.twin.twin_grid import TWIN_GRID
 
-__all__ = ["Hearts"]
+__all__ = ["Hearts", "check_grid", "same_voxels"]
 
 Labels = NDArray[np.uint8]
 
@@ -30,9 +32,16 @@ class Hearts(Mapping[str, Labels]):
         return cls(tuple(labels), labels.__getitem__)
 
     @classmethod
-    def in_folder(cls, folder: str | Path, limit: int | None = None) -> Hearts:
+    def in_folder(
+        cls, folder: str | Path, limit: int | None = None, *, grid: ImageGeometry = TWIN_GRID
+    ) -> Hearts:
         """The first `limit` hearts of a folder by file name: label maps (.nrrd, .nii.gz, .mha), or hearts to
-        train on (HeartFolder). ValueError when there are none."""
+        train on (HeartFolder).
+
+        grid: that of all hearts; their place in the patient is not looked at. ValueError when there are none
+        and, when it is read, for a heart on another grid: `hearts_of_folder` of `mrml.twin_populations`
+        imports such hearts.
+        """
         folder = Path(folder)
         files = {
             path.name.split(".")[0]: path
@@ -41,7 +50,7 @@ class Hearts(Mapping[str, Labels]):
         }
         if files:
             names = sorted(files)[:limit]
-            return cls(names, lambda name: read_heart(files[name])[0])
+            return cls(names, lambda name: _on_grid(files[name], grid))
         hearts = HeartFolder(folder, limit)
         if not len(hearts):
             raise ValueError(f"{folder} holds no label maps of hearts.")
@@ -66,3 +75,28 @@ class Hearts(Mapping[str, Labels]):
             heat_map=heat_map,
             progress=progress,
         )
+
+
+def same_voxels(geometry: ImageGeometry, grid: ImageGeometry) -> bool:
+    """Whether a grid has the shape and the spacing of another, wherever it lies."""
+    return geometry.shape == grid.shape and bool(np.allclose(geometry.spacing, grid.spacing))
+
+
+def check_grid(path: Path, geometry: ImageGeometry, grid: ImageGeometry) -> None:
+    """ValueError that names the file when a grid has another shape or spacing than the wanted one."""
+    if not same_voxels(geometry, grid):
+        raise ValueError(
+            f"{path} lies on another grid, of {_text(geometry)}; hearts are expected on one of "
+            f"{_text(grid)}. Import it first, with `cardiactwins twin import` or `import_twin`."
+        )
+
+
+def _on_grid(path: Path, grid: ImageGeometry) -> Labels:
+    labels, geometry = read_heart(path)
+    check_grid(path, geometry, grid)
+    return labels
+
+
+def _text(grid: ImageGeometry) -> str:
+    voxels, sizes = grid.shape[::-1], (f"{size:.3g}" for size in grid.spacing)
+    return f"{' x '.join(map(str, voxels))} voxels of {' x '.join(sizes)} mm"

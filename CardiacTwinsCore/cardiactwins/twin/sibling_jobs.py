@@ -1,4 +1,4 @@
-"""What TwinEditor computes in the worker process: siblings and cohorts, files in and files out.
+"""What TwinEditor computes in the worker process: siblings, files in and files out.
 
 Every function is a job of `cardiactwins.compute.job`: called with the job's `folder`, a `progress`, and plain
 arguments; paths that are not absolute lie in the folder.
@@ -16,36 +16,18 @@ from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
 from cardiactwins.compute.files import atomic_path
 from cardiactwins.compute.progress import Progress
-from cardiactwins.twin.cohort_augmentation import CohortFilter
-from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.cohort_run import MODEL_LOADER
-from cardiactwins.twin.cohort_studies import (
-    augmentation_study,
-    editing_study,
-    evaluate_hearts,
-    unconditional_study,
-)
-from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.latent_edits import HeartModel
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_files import save_sibling
 from cardiactwins.twin.siblings import ViolationWatch, make_siblings, tissue_changes
-from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "StepPreview",
-    "augmentation_job",
-    "editing_job",
-    "evaluation_job",
-    "model_on",
-    "sampling_job",
-    "siblings_job",
-]
+__all__ = ["StepPreview", "model_on", "siblings_job"]
 
 
 class StepPreview(ViolationWatch):
@@ -169,89 +151,3 @@ def model_on(weights: str, device: str = "cpu", loader: str = MODEL_LOADER) -> H
     name = choose_device(device).torch_name if device in DEVICE_CHOICES else device
     model = resolve_function(loader)(weights)
     return model if name == "cpu" else model.to(name)
-
-
-def sampling_job(*, folder: Path, progress: Progress, reference: str, **arguments: Any) -> dict[str, Any]:
-    """Hearts from noise against a folder of reference hearts; see `unconditional_study` and `_maker`.
-
-    training: folder of the hearts that the model was trained on; without it memorising is not looked for.
-    """
-    training = arguments.pop("training", None)
-    maker = _maker(folder, arguments)
-    seen = None if training is None else Hearts.in_folder(training)
-    return unconditional_study(
-        maker, Hearts.in_folder(reference), training=seen, progress=progress, **arguments
-    )
-
-
-def editing_job(*, folder: Path, progress: Progress, population: str, **arguments: Any) -> dict[str, Any]:
-    """Four seed hearts of a folder edited with five psi and two masks; see `editing_study` and `_maker`."""
-    maker = _maker(folder, arguments)
-    return editing_study(maker, Hearts.in_folder(population), progress=progress, **arguments)
-
-
-def augmentation_job(
-    *,
-    folder: Path,
-    progress: Progress,
-    population: str,
-    measure: str,
-    least: float | None = None,
-    most: float | None = None,
-    **arguments: Any,
-) -> dict[str, Any]:
-    """The hearts of a folder whose measure lies between two values, enriched by three strategies.
-
-    See `augmentation_study`, `CohortFilter` and `_maker`.
-    """
-    maker = _maker(folder, arguments)
-    chosen = CohortFilter(
-        measure, least=-np.inf if least is None else least, most=np.inf if most is None else most
-    )
-    return augmentation_study(maker, Hearts.in_folder(population), chosen, progress=progress, **arguments)
-
-
-def evaluation_job(
-    *,
-    folder: Path,
-    progress: Progress,
-    reference: str,
-    synthetic: str,
-    training: str | None = None,
-    spacing: Sequence[float] | None = None,
-    guard: bool = True,
-) -> dict[str, Any]:
-    """The hearts of one folder judged against those of another; writes report/cohort.html and .json.
-
-    spacing: along i, j, k in mm, that of the common grid by default. See `evaluate_hearts`.
-    """
-    return evaluate_hearts(
-        Hearts.in_folder(reference),
-        Hearts.in_folder(synthetic),
-        TWIN_GRID.spacing if spacing is None else spacing,
-        folder / "report",
-        training=None if training is None else Hearts.in_folder(training),
-        guard=guard,
-        progress=progress,
-    )
-
-
-def _maker(folder: Path, arguments: dict[str, Any]) -> StudyMaker:
-    """How siblings of a study are made, taken out of a job's arguments.
-
-    weights: file of the model. cohort: folder of the cohort, "cohort" by default, which a later job goes on
-    with. workers, batch, devices, scheduler, loader: as of `make_cohort`.
-    """
-    cohort = Path(arguments.pop("cohort", "cohort"))
-    place = cohort if cohort.is_absolute() else folder / cohort
-    options = {
-        name: arguments.pop(name)
-        for name in ("workers", "batch", "devices", "scheduler", "loader")
-        if name in arguments
-    }
-    if "devices" in options:
-        options["devices"] = tuple(options["devices"])
-    weights = Path(arguments.pop("weights"))
-    existing = (place / "cohort.json").is_file()
-    grid = CohortFolder(place).geometry if existing else TWIN_GRID
-    return StudyMaker(CohortFolder.create(place, grid), weights, **options)

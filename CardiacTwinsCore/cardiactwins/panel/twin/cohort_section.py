@@ -91,7 +91,7 @@ class CohortSection(Section):
 
         self.context.start(
             self.controls,
-            "cardiactwins.twin.cohort_jobs:cohort_job",
+            "cardiactwins.mrml.twin_cohort_jobs:cohort_job",
             lambda _folder: arguments,
             done,
         )

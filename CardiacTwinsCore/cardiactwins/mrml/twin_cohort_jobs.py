@@ -7,17 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cardiactwins.anatomy.heart_morphology import tissue_volumes_ml
 from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
 from cardiactwins.compute.progress import Progress
+from cardiactwins.mrml.twin_study_jobs import augmentation_job, editing_job, evaluation_job, sampling_job
 from cardiactwins.twin.cohort_comparison import Halves
-from cardiactwins.twin.cohort_files import CohortFolder, cohort_of
-from cardiactwins.twin.cohort_studies import evaluate_hearts
 from cardiactwins.twin.estimate import Estimate
-from cardiactwins.twin.hearts import Hearts
-from cardiactwins.twin.sibling_jobs import augmentation_job, editing_job, sampling_job
 from cardiactwins.twin.training_hearts import draw_phantoms
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
@@ -47,8 +42,8 @@ def cohort_job(
 ) -> dict[str, Any]:
     """One task on the folder `cohort`, which a later run goes on with.
 
-    task: "phantoms" draws `number` hearts into it; "sampling", "editing" and "augmentation" are the jobs of
-    `sibling_jobs`, "evaluation" judges the folder `hearts`. reference: the folder of hearts to compare with,
+    task: "phantoms" draws `number` hearts into it; "sampling", "editing", "augmentation" and "evaluation" (of
+    the folder `hearts`) are the jobs of `twin_study_jobs`. reference: the folder of hearts to compare with,
     or to take seed hearts from. chosen: "measure", "least" and "most" of rare hearts. model: weights, loader.
 
     Returns "rows" (of a table), "figures" and "report" (paths), and "volumes": of LV and RV in ml (N, 2) by
@@ -58,33 +53,29 @@ def cohort_job(
     common = {"folder": folder, "progress": progress, "cohort": str(place), "workers": workers, **model}
     if task in ("sampling", "editing", "augmentation"):
         common |= {"steps": steps, "devices": [_torch_name(device)]}
-    made: Any
     if task == "phantoms":
         drawn = draw_phantoms(place, number, REFERENCE_STREAM, workers=max(workers, 1), progress=progress)
-        return _told([{"folder": str(place), "hearts": len(drawn)}], place, began, {"drawn": _volumes(place)})
+        volumes = [tissue_volumes_ml(heart, TWIN_GRID.spacing) for heart in drawn]
+        pairs = [[one["LV"], one["RV"]] for one in volumes]
+        return _told([{"folder": str(place), "hearts": len(drawn)}], place, began, {"drawn": pairs})
     if task == "sampling":
         found = sampling_job(reference=reference, training=training, number=number, **common)
-        rows, made = quality_rows(found), _stored_volumes(place)
+        rows = quality_rows(found)
     elif task == "editing":
         found = editing_job(population=reference, number=number, **common)
-        rows, made = _edit_rows(found), _stored_volumes(place)
+        rows = _edit_rows(found)
     elif task == "augmentation":
         wanted = dict.fromkeys(strategies, number)
         found = augmentation_job(population=reference, made=wanted, size=size, **dict(chosen or {}), **common)
-        rows, made = found["table"], _stored_volumes(place)
+        rows = found["table"]
     elif task == "evaluation":
-        found = evaluate_hearts(
-            Hearts.in_folder(reference),
-            Hearts.in_folder(hearts),
-            TWIN_GRID.spacing,
-            place / "report",
-            training=None if training is None else Hearts.in_folder(training),
-            progress=progress,
+        found = evaluation_job(
+            folder=place, progress=progress, reference=reference, synthetic=hearts, training=training
         )
-        rows, made = quality_rows(found), _volumes(Path(hearts))
+        rows = quality_rows(found)
     else:
         raise ValueError(f"There is no task '{task}' for a cohort.")
-    return _told(rows, place, began, {"reference": _volumes(Path(reference)), "made": made})
+    return _told(rows, place, began, found["volumes"])
 
 
 def quality_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -139,7 +130,10 @@ def _edit_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _told(
-    rows: Sequence[Mapping[str, Any]], place: Path, began: float, volumes: Mapping[str, np.ndarray]
+    rows: Sequence[Mapping[str, Any]],
+    place: Path,
+    began: float,
+    volumes: Mapping[str, Sequence[Sequence[float]]],
 ) -> dict[str, Any]:
     report = place / "report"
     pages = sorted(report.glob("*.html"), key=lambda path: path.stat().st_mtime)
@@ -148,22 +142,8 @@ def _told(
         "rows": [dict(row) for row in rows],
         "figures": [str(path) for path in figures],
         "report": str(pages[-1]) if pages else "",
-        "volumes": {name: values.tolist() for name, values in volumes.items()},
+        "volumes": dict(volumes),
     }
-
-
-def _volumes(folder: Path) -> np.ndarray:
-    """Volumes of LV and RV in ml, (N, 2), of the hearts in a folder."""
-    hearts = Hearts.in_folder(folder)
-    found = [tissue_volumes_ml(hearts[name], TWIN_GRID.spacing) for name in hearts]
-    return np.array([[one["LV"], one["RV"]] for one in found]).reshape(-1, 2)
-
-
-def _stored_volumes(folder: Path) -> np.ndarray:
-    """The same of the accepted siblings in the folder of a cohort, without reading their maps."""
-    records = [record for record in CohortFolder(folder).records() if record.accepted]
-    cohort = cohort_of(records)
-    return np.column_stack([cohort.measure("LV volume"), cohort.measure("RV volume")])
 
 
 def _torch_name(device: str) -> str:
