@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -22,10 +23,12 @@ from cardiactwins.mrml.segmentations import (
     segment_names,
 )
 from cardiactwins.mrml.tables import columns_of_table
+from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_cohorts import cohort_pair
 from cardiactwins.mrml.twin_editor import TwinEditorLogic
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation, new_heart_segmentation
 from cardiactwins.twin.cohort import Cohort
+from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.label_resampling import resampled_labels
 
 torch = pytest.importorskip("torch")
@@ -303,6 +306,43 @@ def test_a_cohort_is_enriched_and_a_second_run_makes_nothing_twice(logic, shared
     (second,) = logic.augment([shared_case], known, tmp_path, **asked)
     assert second.made == first.made
     assert {path: path.stat().st_mtime_ns for path in siblings.iterdir()} == files
+
+
+def test_an_augmentation_starts_from_the_edited_heart_and_judges_its_own_run(
+    logic, shared_case, tmp_path, scene
+):
+    known = population(shared_case.twin.labels)
+    asked = {"measure": "RV volume", "least": 20.0, "number": 2, "strategies": ("perturbational",)}
+    named = TwinCase(replace(shared_case.twin, name="2: CTA segmentation"))
+    (sibling,) = logic.perturb(named, psi=1.0, steps=2, guard=False)
+    edited = named.with_edit(sibling.sibling)
+    logic.augment([edited, named], known, tmp_path, **asked)
+    folder = CohortFolder(tmp_path / "perturbational")
+    np.testing.assert_array_equal(folder.twin("2- CTA segmentation"), edited.current)
+    np.testing.assert_array_equal(folder.twin("2- CTA segmentation 2"), named.twin.labels)
+    (found,) = logic.augment([edited, named], known, tmp_path, seed=10, **asked)
+    assert len(folder.records()) == 4
+    own = {record.name for record in folder.records() if record.recipe.seed >= 10 and record.accepted}
+    assert found.made == len(own) and set(found.kept.names) <= own
+
+
+def test_an_augmentation_that_fails_says_why(logic, shared_case, tmp_path, scene, monkeypatch):
+    known = population(shared_case.twin.labels)
+    asked = {"measure": "RV volume", "least": 20.0, "number": 1, "strategies": ("unconditional",)}
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockHearts, "denoise", lambda *_: 1 / 0)
+        with pytest.raises(ValueError, match=r"siblings failed, the first: .*division by zero"):
+            logic.augment([shared_case], known, tmp_path / "failed", **asked)
+    without = np.where(shared_case.twin.labels == Tissue.RA, 0, shared_case.twin.labels)
+    monkeypatch.setattr(logic, "loader", "stand_in_for_trained_hearts:load_without")
+    monkeypatch.setattr(
+        sys.modules["stand_in_for_trained_hearts"],
+        "load_without",
+        lambda path: BlockHearts(without),
+        raising=False,
+    )
+    with pytest.raises(ValueError, match=r"accepted none of 1 siblings, the first: RA missing"):
+        logic.augment([shared_case], known, tmp_path / "turned away", **asked)
 
 
 def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, scene):

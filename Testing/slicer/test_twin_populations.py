@@ -9,7 +9,7 @@ from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_files import write_case
-from cardiactwins.mrml.twin_populations import hearts_of_folder
+from cardiactwins.mrml.twin_populations import hearts_of_folder, plain_names
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
 
@@ -66,3 +66,8 @@ def test_a_segmentation_where_mrml_is_not_at_hand_is_refused_with_what_to_do(tmp
     np.testing.assert_array_equal(found["Bob"], heart(Tissue.LV))
     with pytest.raises(ValueError, match=r"Ann\.seg\.nrrd cannot be read here.*twin import"):
         found["Ann"]
+
+
+def test_names_are_made_such_as_files_can_have_and_none_twice():
+    found = plain_names(["2: CTA", "2- CTA", "2- cta", "", "v1.2", "2- CTA 2"])
+    assert found == ["2- CTA", "2- CTA 2", "2- cta 3", "heart", "v1-2", "2- CTA 2 2"]

@@ -27,18 +27,21 @@ from cardiactwins.mrml.twin_case import (
     new_sibling_nodes,
     new_violation_markups,
 )
-from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, cohort_pair, evaluate_cohort
+from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, evaluate_cohort, known_cohort
 from cardiactwins.mrml.twin_models import new_surface_models
+from cardiactwins.mrml.twin_populations import plain_names
 from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
 from cardiactwins.mrml.twin_sources import heart_of, labels_of, region_name, region_on_twin, unplaced_case
 from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces
+from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augment, augmentation_recipes
 from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.cohort_run import MODEL_LOADER, make_cohort
+from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.heart_pose import Alignment
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
 from cardiactwins.twin.siblings import make_siblings
+from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.tissue_names import tissue_of_key
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
@@ -324,26 +327,27 @@ class TwinEditorLogic:
     ) -> list[Augmented]:
         """Enrich a cohort with hearts of a rare measure (Kadry 2023, 4.4); siblings stay in the folder.
 
-        twins: hearts that are edited. population: the hearts there are, as `cohort_pair` takes them. A run
-        that was ended goes on where it stopped.
+        twins: hearts that are edited, as they are after their edits. population: the hearts there are, as
+        `known_cohort` takes them. A run that was ended goes on where it stopped; siblings of other runs in
+        the folder are not judged. ValueError with the reason when siblings failed, or the guard accepted
+        none at all.
         """
         chosen = CohortFilter(measure, least, most)
-        known, _ = cohort_pair(population, heat_map=False)
-        made = {}
+        known = known_cohort(population, heat_map=False)
+        names = plain_names(case.name for case in twins)
+        made: dict[str, Cohort] = {}
+        reasons: list[str] = []
         for strategy in strategies:
+            recipes = augmentation_recipes(strategy, names, number, first_seed=seed)
             folder = CohortFolder.create(Path(directory) / strategy, TWIN_GRID)
-            for case in twins:
-                folder.add_twin(case.name, case.twin.labels)
-            recipes = augmentation_recipes(strategy, [case.name for case in twins], number, first_seed=seed)
-            make_cohort(
-                folder,
-                recipes,
-                self.weights(),
-                loader=self.loader,
-                workers=workers,
-                progress=progress,
-            )
-            made[strategy] = cohort_pair(folder.path, heat_map=False)[1]
+            for name, case in zip(names, twins, strict=True):
+                folder.add_twin(name, case.current)
+            maker = StudyMaker(folder, self.weights(), self.loader, workers)
+            maker.make(recipes, progress)
+            made[strategy] = maker.cohorts(recipes)[1]
+            reasons += [record.reason for record in maker.records(recipes) if not record.accepted]
+        if reasons and not any(len(cohort) for cohort in made.values()):
+            raise ValueError(f"The guard accepted none of {len(reasons)} siblings, the first: {reasons[0]}.")
         return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
 
     def weights(self) -> Path:

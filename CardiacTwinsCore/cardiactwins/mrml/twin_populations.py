@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from cardiactwins.twin.twin_import import import_twin
 if TYPE_CHECKING:
     from cardiactwins.mrml.twin_segmentation import SegmentedHeart
 
-__all__ = ["HEART_ENDINGS", "hearts_of_folder"]
+__all__ = ["HEART_ENDINGS", "hearts_of_folder", "plain_name", "plain_names"]
 
 HEART_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
 LONGEST_FIRST = sorted((*SEGMENTATION_ENDINGS, *HEART_ENDINGS, TWIN_ENDING), key=len, reverse=True)
@@ -71,6 +71,21 @@ def hearts_of_folder(folder: str | Path, *, grid: ImageGeometry = TWIN_GRID) -> 
     return Hearts(tuple(found), labels)
 
 
+def plain_name(name: str) -> str:
+    """A name that recipes and files can carry."""
+    return "".join("-" if sign in "/\\:." else sign for sign in name) or "heart"
+
+
+def plain_names(names: Iterable[str]) -> list[str]:
+    """Names that recipes and files can carry, none twice, also where files' names have no capitals."""
+    found: dict[str, str] = {}
+    for name in map(plain_name, names):
+        tried = (name, *(f"{name} {number}" for number in range(2, len(found) + 2)))
+        fresh = next(one for one in tried if one.casefold() not in found)
+        found[fresh.casefold()] = fresh
+    return list(found.values())
+
+
 def _of_cohort(path: Path, grid: ImageGeometry) -> Hearts:
     cohort = CohortFolder(path)
     check_grid(path, cohort.geometry, grid)
@@ -86,19 +101,14 @@ def _files(path: Path) -> Iterator[tuple[str, Path, Callable[[Path, ImageGeometr
         ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), "")
         stem = file.name[: len(file.name) - len(ending)]
         if file.is_dir() and (file / f"twin{TWIN_ENDING}").is_file():
-            yield _plain(stem), file / f"twin{TWIN_ENDING}", _of_twin
+            yield plain_name(stem), file / f"twin{TWIN_ENDING}", _of_twin
         elif ending == TWIN_ENDING:
-            yield _plain(stem), file, _of_twin
+            yield plain_name(stem), file, _of_twin
         elif ending in SEGMENTATION_ENDINGS and (path / f"{stem}{TWIN_ENDING}").is_file():
             # What `twin import` leaves beside a twin to look at.
             continue
         elif ending and file.is_file():
-            yield _plain(stem), file, _of_image
-
-
-def _plain(name: str) -> str:
-    """A name that recipes and files can carry."""
-    return "".join("-" if sign in "/\\:." else sign for sign in name)
+            yield plain_name(stem), file, _of_image
 
 
 def _of_twin(path: Path, grid: ImageGeometry) -> Labels:
