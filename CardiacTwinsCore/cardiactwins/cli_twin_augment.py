@@ -16,9 +16,11 @@ from cardiactwins.cli_twin_inputs import (
     Batch,
     Devices,
     Guard,
+    LeaveOut,
     Loader,
     Scheduler,
     Steps,
+    Tissues,
     Weights,
     Workers,
 )
@@ -53,6 +55,8 @@ def augment(
         ),
     ] = None,
     size: Annotated[int, typer.Option(min=1, help="Hearts that are kept of each strategy.")] = 140,
+    tissues: Tissues = None,
+    leave_out: LeaveOut = False,
     seed: Seed = 0,
     steps: Steps = 20,
     guard: Guard = True,
@@ -90,7 +94,7 @@ def augment(
 
     chosen = CohortFilter(measure, -infinity if least is None else least, infinity if most is None else most)
     rng = np.random.default_rng(seed)
-    hearts = population_of(population)
+    hearts, left_out = population_of(run, population, tissues, leave_out)
     with run.progress("Measure") as progress:
         known = measured(hearts, progress)
     target_of(known, {}, chosen, rng)
@@ -127,6 +131,7 @@ def augment(
         f"\nTarget: {found['references']} of {found['population']} hearts, those with {found['filter']}.",
     )
     outputs = {"folder": out, "page": out / PAGE, "table": out / TABLE}
+    found = {**found, "left_out": left_out}
     run.finish(found, {**outputs, **({"kept": out / KEPT} if rows else {})}, out / REPORT)
 
 

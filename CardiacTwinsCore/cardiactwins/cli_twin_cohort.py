@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from cardiactwins.cli_inputs import existing
-from cardiactwins.cli_twin_inputs import logic_with_model
+from cardiactwins.cli_twin_inputs import in_words_of_options, logic_with_model, tissues_from
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from cardiactwins.cli_run import CommandRun
     from cardiactwins.compute.progress import Progress
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
     from cardiactwins.twin.cohort import Cohort
@@ -30,6 +31,7 @@ __all__ = [
     "population_of",
     "show_estimate",
     "study_maker",
+    "tell_doubtful",
     "tell_estimate",
 ]
 
@@ -59,13 +61,39 @@ def claimed_cohort(out: Path) -> CohortFolder:
     return CohortFolder.create(out, TWIN_GRID)
 
 
-def population_of(folder: Path, option: str = "the population") -> Hearts:
-    """The hearts of a folder. FileNotFoundError without it, ValueError when it is a file or holds none."""
-    from cardiactwins.mrml.twin_populations import hearts_of_folder
+def population_of(
+    run: CommandRun,
+    folder: Path,
+    tissues: Sequence[str] | None = None,
+    leave_out: bool = False,
+    option: str = "the population",
+) -> tuple[Hearts, dict[str, str]]:
+    """The hearts of a folder, and those left out, each with the reason; what is wrong is told on stderr.
+
+    tissues: of --tissues. leave_out: hearts with serious remarks. FileNotFoundError without the folder,
+    ValueError when it is a file, holds none, or none is left.
+    """
+    from cardiactwins.mrml.twin_populations import doubtful_hearts, hearts_of_folder
 
     if not existing(folder).is_dir():
         raise ValueError(f"{folder} is a file. Give a folder of hearts as {option}.")
-    return hearts_of_folder(folder)
+    labels = tissues_from(tissues)
+    with in_words_of_options(), run.progress("Read") as progress:
+        hearts = hearts_of_folder(folder, labels)
+        doubtful = doubtful_hearts(folder, labels, progress)
+    reasons = {name: " ".join(remarks) for name, remarks in doubtful.items()}
+    tell_doubtful(reasons, leave_out)
+    if not leave_out or not reasons:
+        return hearts, {}
+    if len(reasons) == len(hearts):
+        raise ValueError(f"Every heart in {folder} is incomplete or in pieces, so that none is left.")
+    return hearts.without(reasons), reasons
+
+
+def tell_doubtful(reasons: Mapping[str, str], left_out: bool) -> None:
+    """What is wrong with hearts, by name, on standard error: a line each."""
+    for name, reason in reasons.items():
+        typer.echo(f"{'Left out' if left_out else 'Doubtful'}: {name}: {reason}", err=True)
 
 
 def measured(hearts: Hearts, progress: Progress) -> Cohort:

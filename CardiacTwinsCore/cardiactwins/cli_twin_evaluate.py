@@ -9,9 +9,12 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
+from cardiactwins.cli_twin_cohort import population_of
+from cardiactwins.cli_twin_inputs import LeaveOut, Tissues
 
 if TYPE_CHECKING:
     from cardiactwins.mrml.twin_cohorts import EvaluatedCohort
+    from cardiactwins.twin.hearts import Hearts
 
 __all__ = ["evaluate"]
 
@@ -31,6 +34,8 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of hearts that the model was trained on, of which copies would lie near."),
     ] = None,
+    tissues: Tissues = None,
+    leave_out: LeaveOut = False,
     repeats: Annotated[
         int, typer.Option(min=2, help="Draws of the bootstrap, for intervals of 95 %.")
     ] = 1000,
@@ -47,7 +52,8 @@ def evaluate(
     (quality.csv), the measures of each heart before it, and whether it accepted the heart (hearts.csv), and
     report.json. Hearts that TwinEditor made were guarded then; others are guarded now, and of a cohort as
     the reference or the training those are taken that the guard accepted. Label maps hold the values 1 Ao,
-    2 Myo, 3 RV, 4 LV, 5 RA, 6 LA; those on another grid than the model's are imported first.
+    2 Myo, 3 RV, 4 LV, 5 RA, 6 LA, or names, or what --tissues says; those on another grid than the model's
+    are imported first, and what is wrong with them is told.
     """
     run = CommandRun.begin(context, {"hearts": hearts, "reference": reference, "training": training})
     for path in (hearts, reference, *([training] if training else ())):
@@ -58,13 +64,25 @@ def evaluate(
     from cardiactwins.mrml.tables import columns_of_table
     from cardiactwins.mrml.twin_cohorts import evaluate_cohort
 
+    left_out: dict[str, str] = {}
+
+    def sourced(folder: Path) -> Path | Hearts:
+        """A cohort by its folder, which tells what the guard did; other hearts as they are read."""
+        if (folder / "cohort.json").is_file():
+            return folder
+        found, others = population_of(run, folder, tissues, leave_out)
+        left_out.update(others)
+        return found
+
+    made, known = sourced(hearts), sourced(reference)
+    seen = None if training is None else sourced(training)
     with run.progress("Evaluate") as progress, new_folder(out) as folder:
         folder.mkdir()
         judged = evaluate_cohort(
             hearts.absolute().name,
-            hearts,
-            reference,
-            training=training,
+            made,
+            known,
+            training=seen,
             directory=folder,
             seed=seed,
             repeats=repeats,
@@ -74,7 +92,7 @@ def evaluate(
             columns = columns_of_table(table)
             lines = zip(*columns.values(), strict=True)
             write_table(folder / file, [dict(zip(columns, map(_plain, line), strict=True)) for line in lines])
-    figures = figures_of_quality(judged)
+    figures = {**figures_of_quality(judged), "left_out": left_out}
     run.show(_table(judged))
     run.finish(
         figures,

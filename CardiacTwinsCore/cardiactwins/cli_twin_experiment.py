@@ -16,9 +16,11 @@ from cardiactwins.cli_twin_inputs import (
     Batch,
     Devices,
     Guard,
+    LeaveOut,
     Loader,
     Scheduler,
     Steps,
+    Tissues,
     Weights,
     Workers,
 )
@@ -62,6 +64,8 @@ def experiment(
     steps_tried: Annotated[str, typer.Option(help="Noise: numbers of steps to try; 0: none.")] = STEPS_TRIED,
     hearts_tried: Annotated[int, typer.Option(min=6, help="Noise: hearts for each number of steps.")] = 100,
     sizes_tried: Annotated[str, typer.Option(help="Noise: sizes of the cohort to try.")] = SIZES_TRIED,
+    tissues: Tissues = None,
+    leave_out: LeaveOut = False,
     seed: Seed = 0,
     steps: Steps = 20,
     guard: Guard = True,
@@ -94,8 +98,11 @@ def experiment(
     if not all(0 < value <= 1 for value in psis):
         raise ValueError(f"--psi takes shares above 0 to 1; found '{psi}'.")
     tried, sizes = _counts(steps_tried, "--steps-tried"), _counts(sizes_tried, "--sizes-tried")
-    known = population_of(population)
-    seen = None if training is None else population_of(training, "--training")
+    known, left_out = population_of(run, population, tissues, leave_out)
+    seen = None
+    if training is not None:
+        seen, others = population_of(run, training, tissues, leave_out, "--training")
+        left_out |= others
 
     import numpy as np
 
@@ -122,7 +129,7 @@ def experiment(
         scheduler=scheduler,
     )
     common: dict[str, Any] = {"steps": steps, "guard": guard, "attempts": attempts, "first_seed": seed}
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"left_out": left_out}
     outputs = {"folder": out}
     if "edits" in chosen:
         with run.progress("Edits") as progress:

@@ -29,6 +29,7 @@ __all__ = [
     "Guard",
     "Hold",
     "Keep",
+    "LeaveOut",
     "Loader",
     "Psi",
     "Region",
@@ -57,6 +58,14 @@ Tissues = Annotated[
     typer.Option(
         help="Which segment or label is which tissue, as LA=2,RA=3 or LV='left heart'; or a known table of "
         "labels, such as 'TotalSegmentator v1'. Default: by names and terminology."
+    ),
+]
+LeaveOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-out-incomplete",
+        help="Leave out segmented hearts of which a chamber is cut off, incomplete or in pieces, as the "
+        "paper does. Default: they are named, and used.",
     ),
 ]
 Weights = Annotated[

@@ -13,6 +13,8 @@ import typer
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
 from cardiactwins.cli_training import DATA, claim_training
+from cardiactwins.cli_twin_cohort import tell_doubtful
+from cardiactwins.cli_twin_inputs import LeaveOut, tissues_from
 from cardiactwins.cli_values import pairs_from
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def train(
             "as CardiacTwins. Default: by the names of labels and segments."
         ),
     ] = None,
+    leave_out: LeaveOut = False,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -104,7 +107,7 @@ def train(
         raise ValueError(f"--preset is {' or '.join(PRESETS)}; found '{preset}'.")
     coding = changed(PRESETS[preset][0], autoencoder or [], "--autoencoder")
     denoising = changed(PRESETS[preset][1], denoiser or [], "--denoiser")
-    source = {"phantoms": phantoms, "validation": validation} if data is None else _listed(data)
+    source = {"phantoms": phantoms, "validation": validation} if data is None else _listed(data, leave_out)
     begun = {
         **source,
         "seed": seed,
@@ -119,6 +122,7 @@ def train(
     if first:
         claim_training(out, begun, force, _remove_training)
     left_out: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
     try:
         with run.progress("Train") as progress, fabric.rank_zero_first():
             if data is None:
@@ -127,9 +131,11 @@ def train(
                     out / "validation", validation, VALIDATION_STREAM, workers=threads, progress=progress
                 )
             else:
-                known, held_out, left_out = _own_hearts(data, out, _tissues(tissues or []), progress)
-        for name, reason in left_out.items():
-            typer.echo(f"Left out: {name}: {reason}", err=True)
+                known, held_out, left_out, doubtful = _own_hearts(
+                    data, out, tissues_from(tissues), leave_out, progress
+                )
+        tell_doubtful(left_out, True)
+        tell_doubtful(doubtful, False)
         card = {
             "data": _described(data, known, held_out),
             "licence": licence or ("Apache-2.0" if data is None else "as the user's data"),
@@ -216,31 +222,35 @@ def _fabric(precision: str, processes: int, machines: int) -> Fabric:
     return many_processes(processes, machines, precision)
 
 
-def _listed(folder: Path) -> dict[str, Any]:
+def _listed(folder: Path, leave_out: bool) -> dict[str, Any]:
     from cardiactwins.mrml.heart_files import heart_files
 
-    return {"data": str(folder.absolute()), "hearts": [path.name for path in heart_files(folder)]}
-
-
-def _tissues(texts: Sequence[str]) -> Mapping[str, str] | str | None:
-    """Labels by tissue, or the name of a table; None when nothing is said."""
-    if len(texts) == 1 and "=" not in texts[0]:
-        return texts[0]
-    return pairs_from(texts, "--tissues") or None
+    listed = {"data": str(folder.absolute()), "hearts": [path.name for path in heart_files(folder)]}
+    return {**listed, "leave_out_incomplete": True} if leave_out else listed
 
 
 def _own_hearts(
-    folder: Path, out: Path, tissues: Mapping[str, str] | str | None, progress: Callable[..., None]
-) -> tuple[HeartFolder, HeartFolder, dict[str, str]]:
-    """Hearts to train on, hearts to validate on, both on the common grid, and reasons of those left out."""
+    folder: Path,
+    out: Path,
+    tissues: Mapping[str, str] | str | None,
+    leave_out: bool,
+    progress: Callable[..., None],
+) -> tuple[HeartFolder, HeartFolder, dict[str, str], dict[str, str]]:
+    """Hearts to train on, hearts to validate on, both on the common grid; why hearts were left out, and what
+    is seriously wrong with others that were brought there now.
+
+    leave_out: also hearts with serious remarks.
+    """
     from cardiactwins.mrml.heart_files import heart_files
     from cardiactwins.mrml.twin_segmentation import heart_of_file
+    from cardiactwins.twin.heart_review import serious_remarks
     from cardiactwins.twin.training_hearts import HeartFolder
     from cardiactwins.twin.twin_import import import_twin
 
     files = heart_files(folder)
     every = round(1 / OWN_SHARE)
     left_out: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
     for number, path in enumerate(files):
         part = out / ("validation" if number % every == every - 1 else "hearts")
         if HeartFolder.path(part, number).exists():
@@ -248,6 +258,10 @@ def _own_hearts(
         progress(number, len(files), f"Reading {path.name}")
         try:
             heart = heart_of_file(path, tissues)
+            if remarks := " ".join(serious_remarks(heart.labels, heart.geometry)):
+                if leave_out:
+                    raise ValueError(remarks)
+                doubtful[path.name] = remarks
             twin = import_twin(heart.labels, heart.geometry, name=path.name)
         except ValueError as error:
             left_out[path.name] = str(error)
@@ -260,7 +274,8 @@ def _own_hearts(
             f"A training needs {FEWEST_HEARTS} hearts at least; {usable} of {len(files)} files in {folder} "
             f"can be used. {reasons}"
         )
-    return HeartFolder(out / "hearts"), HeartFolder(out / "validation"), left_out
+    doubtful = {name: remarks for name, remarks in doubtful.items() if name not in left_out}
+    return HeartFolder(out / "hearts"), HeartFolder(out / "validation"), left_out, doubtful
 
 
 def _described(data: Path | None, known: HeartFolder, held_out: HeartFolder) -> str:
@@ -299,6 +314,7 @@ def _command(options: Mapping[str, Any]) -> str:
     else:
         words.append("--data FOLDER")
         words += [f"--tissues '{text}'" for text in options["tissues"] or ()]
+        words += ["--leave-out-incomplete"] if options["leave_out"] else []
     if options["minutes"] is not None:
         words.append(f"--minutes {options['minutes']:g}")
     for name in ("autoencoder", "denoiser"):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from block_hearts import stretched
 
+from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_morphology import MORPHOLOGY_NAMES
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.twin.cohort import measure_cohort
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import HeartFolder
@@ -95,6 +97,22 @@ def test_populations_and_filters_that_cannot_be_are_refused(
     assert "would both be the heart 'fine'" in refused(bad, "--least", 1)
 
 
+def test_hearts_that_are_cut_off_are_told_and_left_out_where_asked(twin, stand_in, whole_heart, tmp_path):
+    folder = tmp_path / "hearts"
+    write_heart(folder / "whole.nrrd", whole_heart.labels, TWIN_GRID)
+    small, wide = whole_heart.labels[::2, ::2, ::2], ImageGeometry((64,) * 3, np.diag([2.8, 2.8, 2.8, 1]))
+    first = int(np.flatnonzero((small == Tissue.LV).any(axis=(1, 2)))[0]) + 2
+    write_heart(folder / "cut.nrrd", np.pad(small[first:], ((0, first), (0, 0), (0, 0))), wide)
+    options = (folder, "--least", 9000, *stand_in, "--out", tmp_path / "out")
+    for more, word, hearts in (((), "Doubtful", 2), (("--leave-out-incomplete",), "Left out", 1)):
+        told = twin("augment", *options, *more).stderr
+        assert f"{word}: cut: " in told and "LV is cut off" in told
+        assert f"0 of {hearts} hearts have RV volume above 9000" in told
+    (folder / "whole.nrrd").unlink()
+    assert "Every heart in" in twin("augment", *options, "--leave-out-incomplete").stderr
+
+
 def test_the_report_says_what_ran(augmented):
     report = json.loads((augmented[0] / "report.json").read_text())
     assert report["job"] == "twin augment" and report["results"]["references"] == 6
+    assert report["results"]["left_out"] == {}

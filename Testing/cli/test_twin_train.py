@@ -7,9 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.cli_twin import twin
-from cardiactwins.compute.progress import Cancelled
+from cardiactwins.compute.progress import Cancelled, silent
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import VALIDATION_STREAM, HeartFolder
 
@@ -152,3 +153,24 @@ def test_wrong_options_are_told_before_anything_is_written(training, tmp_path, o
     with pytest.raises(ValueError, match=message):
         training(option, "--out", tmp_path / "t")
     assert not (tmp_path / "t").exists()
+
+
+def test_hearts_that_are_cut_off_are_told_and_left_out_where_asked(tmp_path, monkeypatch):
+    from cardiactwins import cli_twin_train
+
+    monkeypatch.setattr(cli_twin_train, "FEWEST_HEARTS", 2)
+    monkeypatch.setattr(cli_twin_train, "OWN_SHARE", 0.34)
+    for number in range(3):
+        heart = whole_heart_phantom(np.random.default_rng([5, number]))
+        labels = heart.labels.copy()
+        if number == 1:
+            labels[: np.flatnonzero((labels == Tissue.LV).any(axis=(1, 2)))[0] + 4] = 0
+            labels = np.roll(labels, -np.flatnonzero(labels.any(axis=(1, 2)))[0], axis=0)
+        write_heart(tmp_path / "own" / f"heart-{number}.nii.gz", labels, heart.patient_geometry())
+    for leave_out in (False, True):
+        known, held_out, left_out, doubtful = cli_twin_train._own_hearts(
+            tmp_path / "own", tmp_path / str(leave_out), "CardiacTwins", leave_out, silent
+        )
+        told, other = (left_out, doubtful) if leave_out else (doubtful, left_out)
+        assert list(told) == ["heart-1.nii.gz"] and "LV is cut off" in told["heart-1.nii.gz"] and not other
+        assert (len(known), len(held_out)) == (1 if leave_out else 2, 1)

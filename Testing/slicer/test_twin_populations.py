@@ -1,16 +1,21 @@
 """Folders of whole hearts, from whatever made them."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from nifti_names import with_names
 
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.whole_heart import whole_heart_phantom
+from cardiactwins.mrml import twin_populations
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_files import write_case
-from cardiactwins.mrml.twin_populations import hearts_of_folder, plain_names
+from cardiactwins.mrml.twin_populations import doubtful_hearts, hearts_of_folder, plain_names
 from cardiactwins.twin.label_files import write_heart
+from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
 
 
@@ -71,3 +76,49 @@ def test_a_segmentation_where_mrml_is_not_at_hand_is_refused_with_what_to_do(tmp
 def test_names_are_made_such_as_files_can_have_and_none_twice():
     found = plain_names(["2: CTA", "2- CTA", "2- cta", "", "v1.2", "2- CTA 2"])
     assert found == ["2- CTA", "2- CTA 2", "2- cta 3", "heart", "v1-2", "2- CTA 2 2"]
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return whole_heart_phantom(np.random.default_rng([3, 1]))
+
+
+@pytest.fixture
+def imported(monkeypatch):
+    """Hearts that would be imported come back as they were read."""
+    monkeypatch.setattr(
+        twin_populations, "import_twin", lambda labels, *_, **named: SimpleNamespace(labels=labels)
+    )
+
+
+def test_maps_with_names_are_read_by_them_and_others_by_values_of_tissues(phantom, imported, tmp_path):
+    labels, wide = phantom.labels[::2, ::2, ::2], ImageGeometry((64,) * 3, np.diag([2.8, 2.8, 2.8, 1]))
+    turned = np.where(labels > 0, 7 - labels, 0).astype(np.uint8)
+    path = write_heart(tmp_path / "named.nii.gz", turned, wide)
+    with_names(path, {7 - tissue: f"my {name}" for tissue, name in TISSUE_NAMES.items()})
+    write_heart(tmp_path / "plain.nii.gz", labels, wide)
+    found = hearts_of_folder(tmp_path)
+    for name in ("named", "plain"):
+        assert np.bincount(found[name].ravel()).tolist() == np.bincount(labels.ravel()).tolist()
+    given = hearts_of_folder(tmp_path, {name: int(7 - tissue) for tissue, name in TISSUE_NAMES.items()})
+    assert np.bincount(given["plain"].ravel()).tolist() == np.bincount(turned.ravel()).tolist()
+    with_names(write_heart(path, turned, wide), dict.fromkeys(range(1, 7), "lung"))
+    with pytest.raises(ValueError, match=r"named.*LA"):
+        hearts_of_folder(tmp_path)["named"]
+
+
+def test_what_is_seriously_wrong_with_patients_hearts_is_told(phantom, tmp_path):
+    wide = ImageGeometry((64,) * 3, np.diag([2.8, 2.8, 2.8, 1]))
+    small = phantom.labels[::2, ::2, ::2]
+    lowest = int(np.flatnonzero((small == Tissue.LV).any(axis=(1, 2)))[0])
+    cut = np.concatenate([small[lowest + 3 :], np.zeros_like(small[: lowest + 3])])
+    write_heart(tmp_path / "cut.nrrd", cut, wide)
+    write_heart(tmp_path / "whole.nrrd", small, wide)
+    write_heart(tmp_path / "on the grid.nrrd", heart(Tissue.LV), TWIN_GRID)
+    write_case(tmp_path / "twin.npz", TwinCase(Twin(phantom.labels, np.eye(4), cut, wide, "x")))
+    found = doubtful_hearts(tmp_path)
+    assert set(found) == {"cut", "twin"}
+    assert all("LV is cut off" in " ".join(remarks) for remarks in found.values())
+    assert set(hearts_of_folder(tmp_path).without(found)) == {"on the grid", "whole"}
+    HeartFolder.write(tmp_path / "training", 0, cut)
+    assert doubtful_hearts(tmp_path / "training") == {}

@@ -1,10 +1,10 @@
 """Whole hearts read from segmentation nodes, label maps and files, and written as nodes."""
 
-import gzip
 import struct
 
 import numpy as np
 import pytest
+from nifti_names import with_names
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import Tissue
@@ -204,21 +204,6 @@ def test_names_of_a_label_maps_own_colour_table_tell(blocks, geometry, scene):
     heart = heart_of_label_map(node)
     assert np.array_equal(heart.labels, blocks)
     assert heart.sources[Tissue.LA] == "heart_atrium_left"
-
-
-def with_names(path, names):
-    """Put a table of label names into the header of a NIfTI file, as TotalSegmentator does."""
-    raw = gzip.decompress(path.read_bytes())
-    rows = "".join(f'<Label Key="{k}"><![CDATA[{v}]]></Label>' for k, v in names.items())
-    table = f"<VolumeInformation><LabelTable>{rows}</LabelTable></VolumeInformation>"
-    text = f"<CaretExtension>{table}</CaretExtension>"
-    content = text.encode() + b" " * (-len(text) % 16)
-    start = int(struct.unpack_from("<f", raw, 108)[0])
-    head = bytearray(raw[:348])
-    struct.pack_into("<f", head, 108, 352 + 8 + len(content))
-    extension = b"\1\0\0\0" + struct.pack("<ii", 8 + len(content), 0) + content
-    path.write_bytes(gzip.compress(bytes(head) + extension + raw[start:]))
-    return path
 
 
 @pytest.mark.parametrize("values", [TOTALSEGMENTATOR_V1, TOTALSEGMENTATOR_V2_HEART], ids=["v1", "v2"])

@@ -8,6 +8,7 @@ import pytest
 from gaussian_hearts import ellipsoid_heart
 
 from cardiactwins.anatomy.geometry import ImageGeometry
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.files import json_text
 from cardiactwins.compute.progress import Cancelled

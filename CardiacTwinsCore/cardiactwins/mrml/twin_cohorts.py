@@ -51,15 +51,17 @@ def cohort_pair(
 ) -> tuple[Cohort, Cohort]:
     """Hearts before the topology guard, and those that it accepted, repaired.
 
-    source: a `Cohort`; a folder as `hearts_of_folder` takes it; or nodes, twins, siblings and label maps
-    (128, 128, 128) one after the other. What TwinEditor made was guarded when it was made, or without the
-    guard where that was asked for; all else is guarded here, where `cut` names the tissues that the border of
-    the grid may cut. Of a `Cohort`, which is numbers alone, the hearts without violations are taken.
-    heat_map: also count where the hearts are; those of a cohort's folder as they are stored, and not apart
-    for the guarded. ValueError when there is no heart.
+    source: a `Cohort`; `Hearts` on the common grid; a folder as `hearts_of_folder` takes it; or nodes, twins,
+    siblings and label maps (128, 128, 128) one after the other. Siblings and the folder of a cohort were
+    guarded when they were made, or not where that was asked for; all else is guarded here, where `cut` names
+    the tissues that the border of the grid may cut. Of a `Cohort`, which is numbers alone, the hearts without
+    violations are taken. heat_map: also count where the hearts are; those of a cohort's folder as they are
+    stored, and not apart for the guarded. ValueError when there is no heart.
     """
     if isinstance(source, Cohort):
         return source, source.select(~source.violated.any(axis=1))
+    if isinstance(source, Hearts):
+        return raw_and_guarded(source, cut=cut, heat_map=heat_map, progress=progress)
     if isinstance(source, (str, Path)):
         return pair_of_folder(source, progress, heat_map, cut=cut)
     items = _items(source)
@@ -79,6 +81,8 @@ def known_cohort(source: Any, progress: Progress = silent, heat_map: bool = True
     """
     if isinstance(source, Cohort):
         return source
+    if isinstance(source, Hearts):
+        return source.measured(TWIN_GRID.spacing, heat_map=heat_map, progress=progress)
     if isinstance(source, (str, Path)):
         return known_folder(source, progress, heat_map)
     items = _items(source)

@@ -16,7 +16,7 @@ from cardiactwins.anatomy.heart_tissues import CHAMBERS, TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.twin.flat_ends import flat_end_mm2
 
-__all__ = ["Finding", "review_heart"]
+__all__ = ["Finding", "review_heart", "serious_remarks"]
 
 FindingKind = Literal["fragmented", "cut off", "flat end", "size", "topology"]
 
@@ -82,6 +82,11 @@ def review_heart(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[Fi
         if not check.holds and len(check.tissues) == 2:
             found.append(Finding("topology", None, f"Topology: {check.name} does not hold.", False))
     return tuple(sorted(found, key=lambda finding: not finding.serious))
+
+
+def serious_remarks(labels: NDArray[np.uint8], geometry: ImageGeometry) -> tuple[str, ...]:
+    """The serious findings of `review_heart` as sentences; none for a heart that the paper would use."""
+    return tuple(str(finding) for finding in review_heart(labels, geometry) if finding.serious)
 
 
 def _pieces(mask: NDArray[np.bool_], tissue: Tissue, geometry: ImageGeometry) -> list[Finding]:

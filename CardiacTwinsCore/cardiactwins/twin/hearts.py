@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,10 @@ class Hearts(Mapping[str, Labels]):
             raise ValueError(f"{folder} holds no label maps of hearts.")
         places = {path.stem: index for index, path in enumerate(hearts.paths)}
         return cls(tuple(places), lambda name: hearts[places[name]])
+
+    def without(self, names: Collection[str]) -> Hearts:
+        """The hearts of other names."""
+        return Hearts(tuple(name for name in self if name not in names), self._read)
 
     def __getitem__(self, name: str) -> Labels:
         return self._read(name)
