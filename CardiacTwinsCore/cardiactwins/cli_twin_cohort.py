@@ -68,7 +68,8 @@ def population_of(
     leave_out: bool = False,
     option: str = "the population",
 ) -> tuple[Hearts, dict[str, str]]:
-    """The hearts of a folder, and those left out, each with the reason; what is wrong is told on stderr.
+    """The hearts of a folder, and those left out, FOLDER/NAME with the reason; what is wrong is told on
+    standard error.
 
     tissues: of --tissues. leave_out: hearts with serious remarks. FileNotFoundError without the folder,
     ValueError when it is a file, holds none, or none is left.
@@ -81,13 +82,14 @@ def population_of(
     with in_words_of_options(), run.progress("Read") as progress:
         hearts = hearts_of_folder(folder, labels)
         doubtful = doubtful_hearts(folder, labels, progress)
-    reasons = {name: " ".join(remarks) for name, remarks in doubtful.items()}
+    place = folder.absolute().name
+    reasons = {f"{place}/{name}": " ".join(remarks) for name, remarks in doubtful.items()}
     tell_doubtful(reasons, leave_out)
     if not leave_out or not reasons:
         return hearts, {}
-    if len(reasons) == len(hearts):
+    if len(doubtful) == len(hearts):
         raise ValueError(f"Every heart in {folder} is incomplete or in pieces, so that none is left.")
-    return hearts.without(reasons), reasons
+    return hearts.without(doubtful), reasons
 
 
 def tell_doubtful(reasons: Mapping[str, str], left_out: bool) -> None:

@@ -106,7 +106,7 @@ def test_hearts_that_are_cut_off_are_told_and_left_out_where_asked(twin, stand_i
     options = (folder, "--least", 9000, *stand_in, "--out", tmp_path / "out")
     for more, word, hearts in (((), "Doubtful", 2), (("--leave-out-incomplete",), "Left out", 1)):
         told = twin("augment", *options, *more).stderr
-        assert f"{word}: cut: " in told and "LV is cut off" in told
+        assert f"{word}: hearts/cut: " in told and "LV is cut off" in told
         assert f"0 of {hearts} hearts have RV volume above 9000" in told
     (folder / "whole.nrrd").unlink()
     assert "Every heart in" in twin("augment", *options, "--leave-out-incomplete").stderr
