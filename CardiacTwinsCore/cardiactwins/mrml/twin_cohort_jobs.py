@@ -70,7 +70,11 @@ def cohort_job(
         rows = found["table"]
     elif task == "evaluation":
         found = evaluation_job(
-            folder=place, progress=progress, reference=reference, synthetic=hearts, training=training
+            folder=place,
+            progress=progress,
+            reference=str(folder / reference),
+            synthetic=str(folder / hearts),
+            training=None if training is None else str(folder / training),
         )
         rows = quality_rows(found)
     else:
