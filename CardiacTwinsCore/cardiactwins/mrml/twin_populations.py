@@ -17,8 +17,10 @@ from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.heart_review import serious_remarks
 from cardiactwins.twin.hearts import Hearts, check_grid, same_voxels
-from cardiactwins.twin.label_files import read_heart
+from cardiactwins.twin.label_files import read_heart, read_label_map
 from cardiactwins.twin.label_table import nifti_label_names
+from cardiactwins.twin.label_values import heart_of_values
+from cardiactwins.twin.nifti_axes import check_nifti_axes
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_archive import TWIN_ENDING, read_twin
 from cardiactwins.twin.twin_grid import TWIN_GRID
@@ -162,14 +164,16 @@ def _as_segmented(
     if _ends(file, TWIN_ENDING):
         twin = read_twin(file)[0]
         return twin.original, twin.original_geometry
-    named = _ends(file, ".nii", ".nii.gz") and _has_names(file)
-    if tissues is not None or named or _ends(file, *SEGMENTATION_ENDINGS):
+    if _ends(file, *SEGMENTATION_ENDINGS):
         heart = _segmented(file, tissues)
-        labels, geometry = heart.labels, heart.geometry
-    else:
+        return heart.labels, heart.geometry
+    names = _names(file) if _ends(file, ".nii", ".nii.gz") else {}
+    if tissues is None and not names:
         labels, geometry = read_heart(file)
-    placed = named or _ends(file, *SEGMENTATION_ENDINGS) or not same_voxels(geometry, grid)
-    return labels, geometry if placed else None
+    else:
+        values, geometry = read_label_map(file)
+        labels, _ = heart_of_values(f"Label map '{file.name}'", values, tissues, names)
+    return labels, geometry if names or not same_voxels(geometry, grid) else None
 
 
 def _segmented(file: Path, tissues: Tissues) -> SegmentedHeart:
@@ -186,12 +190,13 @@ def _segmented(file: Path, tissues: Tissues) -> SegmentedHeart:
         ) from error
 
 
-def _has_names(file: Path) -> bool:
-    """Whether a NIfTI file names its labels; a damaged file has no names, and is told when it is read."""
+def _names(file: Path) -> dict[int, str]:
+    """Label value -> name in a NIfTI file; none in a damaged one, which is told when it is read."""
     try:
-        return any(nifti_label_names(file).values())
+        check_nifti_axes(file)
+        return {value: name for value, name in nifti_label_names(file).items() if name}
     except (OSError, EOFError):
-        return False
+        return {}
 
 
 def _ends(file: Path, *endings: str) -> bool:

@@ -34,11 +34,10 @@ from cardiactwins.mrml.segmentations import (
 )
 from cardiactwins.mrml.volumes import volume_array
 from cardiactwins.twin.label_table import nifti_label_names
+from cardiactwins.twin.label_values import heart_of_values
 from cardiactwins.twin.nifti_axes import check_nifti_axes
 from cardiactwins.twin.tissue_names import (
     TISSUE_CODES,
-    TOTALSEGMENTATOR_V1,
-    TOTALSEGMENTATOR_V2_HEART,
     missing_tissues_text,
     tissue_of_key,
     tissues_of_names,
@@ -46,7 +45,6 @@ from cardiactwins.twin.tissue_names import (
 from cardiactwins.twin.twin_import import check_size
 
 __all__ = [
-    "LABEL_PRESETS",
     "SegmentStyle",
     "SegmentedHeart",
     "heart_of_file",
@@ -56,12 +54,6 @@ __all__ = [
     "segments_of_tissues",
 ]
 
-LABEL_PRESETS: Mapping[str, Mapping[int, Tissue]] = {
-    "CardiacTwins": {int(tissue): tissue for tissue in Tissue},
-    "TotalSegmentator v1": TOTALSEGMENTATOR_V1,
-    "TotalSegmentator v2 heartchambers_highres": TOTALSEGMENTATOR_V2_HEART,
-}
-"""Label values of maps that carry no names."""
 DRAWN = (Tissue.MYO, Tissue.AO, Tissue.RA, Tissue.RV, Tissue.LA, Tissue.LV)
 """Where segments overlap, the later one is kept: a myocardium painted over its cavity loses it."""
 
@@ -162,23 +154,9 @@ def heart_of_label_map(
     if image is not None:
         check_size(image.GetDimensions()[::-1])
     values, geometry = volume_array(node)
-    if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
-        raise ValueError(f"{title} is no label map: its values are no whole numbers.")
-    values = values.astype(np.int64, copy=False) if values.dtype.kind == "f" else values
-    present = [int(value) for value in np.unique(values) if value]
-    if not present:
-        raise ValueError(f"{title} is empty: it holds background alone.")
-    known = _color_names(node) if names is None else dict(names)
-    known = {value: known[value] for value in present if known.get(value)}
-    chosen = _values_of_tissues(title, tissues, known, present)
-    labels = np.zeros(geometry.shape, dtype=np.uint8)
-    for tissue, value in chosen.items():
-        labels[values == value] = tissue
-    sources = {tissue: known.get(value, str(value)) for tissue, value in chosen.items()}
-    missing = {tissue for tissue in Tissue if chosen.get(tissue) not in present}
-    if missing:
-        raise ValueError(missing_tissues_text(title, set(Tissue) - missing, list(known.values())))
-    return SegmentedHeart(labels, geometry, node.GetName(), {t: sources[t] for t in Tissue})
+    known = _color_names(node) if names is None else names
+    labels, sources = heart_of_values(title, values, tissues, known)
+    return SegmentedHeart(labels, geometry, node.GetName(), sources)
 
 
 def heart_of_file(
@@ -309,40 +287,6 @@ def _names_in_file(node: Any) -> dict[int, str]:
     if not path.name.lower().endswith((".nii", ".nii.gz")) or not path.is_file():
         return {}
     return nifti_label_names(path)
-
-
-def _values_of_tissues(
-    title: str,
-    tissues: Mapping[str | Tissue, str | int] | str | None,
-    names: Mapping[int, str],
-    present: list[int],
-) -> dict[Tissue, int]:
-    """Tissue -> label value."""
-    if isinstance(tissues, str):
-        preset = LABEL_PRESETS.get(tissues)
-        if preset is None:
-            raise ValueError(f"There is no table of labels '{tissues}'. Known: {', '.join(LABEL_PRESETS)}.")
-        return {tissue: value for value, tissue in preset.items()}
-    by_name = {name.casefold(): value for value, name in names.items()}
-    chosen: dict[Tissue, int] = {}
-    for key, value in (tissues or {}).items():
-        given = value if isinstance(value, (int, np.integer)) else by_name.get(str(value).casefold())
-        if given is None and str(value).isdigit():
-            given = int(value)
-        if given is None or int(given) not in present:
-            listed = ", ".join(f"{number} {names.get(number, '')}".strip() for number in present[:20])
-            raise ValueError(f"{title} has no label '{value}'. Its labels: {listed}.")
-        chosen[tissue_of_key(key)] = int(given)
-    rest = {value: name for value, name in names.items() if value not in chosen.values()}
-    for tissue, value in tissues_of_names(rest).items():
-        chosen.setdefault(tissue, value)
-    if not chosen and not any(names.values()):
-        listed = ", ".join(str(value) for value in present[:20])
-        raise ValueError(
-            f"{title} carries no names of its labels ({listed}). Say where they come from (tissues="
-            f"'{list(LABEL_PRESETS)[2]}', ...) or which is which (tissues={{'LA': 2, ...}})."
-        )
-    return chosen
 
 
 def _check_complete(labels: NDArray[np.uint8], title: str, names: Mapping[Tissue, str]) -> None:

@@ -11,7 +11,7 @@ from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import tissue_labels
 from cardiactwins.compute.files import atomic_path
 
-__all__ = ["read_heart", "write_heart"]
+__all__ = ["read_heart", "read_label_map", "write_heart"]
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -35,6 +35,12 @@ def write_heart(path: str | Path, labels: ArrayLike, geometry: ImageGeometry) ->
 
 def read_heart(path: str | Path) -> tuple[NDArray[np.uint8], ImageGeometry]:
     """Labels (k, j, i) and their grid in RAS. ValueError when the file is none of a whole heart."""
+    values, geometry = read_label_map(path)
+    return tissue_labels(values), geometry
+
+
+def read_label_map(path: str | Path) -> tuple[NDArray, ImageGeometry]:
+    """Voxels (k, j, i) of any values, and their grid in RAS. ValueError when the file is no label map."""
     import SimpleITK
 
     try:
@@ -43,14 +49,16 @@ def read_heart(path: str | Path) -> tuple[NDArray[np.uint8], ImageGeometry]:
         raise ValueError(f"{path} cannot be read ({_last_line(error)}).") from error
     if image.GetDimension() != 3:
         raise ValueError(f"{path} has {image.GetDimension()} axes; a heart has 3.")
-    labels = tissue_labels(SimpleITK.GetArrayFromImage(image))
+    values = SimpleITK.GetArrayFromImage(image)
+    if values.ndim != 3:
+        raise ValueError(f"{path} has {values.shape[-1]} numbers a voxel; a label map has one.")
     geometry = ImageGeometry.from_spacing(
-        labels.shape,
+        values.shape,
         image.GetSpacing(),
         RAS_TO_LPS @ np.array(image.GetOrigin()),
         RAS_TO_LPS @ np.array(image.GetDirection()).reshape(3, 3),
     )
-    return labels, geometry
+    return values, geometry
 
 
 def _last_line(error: Exception) -> str:
