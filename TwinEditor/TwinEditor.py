@@ -85,6 +85,7 @@ class MeshSpace(LabelledChoice):
 
 class CohortTask(LabelledChoice):
     PHANTOMS = "phantoms", _("Draw phantom hearts")
+    OWN = "siblings", _("Siblings of the imported heart, edited as in section 2")
     NOISE = "sampling", _("Hearts from noise against a reference")
     EDITS = "editing", _("Four seed hearts, five scales, two masks")
     AUGMENT = "augmentation", _("Rare hearts enriched")

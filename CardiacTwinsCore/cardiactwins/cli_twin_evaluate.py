@@ -114,7 +114,7 @@ def figures_of_quality(judged: EvaluatedCohort) -> dict[str, Any]:
         "nearest_training": None
         if nearest is None
         else {name: float(np.median(values)) for name, values in nearest.items()},
-        "rejected": 1 - len(judged.guarded) / len(judged.raw),
+        "rejected": 1 - len(judged.guarded) / judged.attempts,
         "violations_by_check": {
             "reference": judged.reference.violations_by_check(),
             "raw": judged.raw.violations_by_check(),

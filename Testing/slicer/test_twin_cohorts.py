@@ -1,20 +1,23 @@
 """Hearts before and after the guard, and hearts that others are judged by, from whatever holds them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cardiactwins.anatomy.heart_morphology import heart_morphology
 from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.mrml.twin_case import SiblingNodes
-from cardiactwins.mrml.twin_cohorts import cohort_pair, evaluate_cohort, known_cohort
+from cardiactwins.mrml.twin_cohorts import attempts_at, cohort_pair, evaluate_cohort, known_cohort
 from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.guarded_hearts import tissues_cut_in
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.recipe import Recipe
-from cardiactwins.twin.siblings import Sibling
+from cardiactwins.twin.siblings import RawHeart, Sibling
 from cardiactwins.twin.topology_guard import guard_topology
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
@@ -98,3 +101,25 @@ def test_hearts_that_violate_and_cannot_be_repaired_leave_no_guarded_row(hearts)
     assert list(columns_of_table(judged.quality_table)["cohort"]) == ["raw"]
     rows = columns_of_table(judged.morphology_table)
     assert list(rows["accepted"]) == ["no"] * 6 and "RA" in rows["violated checks"][0]
+
+
+def test_figures_before_the_guard_are_those_of_first_attempts(hearts, tmp_path):
+    made = replace(
+        sibling(hearts["sound"], 0),
+        attempt=1,
+        rejected=("RA missing",),
+        first=RawHeart(hearts["without RA"], topology_checks(hearts["without RA"])),
+    )
+    nodes = [SiblingNodes(made, None, None, None), SiblingNodes(sibling(hearts["speck"], 1), *[None] * 3)]
+    raw, guarded = cohort_pair(iter(nodes), heat_map=False)
+    assert raw.violated[0].any() and not guarded.violated.any()
+    assert attempts_at(nodes, 2) == 3 and attempts_at(list(hearts.values()), 3) == 3
+    cohort = CohortFolder.create(tmp_path, TWIN_GRID)
+    for one in nodes:
+        cohort.store(one.sibling, "weights", 1.0)
+    assert attempts_at(tmp_path, 2) == 3
+    scattered = np.random.default_rng(0).normal(100, 20, (12, 12))
+    known = Cohort(tuple(map(str, range(12))), scattered, np.zeros((12, 12), bool))
+    judged = evaluate_cohort("c", iter(nodes * 4), known, repeats=3, directory=tmp_path / "page")
+    assert judged.attempts == 12 and len(judged.raw) == 8
+    assert "33.3%" in (tmp_path / "page" / "report.html").read_text()

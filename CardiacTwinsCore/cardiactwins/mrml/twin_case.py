@@ -77,16 +77,22 @@ class TwinCase:
         region: (128, 128, 128) bool, the painted region in which alone an exact edit changed the current
         heart; what lies outside of it and of the regions of earlier edits stays voxel by voxel.
         """
-        edits = self.edits.edits
-        regions = [exact_region(edit.recipe, edit.region) for edit in edits]
-        if labels is not None:
+        if labels is None:
+            return return_labels(self.twin, self.current, region=self.changed_region())
+        within = None if region is None else self.changed_region(region)
+        return return_labels(self.twin, labels, region=within)
+
+    def changed_region(self, region: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+        """Where exact edits of painted regions changed the twin, (128, 128, 128) bool; None: anywhere.
+
+        region: of a further one.
+        """
+        regions = [exact_region(edit.recipe, edit.region) for edit in self.edits.edits]
+        if region is not None:
             regions.append(region)
-        whole = any(one is None for one in regions)
-        return return_labels(
-            self.twin,
-            self.current if labels is None else labels,
-            region=None if whole else np.logical_or.reduce(regions) if regions else None,
-        )
+        if not regions or any(one is None for one in regions):
+            return None
+        return np.logical_or.reduce(regions)
 
 
 def exact_region(recipe: Recipe, region: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

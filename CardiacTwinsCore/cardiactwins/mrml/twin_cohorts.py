@@ -14,7 +14,7 @@ from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
-from cardiactwins.mrml.twin_folders import known_folder, pair_of_folder
+from cardiactwins.mrml.twin_folders import attempts_of_folder, known_folder, pair_of_folder
 from cardiactwins.mrml.twin_segmentation import heart_of_segmentation
 from cardiactwins.twin.cohort import CHECK_NAMES, Cohort, measure_cohort
 from cardiactwins.twin.cohort_quality import CohortQuality, cohort_quality
@@ -24,14 +24,14 @@ from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
 
-__all__ = ["EvaluatedCohort", "cohort_pair", "evaluate_cohort", "known_cohort"]
+__all__ = ["EvaluatedCohort", "attempts_at", "cohort_pair", "evaluate_cohort", "known_cohort"]
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedCohort:
     """quality: the numbers. reference, raw, guarded: cohorts. quality_table, morphology_table: nodes, the
-    latter with the hearts before the guard and whether it accepted them. report: path of the page, None where
-    no folder was given."""
+    latter with the hearts before the guard and whether it accepted them. attempts: how many hearts were made
+    for it (`attempts_at`). report: path of the page, None where no folder was given."""
 
     quality: CohortQuality
     reference: Cohort
@@ -39,6 +39,7 @@ class EvaluatedCohort:
     guarded: Cohort
     quality_table: Any
     morphology_table: Any
+    attempts: int
     report: Path | None
 
 
@@ -68,9 +69,21 @@ def cohort_pair(
     siblings = [item.sibling for item in items if isinstance(item, SiblingNodes)]
     if len(siblings) < len(items):
         return raw_and_guarded(_hearts(items), cut=cut, heat_map=heat_map, progress=progress)
-    raw = measure_cohort([one.raw for one in siblings], heat_map=heat_map, progress=progress)
+    raw = measure_cohort([one.first_raw.labels for one in siblings], heat_map=heat_map, progress=progress)
     sound = {str(number): one.labels for number, one in enumerate(siblings) if one.accepted}
     return raw, Hearts.of(sound).measured(TWIN_GRID.spacing, progress=progress)
+
+
+def attempts_at(source: Any, hearts: int) -> int:
+    """How many hearts were made for a source of `cohort_pair`, those of attempts that were turned away too.
+
+    hearts: how many it holds; that many where it does not tell of attempts.
+    """
+    if isinstance(source, (str, Path)):
+        return attempts_of_folder(source) or hearts
+    if isinstance(source, (Cohort, Hearts)):
+        return hearts
+    return sum(one.sibling.attempt + 1 if isinstance(one, SiblingNodes) else 1 for one in _items(source))
 
 
 def known_cohort(source: Any, progress: Progress = silent, heat_map: bool = True) -> Cohort:
@@ -109,8 +122,11 @@ def evaluate_cohort(
     the reference. reference, training: as `known_cohort` takes them. ValueError as of these, and as of
     `cohort_quality`.
     """
+    if not isinstance(hearts, (str, Path, Cohort, Hearts)):
+        hearts = list(hearts)
     known = known_cohort(reference, progress)
     raw, guarded = cohort_pair(hearts, progress, cut=tissues_cut_in(known))
+    attempts = attempts_at(hearts, len(raw))
     seen = None if training is None else known_cohort(training, progress, heat_map=False)
     quality = cohort_quality(known, raw, guarded, np.random.default_rng(seed), training=seen, repeats=repeats)
     rows = [("raw", quality.raw.row())]
@@ -121,7 +137,7 @@ def evaluate_cohort(
     report = None
     if directory is not None:
         folder = Path(directory)
-        sections = quality_sections(known, raw, guarded, quality, folder / "pictures")
+        sections = quality_sections(known, raw, guarded, quality, folder / "pictures", attempts=attempts)
         report = write_cohort_report(folder / "report.html", name, sections)
     return EvaluatedCohort(
         quality,
@@ -130,6 +146,7 @@ def evaluate_cohort(
         guarded,
         new_table(f"{name}: quality", columns),
         _morphology_table(f"{name}: hearts", raw, guarded),
+        attempts,
         report,
     )
 

@@ -9,11 +9,11 @@ from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.twin_populations import hearts_of_folder
 from cardiactwins.twin.cohort import Cohort
-from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, cohort_of
+from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord, attempts_of, cohort_of
 from cardiactwins.twin.guarded_hearts import raw_and_guarded
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
-__all__ = ["known_folder", "pair_of_folder"]
+__all__ = ["attempts_of_folder", "known_folder", "pair_of_folder"]
 
 
 def pair_of_folder(
@@ -35,6 +35,12 @@ def pair_of_folder(
     records = _records(folder)
     raw = cohort_of(records, raw=True)
     return folder.with_occupancy(raw) if heat_map else raw, cohort_of(_accepted(records))
+
+
+def attempts_of_folder(path: str | Path) -> int | None:
+    """How many hearts were made for the cohort in a folder (`attempts_of`); None for other hearts."""
+    folder = _cohort_folder(path)
+    return None if folder is None else attempts_of(_records(folder))
 
 
 def known_folder(path: str | Path, progress: Progress = silent, heat_map: bool = True) -> Cohort:

@@ -101,8 +101,10 @@ def test_the_experiment_of_four_seed_hearts_has_a_row_for_each_edit_and_goes_on(
 
 def test_phantoms_are_drawn_into_a_folder_that_other_tasks_can_read(host, editor, tmp_path):
     ui, node = editor.ui, parameters(editor)
+    ui.cohortSection.collapsed = False
     host.choose(ui.taskBox, "Draw phantom hearts")
-    assert not ui.referencePath.visible and not ui.cohortStepsBox.visible
+    assert not ui.cohortNumberBox.isHidden()
+    assert ui.referencePath.isHidden() and ui.cohortStepsBox.isHidden()
     host.type(ui.cohortPath, tmp_path / "phantoms")
     node.cohortNumber = 3
     finish(host, editor, ui.cohortButton, 240)
@@ -111,3 +113,44 @@ def test_phantoms_are_drawn_into_a_folder_that_other_tasks_can_read(host, editor
 
     hearts = Hearts.in_folder(tmp_path / "phantoms")
     assert len(hearts) == 3
+
+
+def test_hundreds_of_siblings_of_the_imported_heart_come_into_the_patient(host, ready, scan, tmp_path):
+    from cardiactwins.anatomy.heart_tissues import Tissue
+    from cardiactwins.twin.label_files import read_heart
+
+    ui, node = ready.ui, parameters(ready)
+    ui.cohortSection.collapsed = False
+    host.choose(ui.taskBox, "Siblings of the imported heart, edited as in section 2")
+    assert ui.referencePath.isHidden() and not ui.cohortStepsBox.isHidden()
+    host.choose(ui.kindBox, "New heart from noise")
+    host.type(ui.cohortPath, tmp_path / "cohort")
+    assert "choose an edit of the heart in section 2" in ui.cohortButton.toolTip
+    host.choose(ui.kindBox, "One region")
+    node.exact, node.dilation, node.seed, node.guard = True, 0.0, 7, False
+    node.cohortNumber, node.cohortSteps = 3, 4
+    assert ui.cohortEstimateLabel.text.startswith("3 siblings")
+    finish(host, ready, ui.cohortButton, 240)
+    assert host.dialogs.texts("error") == []
+    rows = {row[0]: row for row in texts(ui.cohortTable)}
+    assert rows["made"][2] == rows["accepted"][2] == "3" and rows["failed"][2] == "0"
+    assert rows["LV (ml)"][1] == rows["LV (ml)"][2] and float(rows["RV (ml)"][3]) > 0
+    records = sorted((tmp_path / "cohort" / "siblings").glob("*.json"))
+    assert sorted(json.loads(path.read_text())["recipe"]["seed"] for path in records) == [7, 8, 9]
+    files = sorted((tmp_path / "cohort" / "patient").iterdir())
+    assert [path.stem for path in files] == [path.stem for path in records]
+    labels, geometry = scan
+    for path in files:
+        returned, found = read_heart(path)
+        assert found.matches(geometry)
+        for tissue in (Tissue.AO, Tissue.LV, Tissue.RA, Tissue.LA):
+            np.testing.assert_array_equal(returned == tissue, labels == tissue)
+        assert ((returned == Tissue.RV) != (labels == Tissue.RV)).any()
+    ages = [path.stat().st_mtime_ns for path in (*records, *files)]
+    node.cohortNumber = 4
+    finish(host, ready, ui.cohortButton, 240)
+    assert [path.stat().st_mtime_ns for path in (*records, *files)] == ages
+    assert len(list((tmp_path / "cohort" / "patient").iterdir())) == 4
+    chart = ready.panel.cohort.results.chart
+    names = [chart.GetNthPlotSeriesNode(n).GetName() for n in (0, 1)]
+    assert names == ["heart", "made"]

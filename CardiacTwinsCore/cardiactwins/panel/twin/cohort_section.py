@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from slicer.i18n import tr as _
 
+from cardiactwins.compute.files import file_name
+from cardiactwins.mrml.twin_case import TwinCase, exact_region
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.cohort_results import CohortResults
 from cardiactwins.panel.twin.context import TwinContext
+from cardiactwins.panel.twin.edit_form import EditForm
+from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import LOCAL_EDITS, PSIS, SEED_HEARTS
 from cardiactwins.twin.recipe import Recipe
+from cardiactwins.twin.twin_archive import write_twin
+from cardiactwins.twin.twin_grid import TWIN_GRID
 
 __all__ = ["CohortSection"]
 
 REFERENCE_NEEDED = ("NOISE", "EDITS", "AUGMENT", "JUDGE")
-MODEL_NEEDED = ("NOISE", "EDITS", "AUGMENT")
+MODEL_NEEDED = ("NOISE", "EDITS", "AUGMENT", "OWN")
 TRAINING_USED = ("NOISE", "JUDGE")
 SEEDS, ROWS = len(SEED_HEARTS), len(PSIS) + len(LOCAL_EDITS)
 """Seed hearts of the paper's experiment, and the edits of each."""
@@ -34,8 +42,9 @@ class CohortSection(Section):
 
     context: TwinContext
 
-    def __init__(self, context: TwinContext) -> None:
+    def __init__(self, context: TwinContext, form: EditForm) -> None:
         super().__init__(context)
+        self.form = form
         self.controls = context.controls(self.ui.cohortButton, self.run)
         self.results = CohortResults(context)
 
@@ -53,6 +62,8 @@ class CohortSection(Section):
             missing.append(_("choose a folder for the cohort, not a file"))
         if task in MODEL_NEEDED and self.context.obstacle():
             missing.append(_("the model: {reason}").format(reason=self.context.obstacle()))
+        if task == "OWN":
+            missing += self._missingOfEdit()
         if task == "AUGMENT":
             if not self._strategies():
                 missing.append(_("check at least one way of making hearts"))
@@ -64,6 +75,9 @@ class CohortSection(Section):
         """Run the task; its table, chart and figures are shown."""
         node = self.parameterNode
         task = node.task.name
+        if task == "OWN":
+            self._runOwn()
+            return
         arguments: dict[str, Any] = {
             "task": node.task.value,
             "cohort": str(Path(node.cohortFolder).absolute()),
@@ -96,6 +110,50 @@ class CohortSection(Section):
             done,
         )
 
+    def _runOwn(self) -> None:
+        """Make siblings of the imported heart as section 2 asks for, as many of each design as asked here."""
+        node, case = self.parameterNode, self.context.case()
+        region, recipes = self.form.region(case), self.ownRecipes(case)
+        title = f"{case.name}: {node.task.label()}"
+
+        def prepare(folder: Path) -> dict[str, Any]:
+            write_twin(folder / "twin.npz", case.twin)
+            write_heart(folder / "current.nrrd", case.current, TWIN_GRID)
+            arguments: dict[str, Any] = {
+                "cohort": str(Path(node.cohortFolder).absolute()),
+                "recipes": [recipe.values() for recipe in recipes],
+                "device": node.device,
+                "workers": node.workers,
+            }
+            exact = exact_region(recipes[0], region)
+            maps = {"region": region, "within": None if exact is None else case.changed_region(exact)}
+            for name, mask in maps.items():
+                if mask is not None:
+                    write_heart(folder / f"{name}.nrrd", mask.astype(np.uint8), TWIN_GRID)
+                    arguments[name] = f"{name}.nrrd"
+            return {**self.context.modelArguments(), **arguments}
+
+        def done(_folder: Path, result: Mapping[str, Any]) -> None:
+            self.results.show(title, result)
+
+        self.context.start(self.controls, "cardiactwins.twin.own_cohort_job:own_cohort_job", prepare, done)
+
+    def ownRecipes(self, case: TwinCase) -> list[Recipe]:
+        """Recipes of section 2, with steps and number of section 5, under names that files can have."""
+        node = self.parameterNode
+        designs = dict.fromkeys(replace(recipe, seed=0) for recipe in self.form.recipes(case))
+        return [
+            replace(
+                design,
+                seed=node.seed + number,
+                steps=node.cohortSteps,
+                twin=file_name(design.twin),
+                region=file_name(design.region) if design.region else "",
+            )
+            for design in designs
+            for number in range(node.cohortNumber)
+        ]
+
     def update(self) -> None:
         """Show what belongs to the task, and what is missing."""
         task = self.parameterNode.task.name
@@ -125,12 +183,24 @@ class CohortSection(Section):
     def _estimate(self, task: str) -> str:
         """What the siblings of the task take at most; those that are in the folder are not made again."""
         node = self.parameterNode
+        if task == "OWN":
+            if self._missingOfEdit():
+                return ""
+            recipes = self.ownRecipes(self.context.case())
+            workers = max(node.workers, 1)
+            return self.context.estimates.text(self.context.place(), recipes[0], len(recipes), workers)
         hearts = {"NOISE": 1, "EDITS": SEEDS * ROWS, "AUGMENT": len(self._strategies())}.get(task, 0)
         if not hearts:
             return ""
         recipe = Recipe("unconditional", 0, steps=node.cohortSteps)
         count, processes = hearts * node.cohortNumber, max(node.workers, 1)
         return self.context.estimates.text(self.context.place(), recipe, count, processes)
+
+    def _missingOfEdit(self) -> list[str]:
+        """What section 2 lacks of an edit of the imported heart."""
+        if self.form.kind == "NOISE":
+            return [_("choose an edit of the heart in section 2, or hearts from noise here")]
+        return self.form.missing()
 
     def _strategies(self) -> list[str]:
         return [name for parameter, name in STRATEGIES.items() if getattr(self.parameterNode, parameter)]

@@ -60,8 +60,7 @@ class EditSection(Section):
             count = len(self.form.recipes(self.context.case()))
             if count > MOST_NODES:
                 text = _(
-                    "fewer siblings: {count} are asked for, {most} are made at once (`cardiactwins twin "
-                    "siblings` makes more)"
+                    "fewer siblings: {count} are asked for, {most} are made at once (section 5 makes more)"
                 )
                 missing.append(text.format(count=count, most=MOST_NODES))
         return missing

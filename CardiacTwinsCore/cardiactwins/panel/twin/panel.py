@@ -41,7 +41,7 @@ class TwinEditorPanel(ModulePanel):
         self.edit = EditSection(self.context)
         self.siblings = SiblingsSection(self.context)
         self.surfaces = SurfacesSection(self.context)
-        self.cohort = CohortSection(self.context)
+        self.cohort = CohortSection(self.context, self.edit.form)
         self.weights = WeightsSection(self.context, {WEIGHTS_KIND: _("siblings of hearts")})
         self.card = ModelCard(self.context)
         self.sections = (
