@@ -41,9 +41,6 @@ from cardiactwins.cli_values import labels_from, numbers_from, roles_from
 
 __all__ = ["activation_map"]
 
-LEAST_BEYOND = 0.5
-"""Percent of the late area from which on it is said that they are extrapolated."""
-
 
 def activation_map(
     context: typer.Context,
@@ -236,9 +233,11 @@ def _table(late: dict[str, list[str]]) -> Any:
 
 
 def _remark(found: Any) -> str:
+    from cardiactwins.mrml.lma_late import LEAST_EXTRAPOLATED
+
     how = "TOS as given." if found.tos is None else f"TOS by the {found.tos.method}."
     beyond = 100 * (found.late.extrapolated or 0.0)
-    if beyond >= LEAST_BEYOND:
+    if beyond >= LEAST_EXTRAPOLATED:
         how += (
             f"\n{beyond:.0f} % of the late area lies beyond the measured slices, where TOS is extrapolated."
         )

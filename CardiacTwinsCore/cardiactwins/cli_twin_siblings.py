@@ -99,11 +99,12 @@ def siblings(
 ) -> None:
     """Make a cohort of siblings of one heart, on several processes, GPUs or a cluster, and go on later.
 
-    The edits are those of `edit`. Sibling n has the seed --seed + n. Writes each as siblings/NAME.nrrd with
-    its recipe as soon as it is made, all of them in manifest.csv; those that the guard accepted come into the
-    patient's own grid as patient/NAME.seg.nrrd, on request with meshes, and their volumes into volumes.csv. A
-    run that was stopped, or asked for too few, goes on when the command is given again: what is there is not
-    made twice.
+    The edits are those of `edit`. Sibling n, with --grid of each combination, has the seed --seed + n.
+    Writes each as siblings/NAME.nrrd with its recipe as soon as it is made, all of them in manifest.csv;
+    those that the guard accepted come into the patient's own grid as patient/NAME.seg.nrrd, on request with
+    meshes, and their volumes into volumes.csv. A run that was stopped, or asked for too few, goes on when
+    the command is given again: what is there is not made twice. Another --number with --latin is another
+    design, for another folder.
     """
     run = CommandRun.begin(context, {"source": source, "region": region, "weights": weights})
     labels, kept = tissues_from(tissues), kept_tissues(keep)
@@ -112,8 +113,8 @@ def siblings(
         existing(path)
     logic = logic_with_model(weights, loader)
 
-    from cardiactwins.compute.files import file_name
     from cardiactwins.mrml.sibling_export import export_siblings
+    from cardiactwins.mrml.twin_populations import plain_name
     from cardiactwins.twin.cohort_run import make_cohort
     from cardiactwins.twin.recipe import Recipe
     from cardiactwins.twin.sibling_estimate import estimate_siblings
@@ -132,7 +133,7 @@ def siblings(
         seed,
         steps=steps,
         psi=(1.0 if local else 0.5) if psi is None else psi,
-        twin=file_name(case.name),
+        twin=plain_name(case.name),
         keep=kept,
         region=REGION if region else "",
         exact=exact,
@@ -141,7 +142,9 @@ def siblings(
         attempts=attempts,
         **settings,
     )
-    recipes = [replace(first, seed=seed + n, targets=plan) for n, plan in enumerate(plans)]
+    # Of a grid each combination has its own seeds, so that a larger number adds to it.
+    numbers = range(number) if latin else [n for _ in plans[::number] for n in range(number)]
+    recipes = [replace(first, seed=seed + n, targets=plan) for n, plan in zip(numbers, plans, strict=True)]
     # Read here once, so that weights that cannot be used and targets that cannot be met leave no folder.
     ranges = getattr(logic.model(), "card", {}).get("ranges")
     present = hard_measures(case.current)
@@ -149,9 +152,14 @@ def siblings(
         resolve_targets(recipe.wanted, present, ranges)
     places = checked_devices(devices, scheduler)
     folder = claimed_cohort(out)
-    folder.add_twin(first.twin, case.current)
-    if mask is not None:
-        folder.add_region(REGION, mask)
+    try:
+        folder.add_twin(first.twin, case.current)
+        if mask is not None:
+            folder.add_region(REGION, mask)
+    except ValueError as error:
+        raise ValueError(
+            f"{out} is a cohort of another heart or region ({error}) Choose another folder with --out."
+        ) from error
     maker = StudyMaker(folder, logic.weights())
     if missing := maker.missing(recipes):
         model = logic.model() if scheduler or places[0] == "cpu" else logic.model().to(places[0])

@@ -258,6 +258,22 @@ def test_an_exact_edit_of_a_painted_region_moves_nothing_outside_of_it(logic, sh
     assert np.array_equal(np.any(shown, axis=0), after != labels)
 
 
+def test_what_a_second_edit_keeps_stays_as_the_first_had_left_it(logic, shared_case, scene):
+    (first,) = logic.perturb(shared_case, psi=0.5, seed=3, steps=4, guard=False)
+    case = shared_case.with_edit(first.sibling)
+    before = case.in_patient()
+    assert not np.array_equal(before == Tissue.RV, case.twin.original == Tissue.RV)
+    options = {"keep": ("Ao", "Myo", "RV", "LA", "RA"), "exact": True, "dilation": 0, "seed": 5}
+    (second,) = logic.editRegion(case, steps=4, guard=False, **options)
+    after = case.in_patient(second.sibling.labels)
+    for tissue in Tissue:
+        same = np.array_equal(after == tissue, before == tissue)
+        assert same == (tissue != Tissue.LV), tissue
+    twice = case.with_edit(second.sibling)
+    assert np.array_equal(twice.in_patient(), after) and np.array_equal(twice.edited.labels, twice.current)
+    assert np.array_equal(twice.undone().in_patient(), before)
+
+
 def labels_of_node(node, geometry):
     """The label map (k, j, i) of a heart's segmentation."""
     found = np.zeros(geometry.shape, np.uint8)

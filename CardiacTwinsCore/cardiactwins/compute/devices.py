@@ -8,7 +8,7 @@ from types import ModuleType
 
 from cardiactwins.compute.environment import cpu_name, memory_bytes, thread_count
 
-__all__ = ["DEVICE_CHOICES", "Device", "choose_device", "device_problem"]
+__all__ = ["DEVICE_CHOICES", "Device", "choose_device", "device_problem", "torch_name"]
 
 DEVICE_CHOICES = ("auto", "CPU", "CUDA", "MPS")
 
@@ -32,6 +32,11 @@ class Device:
     def torch_name(self) -> str:
         """What torch calls it: "cpu", "cuda:0", "mps"."""
         return f"cuda:{self.index}" if self.kind == "CUDA" else self.kind.lower()
+
+
+def torch_name(device: str) -> str:
+    """What torch calls one of `DEVICE_CHOICES`; other names as they are. Errors as of `choose_device`."""
+    return choose_device(device).torch_name if device in DEVICE_CHOICES else device
 
 
 def choose_device(choice: str = "auto") -> Device:

@@ -14,41 +14,44 @@ __all__ = ["GUESS", "guessed_stored_range", "phase_in_rad"]
 GUESS = "guess"
 """In place of a stored range: find it out from the values."""
 SLACK = 1e-3
-UNSIGNED = (256.0, 1024.0, 4096.0, 16384.0, 65536.0)
-"""Where the stored values of scanners end that begin at 0: 8 to 16 bits."""
-SIGNED = (128.0, 512.0, 2048.0, 4096.0, 8192.0, 32768.0)
-"""Where those end that are as often negative; 4096 is that of 12 bits rescaled by 2."""
-OTHER_UNITS = (180.0, 1000 * np.pi)
-"""Half a turn in degrees and in thousandths of a radian, as some scanners write it."""
-FILLED = 0.9
-"""Phase fills so much of a range of another unit, as noise outside of the body takes every value."""
+UNSIGNED = (2 * np.pi, 256.0, 360.0, 1024.0, 4096.0, 16384.0, 65536.0)
+"""Where values end that begin at 0: a turn in rad or degrees, and what scanners store in 8 to 16 bits."""
+SIGNED = (128.0, 180.0, 512.0, 2048.0, 1000 * np.pi, 4096.0, 8192.0, 32768.0)
+"""Where those end that are as often negative: half a turn in degrees or milliradians, and what scanners
+store; 4096 is that of 12 bits rescaled by 2."""
+FILLED = 0.95
+"""Phase fills so much of its range, as noise outside of the body takes every value."""
 PLAINLY_STORED = 16.0
 """Stored values that span more than this do not all lie within -pi..pi."""
 
 
-def guessed_stored_range(parts: Sequence[ArrayLike]) -> tuple[float, float] | None:
+def guessed_stored_range(
+    parts: Sequence[ArrayLike], wall: ArrayLike | None = None
+) -> tuple[float, float] | None:
     """Stored values of -pi and pi of the components of one slice (arrays of any shape); None for rad.
 
-    Values within -pi..pi are rad. Others that are never negative run from 0 to the next of `UNSIGNED`, such
-    as 4096; those with both signs from minus to plus half a turn in degrees or milliradians, if they fill
-    that range, else to the next of `SIGNED`, such as -4096 to 4096. What is not finite does not count.
-    ValueError when the values exceed 16 bits.
+    Values within -pi..pi in the myocardium are rad, whatever stands outside. Others that are never negative
+    run from 0 to the next of `UNSIGNED`, such as 4096, those with both signs from minus to plus the next of
+    `SIGNED`. What is not finite does not count. wall: of the shape of all parts, above 0 in the
+    myocardium; None: look at all pixels.
+    ValueError where the values do not fill that range, so that another may be meant, or exceed 16 bits.
     """
-    finite = [values[np.isfinite(values)] for values in (np.asarray(part, dtype=float) for part in parts)]
-    given = [values for values in finite if values.size]
-    if not given:
+    values = [np.asarray(part, dtype=float) for part in parts]
+    if wall is not None and _is_rad(_inside(values, wall)):
         return None
-    low, high = min(values.min() for values in given), max(values.max() for values in given)
-    largest = max(-low, high)
-    if largest <= np.pi + SLACK:
+    given = np.concatenate([part[np.isfinite(part)] for part in values])
+    if _is_rad(given):
         return None
-    if low >= 0:
-        return 0.0, _next(UNSIGNED, high)
-    for half in OTHER_UNITS:
-        if FILLED * half <= largest <= half * (1 + SLACK):
-            return -half, half
-    half = _next(SIGNED, largest)
-    return -half, half
+    low, high = float(given.min()), float(given.max())
+    ends, reached = (UNSIGNED, high) if low >= 0 else (SIGNED, max(-low, high))
+    end = next((end for end in ends if reached <= end * (1 + SLACK)), None)
+    if end is None or reached < FILLED * end:
+        raise ValueError(
+            f"The phase holds values from {low:.6g} to {high:.6g}, which does not tell for certain what they "
+            "mean. Check that these are phase images, and say which values stand for -pi and pi (in Python: "
+            "stored_range=(0, 4096))."
+        )
+    return (0.0, end) if low >= 0 else (-end, end)
 
 
 def phase_in_rad(
@@ -60,13 +63,13 @@ def phase_in_rad(
     `GUESS` for those of `guessed_stored_range`, None for phase in rad. ValueError when values in the
     myocardium cannot be what they are said to be.
     """
+    fits = all(part.shape == np.shape(wall) for part in parts)
     if isinstance(stored_range, str):
         if stored_range != GUESS:
             raise ValueError(f"A stored range is two numbers, or '{GUESS}'; found '{stored_range}'.")
-        stored_range = guessed_stored_range(parts)
-    inside = np.asarray(wall) > 0
-    if all(part.shape == inside.shape for part in parts):
-        _check_values(np.concatenate([part[inside] for part in parts]), stored_range)
+        stored_range = guessed_stored_range(parts, wall if fits else None)
+    elif fits:
+        _check_values(_inside(parts, wall), stored_range)
     if stored_range is None:
         return list(parts), None
     lowest, highest = (float(value) for value in stored_range)
@@ -79,7 +82,7 @@ def _check_values(inside: NDArray, stored_range: Sequence[float] | None) -> None
     if not inside.size:
         return
     low, high = float(inside.min()), float(inside.max())
-    rad = max(-low, high) <= np.pi + SLACK
+    rad = _is_rad(inside)
     if stored_range is None:
         if not rad:
             raise ValueError(
@@ -101,12 +104,13 @@ def _check_values(inside: NDArray, stored_range: Sequence[float] | None) -> None
         )
 
 
-def _next(ends: Sequence[float], value: float) -> float:
-    """The first of some rising numbers that is not below a value; ValueError above all."""
-    for end in ends:
-        if value <= end:
-            return end
-    raise ValueError(
-        f"The phase holds values up to {value:.6g}, which no scanner stores. Check that these are phase "
-        "images, or say which values stand for -pi and pi (in Python: stored_range=(0, 4096))."
-    )
+def _inside(parts: Sequence[NDArray], wall: ArrayLike) -> NDArray:
+    """What arrays of the wall's shape hold in the myocardium."""
+    myocardium = np.asarray(wall) > 0
+    return np.concatenate([part[myocardium] for part in parts])
+
+
+def _is_rad(values: NDArray) -> bool:
+    """Whether all that is finite lies within -pi..pi; so it does where nothing is."""
+    finite = values[np.isfinite(values)]
+    return not finite.size or float(np.abs(finite).max()) <= np.pi + SLACK

@@ -10,12 +10,12 @@ import gzip
 import math
 import re
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 from vtkmodules.util.numpy_support import get_numpy_array_type
 
+from cardiactwins.mrml.file_endings import DECOMPRESSION_ERRORS
 from cardiactwins.mrml.geometry import matrix_from_vtk
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.vtk_messages import vtk_errors
@@ -24,7 +24,6 @@ __all__ = ["check_image_file"]
 
 GREATEST_COMPRESSION = 1100
 """Deflate shrinks data at most 1032 times."""
-DECOMPRESSION_ERRORS = (OSError, EOFError, zlib.error)
 REMEDY = "Copy or export it again."
 CHUNK = 1 << 20
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cardiactwins.anatomy.axis import USUAL_APEX
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.lma.dense import DenseImages, dense_images
-from cardiactwins.mrml.dense_values import phase_in_rad
+from cardiactwins.mrml.dense_values import guessed_stored_range, phase_in_rad
 from cardiactwins.mrml.geometry import geometry_of_volume
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import points_of_markups
@@ -22,7 +22,7 @@ from cardiactwins.mrml.segmentations import segment_array
 from cardiactwins.mrml.sequences import nodes_of_sequence
 from cardiactwins.mrml.volumes import volume_array
 
-__all__ = ["DenseSlice", "dense_slice", "sequence_times"]
+__all__ = ["DenseSlice", "dense_slice", "sequence_times", "stored_range_of"]
 
 MILLISECONDS = {"s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 1e-3}
 
@@ -101,6 +101,18 @@ def dense_slice(
         position = geometry.kji_to_ras([0.0, *middle])
     origin = _insertion(insertion, geometry, position)
     return DenseSlice(images, origin, seen_from_apex, position, stored_range)
+
+
+def stored_range_of(phases: Sequence[Any], mask: Any) -> tuple[float, float] | None:
+    """What the values of one slice's phases stand for, see `guessed_stored_range`; phases, mask: as of
+    `dense_slice`. ValueError as of both."""
+    parts, geometry = [], None
+    for phase in phases:
+        frames, geometry, _ = _frames(phase, "phase")
+        parts.append(frames)
+    wall = _frames(mask, "mask", geometry)[0]
+    fits = all(part.shape == wall.shape for part in parts)
+    return guessed_stored_range(parts, wall if fits else None)
 
 
 def _times(known: ArrayLike | None, interval: float | None, frames: int) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ from cardiactwins.mrml.tables import new_table
 __all__ = [
     "LATE",
     "LATE_EXTRAPOLATED",
+    "LEAST_EXTRAPOLATED",
     "SCAR",
     "LateNodes",
     "find_late_region",
@@ -41,6 +42,8 @@ LATE = "Late activation"
 """Name of the segment, and of the cell array that is 1 in the late region."""
 SCAR = "Scar transmurality"
 LATE_EXTRAPOLATED = "of the late area, extrapolated"
+LEAST_EXTRAPOLATED = 0.5
+"""Percent of the late area from which on it is told in words."""
 """Row of the table of a late region."""
 LATE_COLOR = (0.75, 0.08, 0.15)
 NEAR_MM = 25.0

@@ -14,10 +14,11 @@ from cardiactwins.compute.progress import Cancelled, Progress, silent
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.surface_files import write_surfaces
-from cardiactwins.mrml.twin_case import TwinCase, exact_region
+from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
 from cardiactwins.mrml.twin_surfaces import heart_surfaces
 from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord
+from cardiactwins.twin.patient_folder import claim_meshes, claim_patient
 from cardiactwins.twin.siblings import tissue_changes
 
 __all__ = ["SiblingExport", "export_siblings"]
@@ -54,9 +55,12 @@ def export_siblings(
     128) bool, the painted region that may change. edge_length: also write meshes into directory/meshes,
     remeshed to so many mm, in `space` coordinates (`write_surfaces`). What is there is not written again, so
     that a run which was stopped goes on. A sibling that fails is told and skipped; OSError when the disk is
-    full ends the run.
+    full ends the run. ValueError when the folder holds siblings of another patient, or meshes of other
+    settings (`claim_patient`, `claim_meshes`).
     """
-    directory = Path(directory)
+    directory = claim_patient(Path(directory), case.twin)
+    if edge_length is not None:
+        claim_meshes(directory / "meshes", edge_length, space)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
     written = 0
@@ -92,9 +96,10 @@ def _write(
     region: NDArray[np.bool_] | None,
 ) -> None:
     """One sibling as a segmentation; its node leaves the scene again."""
-    returned = case.in_patient(labels, exact_region(record.recipe, region))
+    returned = case.in_patient(labels, record.recipe.exact_region(region))
     node = new_heart_segmentation(record.name, returned, case.twin.original_geometry, case.styles)
     try:
         save_node(node, path)
     finally:
+        slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
         slicer.mrmlScene.RemoveNode(node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,12 @@ from cardiactwins.mrml.segmentations import add_segment, set_reference_geometry
 from cardiactwins.mrml.tables import new_table
 from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
 from cardiactwins.twin.edit_list import Edit, EditList
-from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.siblings import Sibling, tissue_changes
 from cardiactwins.twin.twin_grid import Twin
 from cardiactwins.twin.twin_import import return_labels
 from cardiactwins.twin.violation_places import violation_places
 
-__all__ = [
-    "SiblingNodes",
-    "TwinCase",
-    "exact_region",
-    "new_difference",
-    "new_sibling_nodes",
-    "new_violation_markups",
-]
+__all__ = ["SiblingNodes", "TwinCase", "new_difference", "new_sibling_nodes", "new_violation_markups"]
 
 LOST = ("No longer heart", (0.45, 0.45, 0.45))
 
@@ -69,35 +62,30 @@ class TwinCase:
         """The case without its latest edits. ValueError when there are fewer."""
         return replace(self, edits=self.edits.undo(number))
 
+    @cached_property
+    def edited(self) -> Twin:
+        """The twin after all edits: on the common grid, and as `original` in the patient's own.
+
+        Each edit is brought back onto the heart that it started from, so that what it left alone stays as it
+        was there, voxel by voxel.
+        """
+        found = self.twin
+        for edit in self.edits.edits:
+            returned = return_labels(found, edit.labels, region=edit.recipe.exact_region(edit.region))
+            found = replace(found, labels=edit.labels, original=returned)
+        return found
+
     def in_patient(
         self, labels: NDArray[np.uint8] | None = None, region: NDArray[np.bool_] | None = None
     ) -> NDArray[np.uint8]:
         """A heart on the common grid (the current one by default) in the patient's own grid.
 
-        region: (128, 128, 128) bool, the painted region in which alone an exact edit changed the current
-        heart; what lies outside of it and of the regions of earlier edits stays voxel by voxel.
+        labels: an edit of the current heart. region: (128, 128, 128) bool, outside of which that changed
+        nothing (`Recipe.exact_region`).
         """
         if labels is None:
-            return return_labels(self.twin, self.current, region=self.changed_region())
-        within = None if region is None else self.changed_region(region)
-        return return_labels(self.twin, labels, region=within)
-
-    def changed_region(self, region: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
-        """Where exact edits of painted regions changed the twin, (128, 128, 128) bool; None: anywhere.
-
-        region: of a further one.
-        """
-        regions = [exact_region(edit.recipe, edit.region) for edit in self.edits.edits]
-        if region is not None:
-            regions.append(region)
-        if not regions or any(one is None for one in regions):
-            return None
-        return np.logical_or.reduce(regions)
-
-
-def exact_region(recipe: Recipe, region: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-    """The painted region (k, j, i) of an edit that changes nothing outside of it; None for other edits."""
-    return region if recipe.exact and recipe.region else None
+            return self.edited.original.copy()
+        return return_labels(self.edited, labels, region=region)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +112,7 @@ def new_sibling_nodes(
     region: (128, 128, 128) bool, the painted region of a localized edit. Where kept voxels stay exactly, they
     do so in the patient's own grid too.
     """
-    labels = case.in_patient(sibling.labels, exact_region(sibling.recipe, region))
+    labels = case.in_patient(sibling.labels, sibling.recipe.exact_region(region))
     node = new_heart_segmentation(name, labels, case.twin.original_geometry, case.styles)
     table = None
     if sibling.recipe.kind != "unconditional":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cardiactwins.anatomy.heart_morphology import tissue_volumes_ml
-from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
+from cardiactwins.compute.devices import torch_name
 from cardiactwins.compute.progress import Progress
 from cardiactwins.mrml.twin_study_jobs import augmentation_job, editing_job, evaluation_job, sampling_job
 from cardiactwins.twin.cohort_comparison import Halves
@@ -52,7 +52,7 @@ def cohort_job(
     place, began = Path(cohort), time.time() - 1
     common = {"folder": folder, "progress": progress, "cohort": str(place), "workers": workers, **model}
     if task in ("sampling", "editing", "augmentation"):
-        common |= {"steps": steps, "devices": [_torch_name(device)]}
+        common |= {"steps": steps, "devices": [torch_name(device)]}
     if task == "phantoms":
         drawn = draw_phantoms(place, number, REFERENCE_STREAM, workers=max(workers, 1), progress=progress)
         volumes = [tissue_volumes_ml(heart, TWIN_GRID.spacing) for heart in drawn]
@@ -148,10 +148,6 @@ def _told(
         "report": str(pages[-1]) if pages else "",
         "volumes": dict(volumes),
     }
-
-
-def _torch_name(device: str) -> str:
-    return choose_device(device).torch_name if device in DEVICE_CHOICES else device
 
 
 def _text(values: Mapping[str, float]) -> str:

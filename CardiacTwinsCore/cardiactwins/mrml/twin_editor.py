@@ -22,7 +22,6 @@ from cardiactwins.mrml.surface_files import write_surfaces
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
     TwinCase,
-    exact_region,
     new_difference,
     new_sibling_nodes,
     new_violation_markups,
@@ -113,7 +112,7 @@ class TwinEditorLogic:
         """A segmentation node of what a sibling changed; see `new_difference`."""
         region = None
         if isinstance(sibling, SiblingNodes):
-            region = exact_region(sibling.sibling.recipe, sibling.region)
+            region = sibling.sibling.recipe.exact_region(sibling.region)
         return new_difference(case, labels_of(sibling), name or f"{case.name}: difference", region)
 
     def showViolations(self, case: TwinCase, name: str = "") -> Any:

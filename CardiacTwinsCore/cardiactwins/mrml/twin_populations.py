@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
+from cardiactwins.mrml.file_endings import DECOMPRESSION_ERRORS, SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.heart_review import serious_remarks
 from cardiactwins.twin.hearts import Hearts, check_grid, same_voxels
@@ -195,7 +195,7 @@ def _names(file: Path) -> dict[int, str]:
     try:
         check_nifti_axes(file)
         return {value: name for value, name in nifti_label_names(file).items() if name}
-    except (OSError, EOFError):
+    except DECOMPRESSION_ERRORS:
         return {}
 
 

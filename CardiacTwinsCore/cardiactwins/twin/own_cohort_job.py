@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardiactwins.anatomy.heart_morphology import tissue_volumes_ml
-from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
+from cardiactwins.compute.devices import torch_name
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord
 from cardiactwins.twin.cohort_run import MODEL_LOADER, make_cohort
 from cardiactwins.twin.label_files import read_heart, write_heart
+from cardiactwins.twin.patient_folder import claim_patient
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.twin_archive import read_twin
@@ -35,18 +36,15 @@ def own_cohort_job(
     weights: str,
     loader: str = MODEL_LOADER,
     twin: str = "twin.npz",
-    current: str = "current.nrrd",
     region: str | None = None,
-    within: str | None = None,
     device: str = "auto",
     workers: int = 0,
 ) -> dict[str, Any]:
     """Make the siblings of recipes in the folder `cohort`, and bring those accepted into the patient.
 
-    A later run goes on with the folder (`make_cohort`). recipes: of one heart. twin: file of it
-    (`write_twin`). current: label map on the common grid that the recipes edit, of the twin after earlier
-    edits. region: map of 0 and 1 that recipes with a region need. within: another, outside of which siblings
-    are the twin itself in the patient too (`return_labels`). device: of torch, or one of DEVICE_CHOICES.
+    A later run goes on with the folder (`make_cohort`). recipes: of one heart. twin: file of it, as it is
+    edited (`write_twin`). region: map of 0 and 1 on the common grid that recipes with a region need. device:
+    of torch, or one of DEVICE_CHOICES.
     Siblings in the patient's grid are label maps patient/NAME.nrrd, values of Tissue, written once.
 
     Returns "rows" (volumes of each tissue in the heart and over the siblings, and counts), "figures" and
@@ -54,21 +52,25 @@ def own_cohort_job(
     ValueError when nothing could be made, with the first reason.
     """
     plan = [Recipe.from_values(values) for values in recipes]
-    heart, labels = read_twin(folder / twin)[0], read_heart(folder / current)[0]
+    heart = read_twin(folder / twin)[0]
+    painted = None if region is None else read_heart(folder / region)[0] > 0
     place = CohortFolder.create(cohort, TWIN_GRID)
-    place.add_twin(plan[0].twin, labels)
-    if region is not None:
-        place.add_region(plan[0].region, read_heart(folder / region)[0] > 0)
-    name = choose_device(device).torch_name if device in DEVICE_CHOICES else device
-    options = {"loader": loader, "workers": workers, "devices": (name,), "progress": progress}
+    try:
+        place.add_twin(plan[0].twin, heart.labels)
+        if painted is not None:
+            place.add_region(plan[0].region, painted)
+    except ValueError as error:
+        raise ValueError(
+            f"{cohort} is a cohort of another heart or region ({error}) Choose another folder."
+        ) from error
+    options = {"loader": loader, "workers": workers, "devices": (torch_name(device),), "progress": progress}
     run = make_cohort(place, plan, weights, **options)
     records = StudyMaker(place, Path(weights)).records(plan)
     if not records:
         raise ValueError(f"None of {len(plan)} siblings could be made. {run.failed[0] if run.failed else ''}")
     accepted = [record for record in records if record.accepted]
-    inside = None if within is None else read_heart(folder / within)[0] > 0
-    _bring_back(heart, place, accepted, inside, progress)
-    before = tissue_volumes_ml(labels, TWIN_GRID.spacing)
+    _bring_back(heart, place, accepted, plan[0].exact_region(painted), progress)
+    before = tissue_volumes_ml(heart.labels, TWIN_GRID.spacing)
     after = [tissue_volumes_ml(place.labels(record.name), TWIN_GRID.spacing) for record in accepted]
     rows = [_row(tissue, volume, [one[tissue] for one in after]) for tissue, volume in before.items()]
     counts = {"made": len(records), "accepted": len(accepted), "failed": len(run.failed)}
@@ -93,12 +95,12 @@ def _bring_back(
     progress: Progress,
 ) -> None:
     """Write siblings in the patient's grid that are not there yet."""
+    patient = claim_patient(place.path / PATIENT, heart)
     for step, record in enumerate(records):
         progress(step, len(records), "Bringing siblings into the patient")
-        file = place.path / PATIENT / f"{record.name}.nrrd"
+        file = patient / f"{record.name}.nrrd"
         if not file.is_file():
             returned = return_labels(heart, place.labels(record.name), region=within)
-            file.parent.mkdir(exist_ok=True)
             write_heart(file, returned, heart.original_geometry)
     progress(len(records), len(records), f"{len(records)} siblings in the patient")
 

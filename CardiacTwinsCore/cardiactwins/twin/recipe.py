@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.twin.keep_mask import DILATION_MM
 from cardiactwins.twin.latent_edits import PsiCounting, start_step
@@ -93,6 +96,10 @@ class Recipe:
     def kept_tissues(self) -> tuple[Tissue, ...]:
         """The tissues that are kept."""
         return tuple(_TISSUES[name] for name in self.keep)
+
+    def exact_region(self, region: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """The painted region (k, j, i) of an edit that changes nothing beside it; None for other edits."""
+        return region if self.exact and self.region else None
 
     @property
     def wanted(self) -> tuple[Target, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cardiactwins.compute.cell_worker import resolve_function
-from cardiactwins.compute.devices import DEVICE_CHOICES, choose_device
+from cardiactwins.compute.devices import torch_name
 from cardiactwins.compute.files import atomic_path
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort_run import MODEL_LOADER
@@ -148,6 +148,6 @@ def siblings_job(
 
 def model_on(weights: str, device: str = "cpu", loader: str = MODEL_LOADER) -> HeartModel:
     """The model of a file on a device of torch, or on one of DEVICE_CHOICES. Errors as of `choose_device`."""
-    name = choose_device(device).torch_name if device in DEVICE_CHOICES else device
+    name = torch_name(device)
     model = resolve_function(loader)(weights)
     return model if name == "cpu" else model.to(name)

@@ -137,7 +137,7 @@ def test_hundreds_of_siblings_of_the_imported_heart_come_into_the_patient(host, 
     assert rows["LV (ml)"][1] == rows["LV (ml)"][2] and float(rows["RV (ml)"][3]) > 0
     records = sorted((tmp_path / "cohort" / "siblings").glob("*.json"))
     assert sorted(json.loads(path.read_text())["recipe"]["seed"] for path in records) == [7, 8, 9]
-    files = sorted((tmp_path / "cohort" / "patient").iterdir())
+    files = sorted((tmp_path / "cohort" / "patient").glob("*.nrrd"))
     assert [path.stem for path in files] == [path.stem for path in records]
     labels, geometry = scan
     for path in files:
@@ -150,7 +150,7 @@ def test_hundreds_of_siblings_of_the_imported_heart_come_into_the_patient(host, 
     node.cohortNumber = 4
     finish(host, ready, ui.cohortButton, 240)
     assert [path.stat().st_mtime_ns for path in (*records, *files)] == ages
-    assert len(list((tmp_path / "cohort" / "patient").iterdir())) == 4
+    assert len(list((tmp_path / "cohort" / "patient").glob("*.nrrd"))) == 4
     chart = ready.panel.cohort.results.chart
     names = [chart.GetNthPlotSeriesNode(n).GetName() for n in (0, 1)]
     assert names == ["heart", "made"]

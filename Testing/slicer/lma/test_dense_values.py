@@ -19,7 +19,15 @@ def stored(phase, low, high):
 
 @pytest.mark.parametrize(
     "wanted",
-    [(0.0, 4096.0), (-4096.0, 4096.0), (-2048.0, 2048.0), (0.0, 256.0), (0.0, 65536.0), (-180.0, 180.0)],
+    [
+        (0.0, 4096.0),
+        (-4096.0, 4096.0),
+        (-2048.0, 2048.0),
+        (0.0, 256.0),
+        (0.0, 65536.0),
+        (-180.0, 180.0),
+        (0.0, 360.0),
+    ],
 )
 def test_the_range_that_values_fill_tells_what_they_mean(wanted):
     values = stored(NOISE, *wanted)
@@ -39,8 +47,27 @@ def test_milliradians_are_known_and_rad_is_left_as_it_is():
     assert guessed_stored_range([broken]) is None
     (found,), told = phase_in_rad([NOISE], np.ones(NOISE.shape), GUESS)
     assert told is None and found is NOISE
-    with pytest.raises(ValueError, match="no scanner stores"):
-        guessed_stored_range([np.array([0.0, 1e6])])
+    turn = guessed_stored_range([np.mod(NOISE, 2 * np.pi)])
+    assert turn == (0, pytest.approx(2 * np.pi))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 900), (-1500, 1400), (-2900, 2900), (0, 1e6), (0, 5.0)])
+def test_values_that_fill_no_range_are_not_guessed(low, high):
+    values = np.linspace(low, high, 1600).reshape(1, 40, 40)
+    for wall in (None, np.ones(values.shape)):
+        with pytest.raises(ValueError, match="does not tell for certain"):
+            guessed_stored_range([values], wall)
+    (found,), told = phase_in_rad([values], np.ones(values.shape), (low, high))
+    assert told == (low, high) and found.min() == -np.pi and found.max() == pytest.approx(np.pi)
+
+
+@pytest.mark.parametrize("fill", [-1000.0, 9999.0, 4.0, np.nan])
+def test_phase_in_rad_may_have_any_value_outside_of_the_myocardium(fill):
+    wall = np.zeros(NOISE.shape)
+    wall[:, 10:20, 10:20] = 1
+    values = np.where(wall > 0, NOISE, fill)
+    (found,), told = phase_in_rad([values], wall, GUESS)
+    assert told is None and found is values
 
 
 def test_values_that_cannot_be_what_they_are_said_to_be_are_refused():

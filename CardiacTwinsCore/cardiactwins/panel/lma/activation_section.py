@@ -341,13 +341,14 @@ class ActivationSection(Section):
     def _storedValues(self) -> list[str]:
         """What the values of the chosen images, or else of the first listed ones, were taken for."""
         node = self.parameterNode
-        chosen = {role: getattr(node, role) for role in ("phaseX", "phaseY", "phaseZ")}
+        chosen = {role: getattr(node, role) for role in ("phaseX", "phaseY", "phaseZ", "mask")}
         if chosen["phaseX"] is None:
             chosen = next((dict(slice_.nodes) for slice_ in self.slices()), {})
         if node.storedRange.strip():
             return []
         try:
-            found = self.scanner.guess(chosen)
+            with inWordsOfPanel():
+                found = self.scanner.guess(chosen)
         except ValueError as error:
             return [str(error)]
         if found is None:

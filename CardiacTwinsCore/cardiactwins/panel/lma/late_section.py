@@ -8,7 +8,7 @@ import numpy as np
 import slicer.util
 from slicer.i18n import tr as _
 
-from cardiactwins.mrml.lma_late import LATE_EXTRAPOLATED
+from cardiactwins.mrml.lma_late import LATE_EXTRAPOLATED, LEAST_EXTRAPOLATED
 from cardiactwins.mrml.lma_map import TOS
 from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
@@ -27,9 +27,6 @@ from cardiactwins.panel.lma.strain_curves import strainTables
 from cardiactwins.panel.views import look_from
 
 __all__ = ["LateSection"]
-
-LEAST_BEYOND = 0.5
-"""Percent of the late area from which on it is said that they are extrapolated."""
 
 
 class LateSection(Section):
@@ -143,7 +140,7 @@ class LateSection(Section):
             return _("Nothing is late by this criterion. Research use only.")
         text = _("{share:.0f} % of the epicardium is late; the {kind} is {target}.")
         lines = [text.format(share=100 * share, kind=kind, target=target)]
-        if beyond >= LEAST_BEYOND:
+        if beyond >= LEAST_EXTRAPOLATED:
             text = _(
                 "{beyond:.0f} % of the late area lies beyond the measured slices, where TOS is extrapolated "
                 "(black lines on the model)."

@@ -7,10 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from cardiactwins.mrml.dense_values import GUESS, guessed_stored_range
-from cardiactwins.mrml.lma_dense import sequence_times
-from cardiactwins.mrml.sequences import nodes_of_sequence
-from cardiactwins.mrml.volumes import volume_array
+from cardiactwins.mrml.dense_values import GUESS
+from cardiactwins.mrml.lma_dense import sequence_times, stored_range_of
 
 __all__ = ["ScannerValues"]
 
@@ -21,7 +19,7 @@ class ScannerValues:
     """What `dense_slice` is told of all slices, by a wrapped parameter node."""
 
     def __init__(self) -> None:
-        self._guesses: dict[tuple, tuple[float, float] | None] = {}
+        self._guesses: dict[tuple, tuple[float, float] | ValueError | None] = {}
 
     @staticmethod
     def typedRange(node: Any) -> tuple[float, float] | None:
@@ -49,22 +47,26 @@ class ScannerValues:
         }
 
     def guess(self, nodes: Mapping[str, Any]) -> tuple[float, float] | None:
-        """What the values of a slice's phases (role -> sequence) tell; None for phase in rad, or for nothing.
+        """What the values of a slice (role -> sequence) tell; None for phase in rad, and while the myocardium
+        is not chosen.
 
-        ValueError as of `guessed_stored_range`.
+        ValueError as of `stored_range_of`.
         """
-        sequences = [nodes[role] for role in PHASES if nodes.get(role) is not None]
+        roles = [role for role in (*PHASES, "mask") if nodes.get(role) is not None]
+        if "mask" not in roles or len(roles) == 1:
+            return None
+        sequences = [nodes[role] for role in roles]
         key = tuple((sequence.GetID(), sequence.GetMTime()) for sequence in sequences)
         if key not in self._guesses:
-            frames = [
-                volume_array(volume)[0]
-                for sequence in sequences
-                for _index, volume in nodes_of_sequence(sequence)
-                if volume is not None
-                and volume.IsA("vtkMRMLScalarVolumeNode")
-                and volume.GetImageData() is not None
-            ]
-            self._guesses = {key: guessed_stored_range(frames)}
+            try:
+                found: tuple[float, float] | ValueError | None = stored_range_of(
+                    sequences[:-1], sequences[-1]
+                )
+            except ValueError as error:
+                found = error
+            self._guesses = {key: found}
+        if isinstance(self._guesses[key], ValueError):
+            raise self._guesses[key]
         return self._guesses[key]
 
     @staticmethod

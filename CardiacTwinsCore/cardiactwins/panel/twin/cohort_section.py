@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from cardiactwins.compute.files import file_name
-from cardiactwins.mrml.twin_case import TwinCase, exact_region
+from cardiactwins.mrml.twin_case import TwinCase
+from cardiactwins.mrml.twin_populations import plain_name
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.cohort_results import CohortResults
 from cardiactwins.panel.twin.context import TwinContext
@@ -117,20 +117,16 @@ class CohortSection(Section):
         title = f"{case.name}: {node.task.label()}"
 
         def prepare(folder: Path) -> dict[str, Any]:
-            write_twin(folder / "twin.npz", case.twin)
-            write_heart(folder / "current.nrrd", case.current, TWIN_GRID)
+            write_twin(folder / "twin.npz", case.edited)
             arguments: dict[str, Any] = {
                 "cohort": str(Path(node.cohortFolder).absolute()),
                 "recipes": [recipe.values() for recipe in recipes],
                 "device": node.device,
                 "workers": node.workers,
             }
-            exact = exact_region(recipes[0], region)
-            maps = {"region": region, "within": None if exact is None else case.changed_region(exact)}
-            for name, mask in maps.items():
-                if mask is not None:
-                    write_heart(folder / f"{name}.nrrd", mask.astype(np.uint8), TWIN_GRID)
-                    arguments[name] = f"{name}.nrrd"
+            if region is not None:
+                write_heart(folder / "region.nrrd", region.astype(np.uint8), TWIN_GRID)
+                arguments["region"] = "region.nrrd"
             return {**self.context.modelArguments(), **arguments}
 
         def done(_folder: Path, result: Mapping[str, Any]) -> None:
@@ -141,18 +137,22 @@ class CohortSection(Section):
     def ownRecipes(self, case: TwinCase) -> list[Recipe]:
         """Recipes of section 2, with steps and number of section 5, under names that files can have."""
         node = self.parameterNode
-        designs = dict.fromkeys(replace(recipe, seed=0) for recipe in self.form.recipes(case))
-        return [
+        seeds = range(node.seed, node.seed + node.cohortNumber)
+        return [design.seeded(seed) for design in self._designs(case) for seed in seeds]
+
+    def _designs(self, case: TwinCase) -> list[Recipe]:
+        """One recipe of each."""
+        found = [
             replace(
-                design,
-                seed=node.seed + number,
-                steps=node.cohortSteps,
-                twin=file_name(design.twin),
-                region=file_name(design.region) if design.region else "",
+                recipe,
+                seed=0,
+                steps=self.parameterNode.cohortSteps,
+                twin=plain_name(recipe.twin),
+                region=plain_name(recipe.region) if recipe.region else "",
             )
-            for design in designs
-            for number in range(node.cohortNumber)
+            for recipe in self.form.recipes(case)
         ]
+        return list(dict.fromkeys(found))
 
     def update(self) -> None:
         """Show what belongs to the task, and what is missing."""
@@ -186,9 +186,9 @@ class CohortSection(Section):
         if task == "OWN":
             if self._missingOfEdit():
                 return ""
-            recipes = self.ownRecipes(self.context.case())
-            workers = max(node.workers, 1)
-            return self.context.estimates.text(self.context.place(), recipes[0], len(recipes), workers)
+            designs = self._designs(self.context.case())
+            count, workers = len(designs) * node.cohortNumber, max(node.workers, 1)
+            return self.context.estimates.text(self.context.place(), designs[0], count, workers)
         hearts = {"NOISE": 1, "EDITS": SEEDS * ROWS, "AUGMENT": len(self._strategies())}.get(task, 0)
         if not hearts:
             return ""
