@@ -83,6 +83,20 @@ class Lines(list):
         self.append(line)
 
 
+def test_lines_of_the_job_and_of_its_thread_keep_their_distance(tmp_path):
+    times = []
+    progress = JobProgress(Job(tmp_path, "m:f"), lambda line: times.append(time.monotonic()))
+    pause = job_progress.SECONDS_BETWEEN_LINES
+    for number in range(24):
+        progress(number, 100)
+        time.sleep(pause * (0.6, 0.55, 0.1)[number % 3])
+    last = len(times)
+    time.sleep(3 * pause)
+    assert len(times) - last <= 1 and len(times) > 4
+    progress.close()
+    assert np.diff(times[: last + 1]).min() > 0.9 * pause
+
+
 def test_of_many_steps_few_lines_go_out_and_the_last_is_among_them(tmp_path):
     lines, started = Lines(), time.monotonic()
     progress = JobProgress(Job(tmp_path, "m:f"), lines)

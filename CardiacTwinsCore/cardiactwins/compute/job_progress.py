@@ -87,10 +87,18 @@ class JobProgress:
         while not self._closed:
             self._wake.wait()
             self._wake.clear()
-            time.sleep(SECONDS_BETWEEN_LINES)
-            with self._lock:
-                if self._waiting and not self._closed:
-                    self._send_waiting()
+            while (rest := self._send_when_due()) > 0:
+                time.sleep(rest)
+
+    def _send_when_due(self) -> float:
+        """Send what waits, if it may go out now; else the seconds until then, 0 where nothing waits."""
+        with self._lock:
+            if self._closed or not self._waiting:
+                return 0.0
+            rest = self._last_sent + SECONDS_BETWEEN_LINES - time.monotonic()
+            if rest <= 0:
+                self._send_waiting()
+            return rest
 
 
 class Pace:
