@@ -53,7 +53,8 @@ def test_a_run_can_be_cancelled_at_its_start_in_its_middle_and_at_its_end(host, 
     host.click(button)
     host.wait(lambda: in_the_middle(ready), 240)
     cancel()
-    choose_search(host, ready, generations=2)
+    # Long enough for the panel to be seen at work, also beside other work.
+    choose_search(host, ready, generations=20)
     before = state(host.scene)
     host.click(button)
     host.wait(lambda: ready.panel.worker.busy, 240)
