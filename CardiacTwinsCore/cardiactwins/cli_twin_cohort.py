@@ -146,6 +146,7 @@ def tell_estimate(
     twins: Mapping[str, ArrayLike],
     workers: int,
     device: str,
+    regions: Mapping[str, ArrayLike] | None = None,
 ) -> None:
     """Say on standard error what recipes will take here, on a device by torch's name."""
     from cardiactwins.twin.sibling_estimate import estimate_recipes
@@ -153,7 +154,8 @@ def tell_estimate(
     model = logic.model()
     if device != "cpu":
         model = model.to(device)
-    show_estimate(len(recipes), estimate_recipes(model, recipes, twins, workers=workers), workers)
+    estimate = estimate_recipes(model, recipes, twins, regions=regions, workers=workers)
+    show_estimate(len(recipes), estimate, workers)
 
 
 def show_estimate(number: int, estimate: SiblingEstimate, workers: int = 0) -> None:

@@ -65,7 +65,6 @@ def sample(
     run = CommandRun.begin(context, {"weights": weights})
     logic = logic_with_model(weights, loader)
 
-    from cardiactwins.twin.cohort_run import make_cohort
     from cardiactwins.twin.recipe import Recipe
     from cardiactwins.twin.study_maker import StudyMaker
     from cardiactwins.twin.targets import resolve_targets
@@ -80,22 +79,13 @@ def sample(
     recipes = [first.seeded(seed + n) for n in range(number)]
     places = checked_devices(devices, scheduler)
     folder = claimed_cohort(out)
-    maker = StudyMaker(folder, logic.weights())
-    if missing := maker.missing(recipes):
+
+    def foretell(missing: Sequence[Recipe]) -> None:
         tell_estimate(logic, missing, {}, workers, "cpu" if scheduler else places[0])
+
+    maker = StudyMaker(folder, logic.weights(), loader, workers, batch, places, scheduler, foretell, watch)
     with run.progress("Sample") as progress:
-        done = make_cohort(
-            folder,
-            recipes,
-            logic.weights(),
-            loader=loader,
-            workers=workers,
-            batch=batch,
-            devices=places,
-            scheduler=scheduler,
-            watch=watch,
-            progress=progress,
-        )
+        done = maker.run(recipes, progress)
     figures = figures_of_run(folder, recipes, logic.weights(), done)
     run.show(*remarks_on_run(figures))
     run.finish(figures, {"folder": out, "manifest": out / "manifest.csv"}, out / REPORT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Json, Seed, write_table
-from cardiactwins.cli_twin_cohort import checked_devices, claimed_cohort, show_estimate
+from cardiactwins.cli_twin_cohort import checked_devices, claimed_cohort, tell_estimate
 from cardiactwins.cli_twin_designs import Grid, Latin, design_of
 from cardiactwins.cli_twin_edit import VOLUMES, mask_of_file
 from cardiactwins.cli_twin_inputs import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cardiactwins.mrml.twin_case import TwinCase
+    from cardiactwins.twin.recipe import Recipe
 
 __all__ = ["siblings"]
 
@@ -115,9 +117,7 @@ def siblings(
 
     from cardiactwins.mrml.sibling_export import export_siblings
     from cardiactwins.mrml.twin_populations import plain_name
-    from cardiactwins.twin.cohort_run import make_cohort
     from cardiactwins.twin.recipe import Recipe
-    from cardiactwins.twin.sibling_estimate import estimate_siblings
     from cardiactwins.twin.soft_measures import hard_measures
     from cardiactwins.twin.study_maker import StudyMaker
     from cardiactwins.twin.targets import resolve_targets
@@ -152,34 +152,17 @@ def siblings(
         resolve_targets(recipe.wanted, present, ranges)
     places = checked_devices(devices, scheduler)
     folder = claimed_cohort(out)
-    try:
-        folder.add_twin(first.twin, case.current)
-        if mask is not None:
-            folder.add_region(REGION, mask)
-    except ValueError as error:
-        raise ValueError(
-            f"{out} is a cohort of another heart or region ({error}) Choose another folder with --out."
-        ) from error
-    maker = StudyMaker(folder, logic.weights())
-    if missing := maker.missing(recipes):
-        model = logic.model() if scheduler or places[0] == "cpu" else logic.model().to(places[0])
-        estimate = estimate_siblings(
-            model, missing[0], len(missing), case.current, region=mask, workers=workers
-        )
-        show_estimate(len(missing), estimate, workers)
+    folder.add_twin(first.twin, case.current)
+    if mask is not None:
+        folder.add_region(REGION, mask)
+
+    def foretell(missing: Sequence[Recipe]) -> None:
+        place = "cpu" if scheduler else places[0]
+        tell_estimate(logic, missing, {first.twin: case.current}, workers, place, {REGION: mask})
+
+    maker = StudyMaker(folder, logic.weights(), loader, workers, batch, places, scheduler, foretell, watch)
     with run.progress("Siblings") as progress:
-        done = make_cohort(
-            folder,
-            recipes,
-            logic.weights(),
-            loader=loader,
-            workers=workers,
-            batch=batch,
-            devices=places,
-            scheduler=scheduler,
-            watch=watch,
-            progress=progress,
-        )
+        done = maker.run(recipes, progress)
     figures = {"twin": case.name, **figures_of_run(folder, recipes, logic.weights(), done)}
     outputs = {"folder": out, "manifest": out / "manifest.csv"}
     remarks = remarks_on_run(figures)

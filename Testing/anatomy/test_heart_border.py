@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cardiactwins.anatomy.heart_border import border_text, border_voxels
+from cardiactwins.anatomy.heart_border import border_voxels
 from cardiactwins.anatomy.heart_tissues import Tissue
 
 
@@ -22,10 +22,4 @@ def test_voxels_at_the_border_are_counted_once_each(shape):
 def test_a_heart_inside_its_grid_has_none():
     labels = np.zeros((6, 6, 6), np.uint8)
     labels[1:5, 1:5, 1:5] = Tissue.LV
-    assert border_voxels(labels) == {} and border_text({}) == ""
-
-
-def test_tissues_are_named_in_words():
-    assert border_text({Tissue.LV: 1200}) == "LV (1,200 voxels)"
-    three = {Tissue.MYO: 3, Tissue.LV: 2, Tissue.RA: 1}
-    assert border_text(three) == "Myo (3 voxels), LV (2 voxels) and RA (1 voxels)"
+    assert border_voxels(labels) == {}

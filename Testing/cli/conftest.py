@@ -109,6 +109,21 @@ def heart_file(oblique_heart, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def own_names():
+    """Tissue -> name of its segment in `heart_file`."""
+    return {name: f"My {name}" for name in TISSUE_NAMES.values()}
+
+
+@pytest.fixture(scope="session")
+def twin_file(twin, heart_file, own_names, tmp_path_factory):
+    """The same imported as a twin."""
+    out = tmp_path_factory.mktemp("twin") / "twin"
+    names = ",".join(f"{name}={own}" for name, own in own_names.items())
+    assert twin("import", heart_file, "--tissues", names, "--out", out).exit_code == 0
+    return out / "twin.npz"
+
+
+@pytest.fixture(scope="session")
 def stand_in(whole_heart, tmp_path_factory):
     """Options that put a stand-in for trained weights, around the phantom, into a command."""
     torch = pytest.importorskip("torch")

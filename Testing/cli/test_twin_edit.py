@@ -12,19 +12,10 @@ from cardiactwins.mrml.twin_segmentation import heart_of_file
 from cardiactwins.twin.label_files import write_heart
 
 QUICK = ("--steps", 4, "--no-guard")
-NAMES = {name: f"My {name}" for name in TISSUE_NAMES.values()}
-
-
-@pytest.fixture(scope="module")
-def twin_file(twin, heart_file, tmp_path_factory):
-    out = tmp_path_factory.mktemp("twin") / "twin"
-    names = ",".join(f"{name}={own}" for name, own in NAMES.items())
-    assert twin("import", heart_file, "--tissues", names, "--out", out).exit_code == 0
-    return out / "twin.npz"
 
 
 def test_siblings_come_back_in_the_grid_of_the_patient(
-    twin, stand_in, twin_file, oblique_heart, tmp_path, rows
+    own_names, twin, stand_in, twin_file, oblique_heart, tmp_path, rows
 ):
     out = tmp_path / "s"
     outcome = twin("edit", twin_file, "--psi", 0.5, "-n", 2, *QUICK, *stand_in, "--out", out, "--json")
@@ -33,7 +24,7 @@ def test_siblings_come_back_in_the_grid_of_the_patient(
     names = {"sibling-1.seg.nrrd", "sibling-2.seg.nrrd", "volumes.csv", "report.json"}
     assert {path.name for path in out.iterdir()} == names
     _, geometry = oblique_heart
-    first = heart_of_file(out / "sibling-1.seg.nrrd", NAMES)
+    first = heart_of_file(out / "sibling-1.seg.nrrd", own_names)
     assert first.geometry.shape == geometry.shape
     np.testing.assert_allclose(first.geometry.ijk_to_ras, geometry.ijk_to_ras, atol=1e-4)
     siblings = outcome.summary["siblings"]
@@ -79,13 +70,13 @@ def test_surfaces_state_their_units_and_space(twin, stand_in, twin_file, tmp_pat
     assert (out / "meshes" / "sibling-1-RV.stl").is_file() and (out / "meshes" / "sibling-1-RV.vtp").is_file()
 
 
-def test_a_painted_region_alone_changes(twin, stand_in, twin_file, oblique_heart, tmp_path):
+def test_a_painted_region_alone_changes(own_names, twin, stand_in, twin_file, oblique_heart, tmp_path):
     labels, geometry = oblique_heart
     painted = write_heart(tmp_path / "paint.nrrd", (labels == Tissue.RA).astype(np.uint8), geometry)
     options = ("--region", painted, "--exact", "--dilation", 0, *QUICK, *stand_in)
     outcome = twin("edit", twin_file, *options, "--out", tmp_path / "s", "--json")
     assert outcome.exit_code == 0, outcome.stderr
-    after = heart_of_file(tmp_path / "s" / "sibling-1.seg.nrrd", NAMES).labels
+    after = heart_of_file(tmp_path / "s" / "sibling-1.seg.nrrd", own_names).labels
     np.testing.assert_array_equal(after[labels == Tissue.LV], Tissue.LV)
     other = write_heart(tmp_path / "other.nrrd", np.ones((4, 4, 4), np.uint8), geometry)
     refused = twin("edit", twin_file, "--region", other, *QUICK, *stand_in, "--out", tmp_path / "t")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.mrml import sibling_export
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.sibling_export import export_siblings
@@ -18,15 +18,6 @@ from cardiactwins.twin.patient_folder import claim_meshes
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
 QUICK = ("--steps", 3, "--no-guard")
-NAMES = {name: f"My {name}" for name in TISSUE_NAMES.values()}
-
-
-@pytest.fixture(scope="module")
-def twin_file(twin, heart_file, tmp_path_factory):
-    out = tmp_path_factory.mktemp("twin") / "twin"
-    names = ",".join(f"{name}={own}" for name, own in NAMES.items())
-    assert twin("import", heart_file, "--tissues", names, "--out", out).exit_code == 0
-    return out / "twin.npz"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_siblings_lie_in_the_cohort_and_in_the_patient(cohort, twin_file, oblique_heart, rows):
+def test_siblings_lie_in_the_cohort_and_in_the_patient(own_names, cohort, twin_file, oblique_heart, rows):
     out, summary = cohort
     assert (summary["made"], summary["written"], summary["failed"], summary["not_written"]) == (2, 2, [], [])
     records = CohortFolder(out).records()
@@ -52,7 +43,7 @@ def test_siblings_lie_in_the_cohort_and_in_the_patient(cohort, twin_file, obliqu
     names = sorted(record.name for record in records)
     assert sorted(times(out / "patient")) == sorted([*(f"{name}.seg.nrrd" for name in names), "patient.json"])
     _, geometry = oblique_heart
-    heart = heart_of_file(out / "patient" / f"{names[0]}.seg.nrrd", NAMES)
+    heart = heart_of_file(out / "patient" / f"{names[0]}.seg.nrrd", own_names)
     assert heart.geometry.shape == geometry.shape
     np.testing.assert_allclose(heart.geometry.ijk_to_ras, geometry.ijk_to_ras, atol=1e-4)
     table = rows(out / "volumes.csv")
@@ -73,7 +64,9 @@ def test_the_same_command_goes_on_where_it_stopped(twin, stand_in, twin_file, co
     assert len(times(out / "patient")) == 4
 
 
-def test_a_region_alone_changes_in_the_patient_too(twin, stand_in, twin_file, oblique_heart, tmp_path):
+def test_a_region_alone_changes_in_the_patient_too(
+    own_names, twin, stand_in, twin_file, oblique_heart, tmp_path
+):
     labels, geometry = oblique_heart
     painted = np.zeros(labels.shape, np.uint8)
     low, high = np.argwhere(labels == Tissue.RA).min(axis=0), np.argwhere(labels == Tissue.RA).max(axis=0)
@@ -83,7 +76,7 @@ def test_a_region_alone_changes_in_the_patient_too(twin, stand_in, twin_file, ob
     outcome = twin("siblings", twin_file, *options, "--out", tmp_path / "out", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     (path,) = (tmp_path / "out" / "patient").glob("*.nrrd")
-    after = heart_of_file(path, NAMES).labels
+    after = heart_of_file(path, own_names).labels
     assert (after != labels).any() and not (after != labels)[painted == 0].any()
 
 
@@ -118,9 +111,11 @@ def test_a_larger_grid_goes_on_with_each_combination(twin, stand_in, twin_file, 
     assert [sorted(one) for one in seeds.values()] == [[0, 1], [0, 1]]
 
 
-def test_a_folder_of_another_heart_or_import_is_left_alone(twin, stand_in, cohort, heart_file, tmp_path):
+def test_a_folder_of_another_heart_or_import_is_left_alone(
+    own_names, twin, stand_in, cohort, heart_file, tmp_path
+):
     out, _ = cohort
-    names = ",".join(f"{name}={own}" for name, own in NAMES.items())
+    names = ",".join(f"{name}={own}" for name, own in own_names.items())
     options = ("--tissues", names, "--alignment", "rigid", "--out", tmp_path / "again")
     assert twin("import", heart_file, *options).exit_code == 0
     before = times(out / "patient")

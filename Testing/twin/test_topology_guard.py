@@ -134,6 +134,10 @@ def test_a_heart_that_outgrows_its_grid_is_turned_away():
     assert not found.accepted and found.reason == "the border of the grid cuts Myo (156 voxels)"
     np.testing.assert_array_equal(found.labels, heart)
     assert guard_topology(heart, cut=[Tissue.MYO]).accepted
+    both = heart.copy()
+    both[:, 10:12, -14:][box_heart()[:, 10:12, -14:] == Tissue.RV] = Tissue.RV
+    both[8:12, 10:12, 34:] = Tissue.RV
+    assert "cuts Myo (156 voxels), RV (8 voxels)" in guard_topology(both).reason
     torn = heart.copy()
     torn[36:39, 1:4, 40:43] = Tissue.LV
     found = guard_topology(torn)

@@ -193,7 +193,10 @@ class CohortFolder:
         file = self.path / part / f"{name}.nrrd"
         if file.is_file():
             if not np.array_equal(read_heart(file)[0], values):
-                raise ValueError(f"{file} is there and differs. Give the new one another name.")
+                raise ValueError(
+                    f"{file} is there and differs: {self.path} is a cohort of another heart or region. "
+                    "Choose another folder, or give the new one another name."
+                )
             return
         write_heart(file, values, self.geometry)
 

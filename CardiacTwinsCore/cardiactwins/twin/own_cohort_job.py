@@ -13,7 +13,7 @@ from cardiactwins.anatomy.heart_morphology import tissue_volumes_ml
 from cardiactwins.compute.devices import torch_name
 from cardiactwins.compute.progress import Progress
 from cardiactwins.twin.cohort_files import CohortFolder, SiblingRecord
-from cardiactwins.twin.cohort_run import MODEL_LOADER, make_cohort
+from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.label_files import read_heart, write_heart
 from cardiactwins.twin.patient_folder import claim_patient
 from cardiactwins.twin.recipe import Recipe
@@ -42,7 +42,7 @@ def own_cohort_job(
 ) -> dict[str, Any]:
     """Make the siblings of recipes in the folder `cohort`, and bring those accepted into the patient.
 
-    A later run goes on with the folder (`make_cohort`). recipes: of one heart. twin: file of it, as it is
+    A later run goes on with the folder (`StudyMaker`). recipes: of one heart. twin: file of it, as it is
     edited (`write_twin`). region: map of 0 and 1 on the common grid that recipes with a region need. device:
     of torch, or one of DEVICE_CHOICES.
     Siblings in the patient's grid are label maps patient/NAME.nrrd, values of Tissue, written once.
@@ -55,17 +55,12 @@ def own_cohort_job(
     heart = read_twin(folder / twin)[0]
     painted = None if region is None else read_heart(folder / region)[0] > 0
     place = CohortFolder.create(cohort, TWIN_GRID)
-    try:
-        place.add_twin(plan[0].twin, heart.labels)
-        if painted is not None:
-            place.add_region(plan[0].region, painted)
-    except ValueError as error:
-        raise ValueError(
-            f"{cohort} is a cohort of another heart or region ({error}) Choose another folder."
-        ) from error
-    options = {"loader": loader, "workers": workers, "devices": (torch_name(device),), "progress": progress}
-    run = make_cohort(place, plan, weights, **options)
-    records = StudyMaker(place, Path(weights)).records(plan)
+    place.add_twin(plan[0].twin, heart.labels)
+    if painted is not None:
+        place.add_region(plan[0].region, painted)
+    maker = StudyMaker(place, Path(weights), loader, workers, devices=(torch_name(device),))
+    run = maker.run(plan, progress)
+    records = maker.records(plan)
     if not records:
         raise ValueError(f"None of {len(plan)} siblings could be made. {run.failed[0] if run.failed else ''}")
     accepted = [record for record in records if record.accepted]

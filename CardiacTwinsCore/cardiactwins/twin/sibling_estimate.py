@@ -70,12 +70,13 @@ def estimate_recipes(
     recipes: Sequence[Recipe],
     twins: Mapping[str, ArrayLike],
     *,
+    regions: Mapping[str, ArrayLike] | None = None,
     spacing: ArrayLike = (1.4, 1.4, 1.4),
     workers: int = 1,
 ) -> SiblingEstimate:
     """The same for many recipes at once: those whose evaluations take alike are timed once.
 
-    twins: hearts by the names that the recipes have. Recipes of painted regions are not among them.
+    twins, regions: hearts and painted regions by the names that the recipes have.
     """
     speeds: dict[tuple[bool, ...], _Speed] = {}
     seconds = 0.0
@@ -83,7 +84,8 @@ def estimate_recipes(
         alike = (bool(recipe.twin), recipe.exact, recipe.guard, bool(recipe.targets))
         if alike not in speeds:
             twin = twins[recipe.twin] if recipe.twin else None
-            speeds[alike] = _speed(model, recipe, twin=twin, spacing=spacing)
+            region = regions[recipe.region] if regions and recipe.region else None
+            speeds[alike] = _speed(model, recipe, twin=twin, region=region, spacing=spacing)
         seconds += speeds[alike].seconds(recipe)
     return _estimate(seconds, workers)
 

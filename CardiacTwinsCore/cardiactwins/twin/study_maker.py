@@ -21,6 +21,7 @@ class StudyMaker:
     """Where and with what the siblings of a study are made; the arguments of `make_cohort`.
 
     foretell: told the recipes that are not made yet before they are, for an estimate of what they will take.
+    watch: count violations after each so many steps.
     """
 
     folder: CohortFolder
@@ -31,17 +32,18 @@ class StudyMaker:
     devices: tuple[str, ...] = ("cpu",)
     scheduler: str | None = None
     foretell: Callable[[Sequence[Recipe]], None] | None = None
+    watch: int | None = None
 
     def missing(self, recipes: Sequence[Recipe]) -> list[Recipe]:
         """The recipes whose siblings are not in the folder."""
         key = sha256_of(self.weights)
         return [recipe for recipe in dict.fromkeys(recipes) if not self.folder.finished(recipe, key)]
 
-    def make(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
-        """Make what is missing. ValueError when siblings failed, with the first reason."""
+    def run(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
+        """Make what is missing; what failed stands in the result."""
         if self.foretell is not None and (missing := self.missing(recipes)):
             self.foretell(missing)
-        run = make_cohort(
+        return make_cohort(
             self.folder,
             recipes,
             self.weights,
@@ -50,8 +52,13 @@ class StudyMaker:
             batch=self.batch,
             devices=self.devices,
             scheduler=self.scheduler,
+            watch=self.watch,
             progress=progress,
         )
+
+    def make(self, recipes: Sequence[Recipe], progress: Progress = silent) -> CohortRun:
+        """Make what is missing. ValueError when siblings failed, with the first reason."""
+        run = self.run(recipes, progress)
         if run.failed:
             raise ValueError(f"{len(run.failed)} batches of siblings failed, the first: {run.failed[0]}")
         return run

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from cardiactwins.anatomy.heart_border import border_text, border_voxels
+from cardiactwins.anatomy.heart_border import border_voxels
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.anatomy.heart_topology import (
     FORBIDDEN_CONTACTS,
@@ -132,7 +132,8 @@ def _outgrown(labels: Labels, cut: Iterable[Tissue | int]) -> str:
     """Why a heart does not fit its grid, "" where it does."""
     allowed = {int(tissue) for tissue in cut}
     found = {tissue: n for tissue, n in border_voxels(labels).items() if int(tissue) not in allowed}
-    return f"the border of the grid cuts {border_text(found)}" if found else ""
+    told = ", ".join(f"{TISSUE_NAMES[tissue]} ({n:,} voxels)" for tissue, n in found.items())
+    return f"the border of the grid cuts {told}" if found else ""
 
 
 @dataclass(eq=False)
