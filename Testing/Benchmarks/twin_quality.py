@@ -1,18 +1,18 @@
 """How good the generative model of hearts is, on hearts it never saw.
 
     python Testing/Benchmarks/twin_quality.py --out DIR [--weights FILE] [--training DIR] [--data DIR]
-        [--unseen 200] [--cohort 360] [--siblings 20] [--targets 20] [--augmented 3600]
-        [--sensitivity STEPS] [--tried 100] [--parts autoencoder,noise,edits,targets,augmentation]
+        [--unseen 200] [--cohort 360] [--siblings 20] [--targets 20] [--designed 10] [--augmented 3600]
+        [--sensitivity STEPS] [--tried 100] [--parts autoencoder,noise,edits,targets,designs,augmentation]
         [--workers 0] [--batch 1] [--device cpu] [--stand-in]
 
 Autoencoding of unseen hearts; a cohort from noise against them (Kadry et al. 2023, section 4.1); four seed
-hearts edited with five psi and two masks (4.2, 4.3); targets by guidance; augmentation of the hearts with the
-largest right ventricles (4.4). Hearts are phantoms of a stream that no training takes from, or a folder of
-label maps on the common grid (--data). --training: folder of the hearts trained on, for the distance to the
-nearest; without it the phantoms that the card tells of are drawn. --sensitivity 5,10,20,40,80: also a cohort
-from noise of each number of steps (appendix C). Everything is kept in DIR: a run that was
-stopped goes on. --stand-in: ellipsoid hearts and a normal distribution of latents instead of weights, to try
-the protocol in a minute.
+hearts edited with five psi and two masks (4.2, 4.3); targets by guidance; a ventricle edited to volumes of a
+design; augmentation of the hearts with the largest right ventricles (4.4). Hearts are phantoms of a stream
+that no training takes from, or a folder of label maps on the common grid (--data). --training: folder of the
+hearts trained on, for the distance to the nearest; without it the phantoms that the card tells of are drawn.
+--sensitivity 5,10,20,40,80: also a cohort from noise of each number of steps (appendix C). Everything is kept
+in DIR: a run that was stopped goes on. --stand-in: ellipsoid hearts and a normal distribution of latents
+instead of weights, to try the protocol in some minutes.
 
 Prints a table of what is asked and found, and one JSON line last: vae_dice, tv_heldout, tv_autoencoded,
 tv_synthetic, tv_guarded, precision, recall, frechet, *_halves, nearest_train, nearest_heldout and more.
@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--cohort", type=int, default=360)
     parser.add_argument("--siblings", type=int, default=20)
     parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--designed", type=int, default=10, help="volumes of a design for each edit")
     parser.add_argument("--augmented", type=int, default=3600, help="unconditional hearts to filter")
     parser.add_argument("--kept", type=int, default=140, help="hearts kept of each augmentation")
     parser.add_argument("--steps", type=int, default=20)
@@ -150,6 +151,7 @@ def bench_of(
         siblings=chosen.siblings,
         exact=min(5, chosen.siblings),
         targets=chosen.targets,
+        designed=chosen.designed,
         augmented={"unconditional": chosen.augmented, "perturbational": edited, "localized": edited},
         kept=chosen.kept,
         steps=chosen.steps,

@@ -103,8 +103,8 @@ def test_the_protocol_runs_on_the_stand_in_and_prints_json_last(tmp_path, capsys
 @pytest.mark.long
 def test_every_part_runs_on_the_stand_in_and_goes_on_after_a_stop(tmp_path):
     arguments = (
-        "--stand-in --unseen 30 --cohort 20 --siblings 3 --targets 5 --augmented 30 --kept 12 --dilation 0"
-        f" --batch 8 --out {tmp_path}"
+        "--stand-in --unseen 30 --cohort 20 --siblings 3 --targets 5 --designed 4 --augmented 30 --kept 12"
+        f" --dilation 0 --batch 8 --out {tmp_path}"
     ).split()
     first = main(arguments)
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cohort" / "siblings").iterdir()}
@@ -112,5 +112,6 @@ def test_every_part_runs_on_the_stand_in_and_goes_on_after_a_stop(tmp_path):
     assert {file: file.stat().st_mtime_ns for file in written} == written
     errors = [row["dice_error"] for row in first["perturbational"]]
     assert errors[0] < errors[-1] and first["localized_exact_dice"] == 1
-    assert first["targets_held_percent"] == 100
+    assert first["targets_held_percent"] == first["designed_met_percent"] == 100
+    assert len(first["designed_volume_sd"]) == 8 and min(first["designed_volume_sd"].values()) >= 0.5
     assert set(first["augmentation"]["strategies"]) == {"unconditional", "perturbational", "localized"}
