@@ -75,7 +75,9 @@ Weights = Annotated[
 Loader = Annotated[
     str, typer.Option(help="For a model of another kind: module:name of what reads --weights.")
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Steps of the sampler.")]
+Steps = Annotated[
+    int, typer.Option(min=1, help="Steps of the sampler; with fewer than 10 hearts vary too little.")
+]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
