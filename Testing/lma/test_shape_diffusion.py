@@ -137,6 +137,14 @@ def test_a_condition_holds_atlas_and_slices_and_is_linear_between_slices():
     torch.testing.assert_close(found[1, 2:4, 0], full[1, :, 4])
 
 
+def test_two_slices_in_one_voxel_leave_a_condition_finite():
+    volumes = cups(1)
+    atlas, shown = wall_distances(volumes[0]), torch.tensor([3, 4, 9])
+    found = condition(atlas, volumes[:, 0, shown], volumes[:, 1, shown], torch.tensor([[3, 3, 9]]))
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[0, 2:4, :4], wall_distances(volumes[0])[:, 3:4].expand(-1, 4, -1, -1))
+
+
 def test_soft_dice_of_binary_masks_is_dice():
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 4, 5, 6, 7)) < 0.4

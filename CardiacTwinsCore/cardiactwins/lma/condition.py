@@ -32,8 +32,8 @@ def condition(atlas: Tensor, cavity: Tensor, myocardium: Tensor, positions: Tens
     """Atlas and slices as volumes (B, 5, k, j, i).
 
     atlas: (2, k, j, i) its `wall_distances`. cavity, myocardium: (B, S, j, i) shares; positions: (B, S)
-    slices k, rising. Between slices their distances are interpolated along k, beyond the outermost they stay;
-    the last channel is 1 in the slices and falls to 0 within 4 voxels.
+    slices k, rising or equal. Between slices their distances are interpolated along k, beyond the outermost
+    they stay; the last channel is 1 in the slices and falls to 0 within 4 voxels.
     """
     depth = atlas.shape[-3]
     slices = torch.stack([wall_distances(torch.stack(pair)) for pair in zip(cavity, myocardium, strict=True)])
@@ -42,7 +42,8 @@ def condition(atlas: Tensor, cavity: Tensor, myocardium: Tensor, positions: Tens
     within = heights.expand(len(places), -1).clamp(places[:, :1], places[:, -1:]).contiguous()
     after = torch.searchsorted(places.contiguous(), within).clamp(1, positions.shape[1] - 1)
     low, high = (places.gather(1, index) for index in (after - 1, after))
-    share = ((within - low) / (high - low))[:, None, :, None, None]
+    # Slices less than a voxel apart may share one.
+    share = ((within - low) / (high - low).clamp(min=1))[:, None, :, None, None]
     index = after[:, None, :, None, None].expand(-1, 2, -1, *cavity.shape[-2:])
     volumes = (1 - share) * slices.gather(2, index - 1) + share * slices.gather(2, index)
     gap = (heights[:, None] - places[:, None]).abs().amin(dim=-1)
