@@ -127,11 +127,8 @@ def card_path(path: str | Path) -> Path:
 
 def sha256_of(path: str | Path) -> str:
     """SHA256 of a file in hexadecimal digits."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _portions(tensors: Mapping[str, torch.Tensor], largest: int | None) -> list[dict[str, torch.Tensor]]:
