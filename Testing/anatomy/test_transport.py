@@ -7,7 +7,7 @@ from scipy.interpolate import LinearNDInterpolator
 from cardiactwins.anatomy.coordinates import LVCoordinates, lv_coordinates, reference_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.reference import ReferenceAnatomy
-from cardiactwins.anatomy.transport import Transport, transport_to_patient, transport_to_reference
+from cardiactwins.anatomy.transport import Transport
 
 THIN_WALL = 3.1
 """Wall thickness in mm of the patients below: two voxels of 1.5 mm."""
@@ -105,22 +105,22 @@ def test_inside_a_slice_the_weights_are_those_of_scattered_linear_interpolation(
     plain = LinearNDInterpolator(np.stack([ring * around, 6 * np.tile(depth, 3)], axis=1), np.tile(values, 3))
     expected = plain(ring * anatomy.circumferential, 6 * anatomy.radial)
     inside = np.isfinite(expected) & (anatomy.radial > 0.15) & (anatomy.radial < 0.85)
-    found = transport_to_reference(image, coordinates, anatomy)
+    found = Transport(coordinates, anatomy).to_reference(image)
     np.testing.assert_allclose(found[inside], expected[inside], atol=0.03)
 
 
 def test_a_function_that_is_linear_in_the_long_axis_is_carried_exactly():
     coordinates, anatomy = patient(7), ReferenceAnatomy(9)
-    found = transport_to_reference(np.nan_to_num(coordinates.longitudinal), coordinates, anatomy)
+    found = Transport(coordinates, anatomy).to_reference(np.nan_to_num(coordinates.longitudinal))
     np.testing.assert_allclose(found, anatomy.longitudinal, atol=1e-9)
-    back = transport_to_patient(anatomy.longitudinal, anatomy, coordinates)
+    back = Transport(coordinates, anatomy).to_patient(anatomy.longitudinal)
     np.testing.assert_allclose(back[coordinates.mask], coordinates.longitudinal[coordinates.mask], atol=1e-9)
 
 
 def test_the_angle_is_periodic():
     coordinates, anatomy = patient(1, wall=9.0), ReferenceAnatomy(1)
     wave = np.nan_to_num(np.cos(2 * np.pi * coordinates.circumferential))
-    found = transport_to_reference(wave, coordinates, anatomy)
+    found = Transport(coordinates, anatomy).to_reference(wave)
     np.testing.assert_allclose(found, np.cos(2 * np.pi * anatomy.circumferential), atol=0.04)
 
 
@@ -147,8 +147,8 @@ def test_rotating_the_heart_rotates_the_lesion(slices):
     anatomy = ReferenceAnatomy(slices)
     still, turned_heart = patient(9, 9.0, insertion=0.3), patient(9, 9.0, insertion=0.55)
     lesion = infarct(still, still.mask, center=0.25)
-    here = transport_to_reference(lesion, still, anatomy)
-    there = transport_to_reference(lesion, turned_heart, anatomy)
+    here = Transport(still, anatomy).to_reference(lesion)
+    there = Transport(turned_heart, anatomy).to_reference(lesion)
     image = anatomy.to_image(here)
     quarter = np.rot90(image, k=-1, axes=(1, 2))
     assert dice(there >= 0.5, anatomy.from_image(quarter) >= 0.5) > 0.97
@@ -158,8 +158,8 @@ def test_rotating_the_heart_rotates_the_lesion(slices):
 def test_rotated_coordinates_carry_the_lesion_by_the_shift():
     coordinates, anatomy = patient(1, wall=9.0), ReferenceAnatomy(1)
     lesion = infarct(coordinates, coordinates.mask, center=0.9)
-    carried = transport_to_reference(lesion, coordinates.rotated(0.25), anatomy)
-    expected = np.rot90(anatomy.to_image(transport_to_reference(lesion, coordinates, anatomy)), 1, (1, 2))
+    carried = Transport(coordinates.rotated(0.25), anatomy).to_reference(lesion)
+    expected = np.rot90(anatomy.to_image(Transport(coordinates, anatomy).to_reference(lesion)), 1, (1, 2))
     assert dice(carried >= 0.5, anatomy.from_image(expected) >= 0.5) > 0.97
 
 
@@ -180,7 +180,7 @@ def test_many_lesions_are_carried_in_one_product():
     together = transport.to_patient(lesions)
     assert together.shape == (4, *coordinates.mask.shape)
     for one, image in zip(lesions, together, strict=True):
-        np.testing.assert_allclose(transport_to_patient(one, anatomy, coordinates), image, atol=1e-12)
+        np.testing.assert_allclose(Transport(coordinates, anatomy).to_patient(one), image, atol=1e-12)
     np.testing.assert_allclose(transport.to_reference(together)[2], transport.to_reference(together[2]))
 
 
@@ -227,5 +227,5 @@ def test_coordinates_are_all_that_transport_needs():
     anatomy = ReferenceAnatomy(5)
     values = np.arange(anatomy.n_voxels, dtype=float)
     np.testing.assert_array_equal(
-        transport_to_patient(values, anatomy, bare), transport_to_patient(values, anatomy, plain)
+        Transport(bare, anatomy).to_patient(values), Transport(plain, anatomy).to_patient(values)
     )

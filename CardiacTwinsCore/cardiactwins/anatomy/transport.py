@@ -14,7 +14,7 @@ from cardiactwins.anatomy.coordinates import LVCoordinates, reference_coordinate
 from cardiactwins.anatomy.reference import ReferenceAnatomy
 from cardiactwins.compute.threads import one_blas_thread
 
-__all__ = ["Transport", "transport_to_patient", "transport_to_reference"]
+__all__ = ["Transport"]
 
 PERIODIC_REACH = 0.08
 """Turns by which a slice is continued beyond its ends, in addition to its widest opening."""
@@ -102,20 +102,6 @@ class Transport:
             return None
         distance = np.round(np.abs(self._patient_levels.longitudinal - 0.5), 9)
         return int(np.argmin(distance))
-
-
-def transport_to_reference(
-    values: ArrayLike, coordinates: LVCoordinates, anatomy: ReferenceAnatomy
-) -> NDArray[np.float64]:
-    """Values (..., N) on the reference of images (..., k, j, i) of a patient; see `Transport`."""
-    return Transport(coordinates, anatomy).to_reference(values)
-
-
-def transport_to_patient(
-    values: ArrayLike, anatomy: ReferenceAnatomy, coordinates: LVCoordinates
-) -> NDArray[np.float64]:
-    """Images (..., k, j, i) on a patient's grid, 0 outside the wall, of values (..., N) on the reference."""
-    return Transport(coordinates, anatomy).to_patient(values)
 
 
 @dataclass(frozen=True, eq=False)
