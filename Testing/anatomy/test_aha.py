@@ -8,7 +8,6 @@ from cardiactwins.anatomy.aha import (
     TERRITORIES,
     aha_segments,
     reference_segments,
-    segment_territory,
 )
 from cardiactwins.anatomy.coordinates import lv_coordinates
 from cardiactwins.anatomy.geometry import ImageGeometry
@@ -85,14 +84,5 @@ def test_segments_follow_the_insertion_point():
 
 def test_each_segment_belongs_to_one_artery():
     assert sorted(sum(TERRITORIES.values(), ())) == list(range(1, 18)) == sorted(SEGMENT_NAMES)
-    assert [segment_territory(s) for s in (1, 4, 5, 14, 15, 16, 17)] == [
-        "LAD",
-        "RCA",
-        "LCX",
-        "LAD",
-        "RCA",
-        "LCX",
-        "LAD",
-    ]
-    with pytest.raises(ValueError, match="1 to 17; found 18"):
-        segment_territory(18)
+    lad, rca, lcx = (set(TERRITORIES[artery]) for artery in ("LAD", "RCA", "LCX"))
+    assert {1, 14, 17} <= lad and {4, 15} <= rca and {5, 16} <= lcx

@@ -20,7 +20,6 @@ from cardiactwins.infarct.attributes import (
     lesion_attributes,
     no_reflow_share,
     sector_fractions,
-    sector_transmurality,
     segment_fractions,
     transmurality,
     write_attributes_csv,
@@ -85,9 +84,6 @@ def test_turning_a_lesion_by_a_quarter_turns_its_sectors_and_keeps_the_rest():
     np.testing.assert_allclose(
         sector_fractions(turned, FLAT), np.roll(sector_fractions(lesions, FLAT), 6, axis=1), atol=1e-6
     )
-    np.testing.assert_allclose(
-        sector_transmurality(turned, FLAT), np.roll(sector_transmurality(lesions, FLAT), 6, axis=1), atol=1e-6
-    )
     np.testing.assert_allclose(transmurality(turned, FLAT), transmurality(lesions, FLAT), atol=1e-6)
     np.testing.assert_allclose(endocardial_extent(turned, FLAT), endocardial_extent(lesions, FLAT), atol=1e-9)
     shift = infarct_center(turned, FLAT)[:, 0] - infarct_center(lesions, FLAT)[:, 0]
@@ -104,12 +100,6 @@ def test_sector_fractions_add_up_to_the_size(anatomy):
     np.testing.assert_allclose(
         sector_fractions(np.arange(24)[:, None] == sector, anatomy), np.eye(24), atol=1e-6
     )
-
-
-def test_sector_transmurality_is_the_depth_where_there_is_infarct_and_zero_elsewhere():
-    found = sector_transmurality(wedge(DEEP, 0.5, 0.25)[None], DEEP)[0]
-    np.testing.assert_allclose(found[1:5], 0.5, atol=HALF_PIXEL)
-    assert not found[7:24].any()
 
 
 @pytest.mark.parametrize("anatomy", [FLAT, DEEP])

@@ -12,7 +12,6 @@ from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import (
     REFERENCE_GEOMETRY,
     add_segment,
-    add_surfaces,
     find_segment,
     geometry_of_segmentation,
     new_segmentation,
@@ -166,7 +165,8 @@ def test_a_segment_outside_the_reference_geometry_is_refused_not_cut(oblique_gri
 
 def test_a_segmentation_drawn_as_surfaces_becomes_voxels_without_being_changed(oblique_grid, masks):
     node = new_segmentation("heart", oblique_grid, masks)
-    add_surfaces(node, smoothing=0)
+    node.GetSegmentation().SetConversionParameter("Smoothing factor", "0")
+    node.CreateClosedSurfaceRepresentation()
     node.GetSegmentation().SetSourceRepresentationName("Closed surface")
     node.RemoveBinaryLabelmapRepresentation()
     found = segment_array(node, "cavity")
@@ -178,7 +178,7 @@ def test_a_segmentation_drawn_as_surfaces_becomes_voxels_without_being_changed(o
 def test_an_empty_segment_is_an_empty_mask(oblique_grid, masks):
     node = new_segmentation("heart", oblique_grid, {"infarct": np.zeros_like(masks["infarct"])})
     assert not segment_array(node, "infarct").any()
-    add_surfaces(node)
+    node.CreateClosedSurfaceRepresentation()
     assert not segment_array(node, "infarct").any()
 
 

@@ -16,7 +16,6 @@ __all__ = [
     "TERRITORIES",
     "aha_segments",
     "reference_segments",
-    "segment_territory",
     "segments_at",
 ]
 
@@ -91,11 +90,3 @@ def segments_at(
 def reference_segments(anatomy: ReferenceAnatomy) -> NDArray[np.uint8]:
     """Segment 1 to 17 of the reference's myocardial voxels, (N,); the mid ring (7 to 12) in 2D."""
     return anatomy.from_image(aha_segments(reference_coordinates(anatomy)))
-
-
-def segment_territory(segment: int) -> str:
-    """Coronary artery ("LAD", "RCA" or "LCX") that usually supplies an AHA segment 1 to 17."""
-    for artery, segments in TERRITORIES.items():
-        if segment in segments:
-            return artery
-    raise ValueError(f"AHA segments are numbered 1 to 17; found {segment}.")

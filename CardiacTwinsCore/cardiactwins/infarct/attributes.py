@@ -30,7 +30,6 @@ __all__ = [
     "lesion_attributes",
     "no_reflow_share",
     "sector_fractions",
-    "sector_transmurality",
     "segment_fractions",
     "transmurality",
     "write_attributes_csv",
@@ -145,16 +144,6 @@ def transmurality(lesions: NDArray, anatomy: ReferenceAnatomy) -> NDArray[np.flo
     definition open.
     """
     return attribute_geometry(anatomy).transmurality(lesions)
-
-
-def sector_transmurality(
-    lesions: NDArray, anatomy: ReferenceAnatomy, sectors: int = 24
-) -> NDArray[np.float64]:
-    """Transmurality in each circumferential sector, (n, sectors): the mean over its spokes with infarct."""
-    geometry = attribute_geometry(anatomy)
-    shares = geometry.thickness_shares(lesions)
-    members = _members(_bin(geometry.spoke_angles, sectors), sectors)
-    return ((members @ shares) / np.maximum(members @ (shares > 0), 1)).T
 
 
 def endocardial_extent(lesions: NDArray, anatomy: ReferenceAnatomy) -> NDArray[np.float64]:

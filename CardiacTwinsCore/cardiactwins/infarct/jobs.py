@@ -27,7 +27,6 @@ from cardiactwins.infarct.bounds import with_bounds
 from cardiactwins.infarct.case_files import load_cases, save_hearts
 from cardiactwins.infarct.comparison import compare_populations
 from cardiactwins.infarct.embedding import LatentSpace
-from cardiactwins.infarct.individual import fit_individuals
 from cardiactwins.infarct.mode_space import ModeSpace
 from cardiactwins.infarct.models import make_model
 from cardiactwins.infarct.painting import generated_hearts
@@ -40,7 +39,6 @@ __all__ = [
     "align_job",
     "compare_job",
     "generate_job",
-    "individual_job",
     "modes_job",
     "personalize_job",
     "study_job",
@@ -106,19 +104,6 @@ def personalize_job(
     )
     save_model(PersonalizedModel(instance, model, found), folder / "model.json")
     return {"file": "model.json", **found.summary()}
-
-
-def individual_job(*, folder: Path, progress: Progress, population: str = "population.npz") -> dict[str, Any]:
-    """The best ellipse of each case of a 2D population. See `fit_individuals`."""
-    real = load_population(folder / population)
-    fits = fit_individuals(real, start_zone(real), progress=progress)
-    return {
-        "case": list(fits.identifiers),
-        "centre": fits.centre,
-        "axis1": fits.axis1,
-        "axis2": fits.axis2,
-        "dice": fits.dice,
-    }
 
 
 def generate_job(

@@ -23,7 +23,6 @@ from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 
 __all__ = [
     "add_segment",
-    "add_surfaces",
     "find_segment",
     "geometry_of_segmentation",
     "new_segmentation",
@@ -188,12 +187,6 @@ def set_reference_geometry(node: Any, geometry: ImageGeometry) -> None:
     node.GetSegmentation().SetConversionParameter(
         REFERENCE_GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(empty_image(geometry))
     )
-
-
-def add_surfaces(node: Any, smoothing: float = 0.5) -> None:
-    """Give the node closed surfaces for 3D views. smoothing: 0 (none) to 1."""
-    node.GetSegmentation().SetConversionParameter("Smoothing factor", str(smoothing))
-    node.CreateClosedSurfaceRepresentation()
 
 
 def _labelmap(node: Any, segment_id: str) -> Any:

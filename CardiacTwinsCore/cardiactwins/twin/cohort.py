@@ -19,7 +19,7 @@ from cardiactwins.anatomy.heart_topology import (
 )
 from cardiactwins.compute.progress import Progress, silent
 
-__all__ = ["CHECK_NAMES", "CHECK_SHORT_NAMES", "Cohort", "measure_cohort", "measure_of"]
+__all__ = ["CHECK_NAMES", "Cohort", "measure_cohort", "measure_of"]
 
 CHECK_NAMES = (
     *(f"{TISSUE_NAMES[tissue]} in one piece" for tissue in ONE_PIECE),
@@ -27,13 +27,6 @@ CHECK_NAMES = (
     *(f"{TISSUE_NAMES[a]} apart from {TISSUE_NAMES[b]}" for a, b in FORBIDDEN_CONTACTS),
 )
 """Names of the 12 checks, in the order of `topology_checks`."""
-
-CHECK_SHORT_NAMES = (
-    *(f"{TISSUE_NAMES[tissue]} pieces" for tissue in ONE_PIECE),
-    *(f"{TISSUE_NAMES[a]}+{TISSUE_NAMES[b]}" for a, b in REQUIRED_CONTACTS),
-    *(f"{TISSUE_NAMES[a]}|{TISSUE_NAMES[b]}" for a, b in FORBIDDEN_CONTACTS),
-)
-"""The same for narrow tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +59,6 @@ class Cohort:
     def violations_percent(self) -> float:
         """TV %: mean of the violated checks over checks and hearts (Kadry et al. 2023, appendix B)."""
         return 100 * float(self.violated.mean()) if len(self) else float("nan")
-
-    @property
-    def sound_percent(self) -> float:
-        """Hearts that pass all 12 checks, %."""
-        return 100 * float(np.mean(~self.violated.any(axis=1))) if len(self) else float("nan")
 
     def violations_by_check(self) -> dict[str, float]:
         """Hearts that violate each check, %."""
