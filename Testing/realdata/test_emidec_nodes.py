@@ -10,7 +10,7 @@ from cardiactwins.infarct.hearts import heart_of_case
 from cardiactwins.infarct.population import InfarctCase
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lesions import new_heart_segmentation
-from cardiactwins.mrml.population import cases_from_folder, cases_from_nodes
+from cardiactwins.mrml.population import read_cases
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.volumes import new_label_volume
 
@@ -50,7 +50,7 @@ def test_label_map_files_give_every_infarct_patient_and_list_the_others(scene, s
         save_node(new_label_volume(name, labels, grid_of(labels)), tmp_path / f"{name}.nrrd")
         scene.Clear(False)
     before = scene.GetNumberOfNodes()
-    cases, excluded = cases_from_folder(tmp_path)
+    cases, excluded = read_cases(tmp_path)
     assert scene.GetNumberOfNodes() == before
     assert [case.identifier for case in cases] == sorted(name for name in stacks if "_P" in name)
     assert {case.reason for case in excluded} == {"The Infarct is empty. Draw it or leave the case out."}
@@ -69,7 +69,7 @@ def test_label_map_files_give_every_infarct_patient_and_list_the_others(scene, s
 
 def test_segmentation_nodes_give_back_every_patient_exactly(scene, stacks):
     direct = [case_of(name, labels) for name, labels in stacks.items() if "_P" in name][:12]
-    cases, excluded = cases_from_nodes([new_heart_segmentation(heart_of_case(case)) for case in direct])
+    cases, excluded = read_cases([new_heart_segmentation(heart_of_case(case)) for case in direct])
     assert not excluded
     for case, expected in zip(cases, direct, strict=True):
         assert case.geometry.matches(expected.geometry)

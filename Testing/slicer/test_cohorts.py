@@ -18,7 +18,7 @@ from cardiactwins.mrml import cohorts, saving
 from cardiactwins.mrml.cohorts import new_cohort_sequence, read_manifest, write_cohort, write_heart
 from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.markups import new_markups
-from cardiactwins.mrml.population import cases_from_folder, cases_from_sequence
+from cardiactwins.mrml.population import read_cases
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.saving import save_node, save_scene
 from cardiactwins.mrml.segmentations import (
@@ -123,7 +123,7 @@ def test_a_cohort_folder_reads_back_as_the_same_lesions(scene, anatomy, hearts, 
         "manifest.json",
     ]
     assert [case["attributes"]["seed"] for case in manifest["cases"]] == [0, 1, 2, 3]
-    cases, excluded = cases_from_folder(folder)
+    cases, excluded = read_cases(folder)
     assert not excluded
     for case, heart, entry in zip(cases, hearts, manifest["cases"], strict=True):
         np.testing.assert_array_equal(case.infarct, heart.masks["infarct"])
@@ -138,7 +138,7 @@ def test_a_cohort_sequence_reads_back_as_the_same_lesions(scene, hearts, tmp_pat
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     loaded = slicer.util.getFirstNodeByClassByName("vtkMRMLSequenceNode", "cohort")
     assert loaded is not sequence
-    cases, _ = cases_from_sequence(loaded)
+    cases, _ = read_cases(loaded)
     assert [case.identifier for case in cases] == [heart.identifier for heart in hearts]
     for case, heart in zip(cases, hearts, strict=True):
         np.testing.assert_array_equal(case.infarct, heart.masks["infarct"])

@@ -8,12 +8,7 @@ import slicer.util
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.mrml.cases import case_from_masks, case_from_segmentation, patient_from_segmentation
 from cardiactwins.mrml.markups import new_markups
-from cardiactwins.mrml.population import (
-    cases_from_folder,
-    cases_from_hierarchy,
-    cases_from_nodes,
-    cases_from_sequence,
-)
+from cardiactwins.mrml.population import read_cases
 from cardiactwins.mrml.saving import save_node
 from cardiactwins.mrml.segmentations import add_segment, new_segmentation
 from cardiactwins.mrml.sequences import new_sequence
@@ -91,7 +86,7 @@ def test_cases_that_cannot_be_used_are_listed_with_the_reason_and_the_others_go_
     warped.SetAndObserveTransformNodeID(
         scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp").GetID()
     )
-    cases, excluded = cases_from_nodes([nodes[0], no_infarct, empty, nodes[1], warped, nodes[2]])
+    cases, excluded = read_cases([nodes[0], no_infarct, empty, nodes[1], warped, nodes[2]])
     assert [case.identifier for case in cases] == ["P1", "P2", "P3"]
     assert {case.identifier: case.reason.split(".")[0] for case in excluded} == {
         "P4": "There is no segment for the Infarct",
@@ -107,23 +102,27 @@ def test_roles_points_and_territories_are_taken_as_given(oblique_grid, masks):
     add_segment(node, "Segment_3", masks["infarct"], oblique_grid)
     points = {"P1": new_markups("RV", [[1, 2, 3]]), "P2": [[4, 5, 6], [7, 8, 9]]}
     territories = {"P1": "LAD"}
-    (first,), excluded = cases_from_nodes([node], {"infarct": "Segment_3"}, points, territories)
+    (first,), excluded = read_cases(
+        [node], roles={"infarct": "Segment_3"}, insertion_points=points, territories=territories
+    )
     assert not excluded
     np.testing.assert_array_equal(first.infarct, masks["infarct"])
     assert (first.insertion_points.tolist(), first.territory) == ([[1, 2, 3]], "LAD")
-    (one, other), _ = cases_from_nodes(three_nodes(oblique_grid, masks)[1:], None, points)
+    (one, other), _ = read_cases(three_nodes(oblique_grid, masks)[1:], insertion_points=points)
     assert one.insertion_points.tolist() == points["P2"] and other.insertion_points is None
-    (case, *_), _ = cases_from_nodes([node], {"infarct": "Segment_3"}, np.array([[1.0, 2, 3]]))
+    (case, *_), _ = read_cases(
+        [node], roles={"infarct": "Segment_3"}, insertion_points=np.array([[1.0, 2, 3]])
+    )
     assert case.insertion_points.tolist() == [[1, 2, 3]]
 
 
 def test_nodes_of_one_name_become_cases_of_different_names(oblique_grid, masks):
-    cases, _ = cases_from_nodes([new_segmentation("P", oblique_grid, masks) for _ in range(3)])
+    cases, _ = read_cases([new_segmentation("P", oblique_grid, masks) for _ in range(3)])
     assert [case.identifier for case in cases] == ["P", "P (2)", "P (3)"]
 
 
 def test_label_maps_in_the_scene_are_cases_too(oblique_grid, masks):
-    (case,), _ = cases_from_nodes([new_label_volume("P1", emidec(masks), oblique_grid)])
+    (case,), _ = read_cases([new_label_volume("P1", emidec(masks), oblique_grid)])
     assert_case(case, masks)
 
 
@@ -147,14 +146,14 @@ def test_a_folder_of_the_subject_hierarchy_gives_its_segmentations_with_their_po
         points = new_markups("RV insertion", [[number, 0, 0]])
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(points), patient)
     new_segmentation("elsewhere", oblique_grid, masks)
-    cases, excluded = cases_from_hierarchy(study)
+    cases, excluded = read_cases(study)
     assert not excluded
     assert [(case.identifier, case.insertion_points[0, 0]) for case in cases] == [
         ("P1", 1),
         ("P2", 2),
         ("P3", 3),
     ]
-    cases, _ = cases_from_hierarchy(study, insertion_points=[[9, 0, 0]])
+    cases, _ = read_cases(study, insertion_points=[[9, 0, 0]])
     assert {case.insertion_points[0, 0] for case in cases} == {9}
 
 
@@ -162,7 +161,7 @@ def test_points_in_a_flat_folder_belong_to_no_case_in_particular(scene, oblique_
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for node in (*three_nodes(oblique_grid, masks), new_markups("RV insertion", [[1, 2, 3]])):
         assert hierarchy.GetItemByDataNode(node)
-    cases, _ = cases_from_hierarchy(hierarchy.GetSceneItemID())
+    cases, _ = read_cases(hierarchy.GetSceneItemID())
     assert [case.insertion_points for case in cases] == [None, None, None]
 
 
@@ -170,7 +169,7 @@ def test_a_folder_without_segmentations_is_refused(scene):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "images")
     with pytest.raises(ValueError, match=r"item 'images' holds no segmentation"):
-        cases_from_hierarchy(folder)
+        read_cases(folder)
 
 
 def test_a_sequence_gives_one_case_an_item(oblique_grid, masks, tmp_path):
@@ -179,7 +178,7 @@ def test_a_sequence_gives_one_case_an_item(oblique_grid, masks, tmp_path):
     sequence = new_sequence("cohort", [(f"case {node.GetName()}", node) for node in nodes])
     save_node(sequence, tmp_path / "cohort.seq.mrb")
     for source in (sequence, slicer.util.loadSequence(str(tmp_path / "cohort.seq.mrb"))):
-        cases, excluded = cases_from_sequence(source, territories={"case P3": "RCA"})
+        cases, excluded = read_cases(source, territories={"case P3": "RCA"})
         assert [(case.identifier, case.territory) for case in cases] == [
             ("case P1", None),
             ("case P3", "RCA"),
@@ -191,7 +190,7 @@ def test_a_sequence_gives_one_case_an_item(oblique_grid, masks, tmp_path):
 def test_a_sequence_of_something_else_is_refused(oblique_grid, masks):
     volumes = new_sequence("images", [("a", new_volume("a", masks["infarct"], oblique_grid))])
     with pytest.raises(ValueError, match=r"'images' holds 1 nodes of class vtkMRMLScalarVolumeNode"):
-        cases_from_sequence(volumes)
+        read_cases(volumes)
 
 
 def test_sequences_refuse_equal_values_and_emptiness(scene, oblique_grid, masks):
@@ -217,7 +216,7 @@ def test_a_folder_on_disk_gives_its_files_and_leaves_no_nodes(scene, oblique_gri
     (tmp_path / "notes.txt").write_text("not a case")
     (tmp_path / "folder").mkdir()
     before = scene.GetNumberOfNodes()
-    cases, excluded = cases_from_folder(tmp_path)
+    cases, excluded = read_cases(tmp_path)
     assert scene.GetNumberOfNodes() == before
     assert [case.identifier for case in cases] == ["a", "b", "c"]
     assert_case(cases[1], masks)
@@ -237,31 +236,31 @@ def test_labels_of_a_folder_can_mean_something_else(oblique_grid, masks, tmp_pat
     labels = np.select([emidec(masks) == value for value in (1, 2, 3, 4)], [500, 600, 7, 7])
     save_node(new_label_volume("x", labels.astype(np.int16), oblique_grid), tmp_path / "a.nrrd")
     meaning = {500: "cavity", 600: "myocardium", 7: "infarct"}
-    (case,), _ = cases_from_folder(tmp_path, labels=meaning, insertion_points={"a": [[1, 2, 3]]})
+    (case,), _ = read_cases(tmp_path, labels=meaning, insertion_points={"a": [[1, 2, 3]]})
     assert case.infarct.sum() == masks["infarct"].sum() and case.no_reflow is None
     assert case.insertion_points.tolist() == [[1, 2, 3]]
-    _, (excluded,) = cases_from_folder(tmp_path, labels={1: "scar"})
+    _, (excluded,) = read_cases(tmp_path, labels={1: "scar"})
     assert "Unknown segment roles: scar" in excluded.reason
 
 
 def test_a_folder_without_cases_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no segmentations"):
-        cases_from_folder(tmp_path)
+        read_cases(tmp_path)
     with pytest.raises(NotADirectoryError, match=r"There is no folder"):
-        cases_from_folder(tmp_path / "absent")
+        read_cases(tmp_path / "absent")
 
 
 def test_reading_tells_its_progress_and_can_be_cancelled(oblique_grid, masks):
     nodes = three_nodes(oblique_grid, masks)
     steps = []
-    cases_from_nodes(nodes, progress=lambda step, total, message="", values=None: steps.append((step, total)))
+    read_cases(nodes, progress=lambda step, total, message="", values=None: steps.append((step, total)))
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
     def cancel(step, total, message="", values=None):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        cases_from_nodes(nodes, progress=cancel)
+        read_cases(nodes, progress=cancel)
 
 
 def test_thirty_cases_from_disk_leave_the_scene_as_it_was(scene, oblique_grid, masks, tmp_path):
@@ -270,7 +269,7 @@ def test_thirty_cases_from_disk_leave_the_scene_as_it_was(scene, oblique_grid, m
         scene.Clear(False)
     counts = set()
     for _ in range(2):
-        cases, excluded = cases_from_folder(tmp_path)
+        cases, excluded = read_cases(tmp_path)
         assert (len(cases), excluded) == (30, [])
         counts.add(scene.GetNumberOfNodes())
     for case in cases:

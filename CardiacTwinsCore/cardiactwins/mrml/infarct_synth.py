@@ -35,7 +35,7 @@ from cardiactwins.mrml.cohorts import new_cohort_sequence, write_cohort
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lesions import new_heart_segmentation
 from cardiactwins.mrml.plots import new_plot
-from cardiactwins.mrml.population import CaseReader, read_stepwise, readers_of
+from cardiactwins.mrml.population import CaseReader, read_cases, readers_of
 from cardiactwins.mrml.results import new_heat_map, new_history, new_mode_volumes
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
@@ -76,17 +76,16 @@ class InfarctSynthLogic:
         """Cases of a source, and those that cannot be read with the reason.
 
         source: a list of segmentation nodes, a subject hierarchy item id, a sequence node of segmentations,
-        or a folder on disk. roles, insertionPoints, territories, labels: see `cases_from_nodes`,
-        `cases_from_folder`.
+        or a folder on disk. roles, insertionPoints, territories, labels: see `readers_of`.
         """
-        readers = self.caseReaders(
-            source, roles=roles, insertionPoints=insertionPoints, territories=territories, labels=labels
+        return read_cases(
+            source,
+            labels=labels,
+            roles=roles,
+            insertion_points=insertionPoints,
+            territories=territories,
+            progress=progress,
         )
-        cases: list[InfarctCase] = []
-        excluded: list[ExcludedCase] = []
-        for step, total, message in read_stepwise(readers, cases, excluded):
-            progress(step, total, message)
-        return cases, excluded
 
     def caseReaders(
         self,

@@ -1,7 +1,6 @@
 """The cases of a population from nodes, a subject hierarchy folder, a sequence, or a folder on disk.
 
-Each function returns the cases that can be used and those that cannot, with the reason; one bad case does not
-stop the others.
+One bad case does not stop the others.
 """
 
 from __future__ import annotations
@@ -30,10 +29,7 @@ from cardiactwins.mrml.sequences import nodes_of_sequence
 __all__ = [
     "CaseReader",
     "Cases",
-    "cases_from_folder",
-    "cases_from_hierarchy",
-    "cases_from_nodes",
-    "cases_from_sequence",
+    "read_cases",
     "read_stepwise",
     "readers_of",
 ]
@@ -62,9 +58,17 @@ def readers_of(
 ) -> list[CaseReader]:
     """Readers of the cases of a source, to be read one by one where reading them all would take too long.
 
-    source: a list of segmentation nodes, a subject hierarchy item id, a sequence node of segmentations, or a
-    folder on disk. Other arguments and errors as of the function for that source below; labels count for
-    folders alone.
+    source: a list of segmentation nodes (label-map volume nodes are read with the EMIDEC labels), a subject
+    hierarchy item id (folder, patient, study), a sequence node of segmentations, which names each by its
+    index value, or a folder on disk, whose files are checked before 3D Slicer reads them and leave no nodes
+    in the scene. Cases of one name get a number.
+    labels: label value -> role in the label maps of a folder (default: `EMIDEC_LABELS`). roles: role ->
+    segment id or name, for all cases, where the names would mislead. insertion_points: of the anterior RV
+    insertion, as a markups node or positions (M, 3) in RAS mm, one for all cases or a mapping from case name;
+    unless given, those of a hierarchy are point markups in the subfolder of exactly one segmentation, or
+    below its item, and those of `<name>.seg.nrrd` in a folder are in `<name>.mrk.json`. territories: case
+    name -> culprit artery.
+    ValueError when a source is unknown or holds no case, NotADirectoryError when there is no such folder.
     """
     common = (roles, insertion_points, territories)
     if isinstance(source, str | Path):
@@ -91,73 +95,22 @@ def read_stepwise(
     yield len(readers), len(readers), f"{len(cases)} of {len(readers)} cases read"
 
 
-def cases_from_nodes(
-    nodes: Sequence[Any],
-    roles: Mapping[str, str] | None = None,
-    insertion_points: Any = None,
-    territories: Mapping[str, str] | None = None,
-    progress: Progress = silent,
-) -> Cases:
-    """Cases from segmentation nodes (label-map volume nodes are read with the EMIDEC labels).
-
-    roles: role -> segment id or name, for all nodes, where the names would mislead. insertion_points: of the
-    anterior RV insertion, as a markups node or positions (M, 3) in RAS mm, one for all cases or a mapping
-    from case name.
-    territories: case name -> culprit artery. Cases of one name get a number.
-    """
-    return _collect(_readers_from_nodes(nodes, roles, insertion_points, territories), progress)
-
-
-def cases_from_hierarchy(
-    folder_item_id: int,
-    roles: Mapping[str, str] | None = None,
-    insertion_points: Any = None,
-    territories: Mapping[str, str] | None = None,
-    progress: Progress = silent,
-) -> Cases:
-    """Cases from all segmentations under a subject hierarchy item (folder, patient, study).
-
-    Point markups in the subfolder of exactly one segmentation, or below its item, are its insertion points
-    unless given otherwise. Arguments as of `cases_from_nodes`. ValueError when the item is unknown or holds
-    no segmentation.
-    """
-    return _collect(_readers_from_hierarchy(folder_item_id, roles, insertion_points, territories), progress)
-
-
-def cases_from_sequence(
-    sequence: Any,
-    roles: Mapping[str, str] | None = None,
-    insertion_points: Any = None,
-    territories: Mapping[str, str] | None = None,
-    progress: Progress = silent,
-) -> Cases:
-    """Cases from a sequence node of segmentations, each named by its index value.
-
-    Arguments as of `cases_from_nodes`. ValueError when the sequence holds no segmentations.
-    """
-    return _collect(_readers_from_sequence(sequence, roles, insertion_points, territories), progress)
-
-
-def cases_from_folder(
-    path: str | Path,
+def read_cases(
+    source: Any,
+    *,
     labels: Mapping[int, str] | None = None,
     roles: Mapping[str, str] | None = None,
     insertion_points: Any = None,
     territories: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Cases:
-    """Cases from the segmentation (.seg.nrrd) and label-map files (.nrrd, .nii.gz, ...) of a folder, by name.
+    """The cases of a source that can be used, and those that cannot, with the reason.
 
-    labels: label value -> role in label maps (default: `EMIDEC_LABELS`). A file `<name>.mrk.json` beside
-    `<name>.seg.nrrd` gives the case's insertion points unless given otherwise. Other arguments as of
-    `cases_from_nodes`. Files are checked before 3D Slicer reads them, and leave no nodes in the scene.
-    ValueError when the folder holds no such file.
+    Arguments and errors as of `readers_of`.
     """
-    readers = _readers_from_folder(path, labels, roles, insertion_points, territories)
-    return _collect(readers, progress)
-
-
-def _collect(readers: Sequence[CaseReader], progress: Progress) -> Cases:
+    readers = readers_of(
+        source, labels=labels, roles=roles, insertion_points=insertion_points, territories=territories
+    )
     cases: list[InfarctCase] = []
     excluded: list[ExcludedCase] = []
     for step, total, message in read_stepwise(readers, cases, excluded):
