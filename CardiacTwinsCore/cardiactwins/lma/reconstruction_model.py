@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
+from cardiactwins.compute.training_state import tensors_under
 from cardiactwins.compute.weights import load_weights, save_weights
 from cardiactwins.lma.atlas_borders import AtlasBorders
 from cardiactwins.lma.atlas_building import AtlasBuilder
@@ -141,12 +142,10 @@ class ReconstructionModel:
     def load(cls, path: str | Path) -> ReconstructionModel:
         """Read what `save` wrote; errors as of `load_weights`, and ValueError for weights that do not fit."""
         tensors, card = load_weights(path, KIND)
-        prefix = "diffusion."
-        weights = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         try:
             prior = VelocityPrior.of_tensors(tensors, PRIOR)
             model = cls(tensors["atlas"], TrainingSettings(**card["settings"]), prior)
-            model.diffusion.load_state_dict(weights)
+            model.diffusion.load_state_dict(tensors_under(tensors, "diffusion."))
             model.deviation_gain = float(card.get("deviation_gain", model.deviation_gain))
             model.deviation_floor = float(card.get("deviation_floor", model.deviation_floor))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.training_state import optimizer_tensors, restore_optimizer, tensors_under
 from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.lma.tos_network import BIN_MS, WEIGHTS, OnsetNetwork, interval_ends, network_input
 from cardiactwins.lma.tos_simulation import late_sectors, simulate_heart
@@ -228,9 +229,7 @@ class _Run:
         """All tensors that a resumed training needs."""
         tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         tensors |= {f"averaged.{name}": t for name, t in self.averaged.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": t for key, t in state.items()}
-        return tensors
+        return tensors | optimizer_tensors(self.optimizer, "optimizer.")
 
     def values(self) -> dict[str, Any]:
         """All plain values that a resumed training needs."""
@@ -249,17 +248,9 @@ class _Run:
                 "The training in this folder has other settings. Use those, or choose another folder: seed "
                 f"{values['seed']}, {values['settings']}."
             )
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-        self.network.load_state_dict(part("network."))
-        self.averaged = part("averaged.")
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in part("optimizer.").items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.network.load_state_dict(tensors_under(tensors, "network."))
+        self.averaged = tensors_under(tensors, "averaged.")
+        restore_optimizer(self.optimizer, tensors, "optimizer.")
         self.step, self.seconds = values["step"], values["seconds"]
         self.history = list(values["history"])
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.training_state import optimizer_tensors, restore_optimizer, tensors_under
 from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.lma.atlas_estimation import estimate_atlas
 from cardiactwins.lma.metric import Metric
@@ -182,8 +183,7 @@ class _Run:
         tensors |= {f"diffusion.{name}": t for name, t in self.model.diffusion.state_dict().items()}
         tensors |= {f"averaged.{name}": t for name, t in self.averaged.items()}
         for which, optimizer in self.optimizers.items():
-            for index, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{which}.{index}.{key}": t for key, t in state.items()}
+            tensors |= optimizer_tensors(optimizer, f"optimizer.{which}.")
         return tensors | {"generator": self.generator.get_state()}
 
     def values(self) -> dict[str, Any]:
@@ -203,19 +203,11 @@ class _Run:
                 "The training in this folder has other settings. Use those, or choose another folder: "
                 f"{values['settings']}."
             )
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-        self.model.builder.load_state_dict(part("builder."))
-        self.model.diffusion.load_state_dict(part("diffusion."))
-        self.averaged = part("averaged.")
+        self.model.builder.load_state_dict(tensors_under(tensors, "builder."))
+        self.model.diffusion.load_state_dict(tensors_under(tensors, "diffusion."))
+        self.averaged = tensors_under(tensors, "averaged.")
         for which, optimizer in self.optimizers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part(f"optimizer.{which}.").items():
-                index, key = name.split(".", 1)
-                state.setdefault(int(index), {})[key] = tensor
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            restore_optimizer(optimizer, tensors, f"optimizer.{which}.")
         self.generator.set_state(tensors["generator"])
         self.step, self.seconds = values["step"], values["seconds"]
         self.history, self.atlas_loss = list(values["history"]), values["atlas_loss"]

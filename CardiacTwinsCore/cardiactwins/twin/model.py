@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
+from cardiactwins.compute.training_state import tensors_under
 from cardiactwins.compute.weights import load_weights, save_weights
 from cardiactwins.twin.autoencoder import Autoencoder, AutoencoderSettings, build_autoencoder
 from cardiactwins.twin.denoiser import (
@@ -63,7 +64,7 @@ class TwinModel:
         tensors, card = load_weights(path, KIND)
 
         def part(prefix: str) -> dict[str, Tensor]:
-            found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            found = tensors_under(tensors, prefix)
             return {n: t.float() if t.is_floating_point() else t for n, t in found.items()}
 
         try:

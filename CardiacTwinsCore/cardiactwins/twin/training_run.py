@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.training_state import optimizer_tensors, restore_optimizer, tensors_under
 from cardiactwins.compute.weights import load_state, save_state
 from cardiactwins.twin.precision import computes_in_bfloat16
 
@@ -186,8 +187,7 @@ class TrainingRun:
             return
         tensors = {f"network.{name}": t for name, t in self.bare.state_dict().items()}
         tensors |= {f"averaged.{name}": t for name, t in self.averaged.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": t for key, t in state.items()}
+        tensors |= optimizer_tensors(self.optimizer, "optimizer.")
         values = {name: getattr(self, name) for name in ("step", "seconds", "history", "settings")}
         save_state(tensors, path, values)
 
@@ -199,16 +199,8 @@ class TrainingRun:
                 "The training in this folder has other settings. Use those, or choose another folder: "
                 f"{values['settings']}."
             )
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-        self.bare.load_state_dict(part("network."))
-        self.averaged.load_state_dict(part("averaged."))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in part("optimizer.").items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.bare.load_state_dict(tensors_under(tensors, "network."))
+        self.averaged.load_state_dict(tensors_under(tensors, "averaged."))
+        restore_optimizer(self.optimizer, tensors, "optimizer.")
         self.step, self.seconds = values["step"], values["seconds"]
         self.history = list(values["history"])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.compute.training_state import optimizer_tensors, restore_optimizer, tensors_under
 from cardiactwins.compute.weights import load_state, load_weights, save_state, save_weights
 from cardiactwins.lma.baselines.diffusion import ConditionalDDPM, FeatureDiffusion
 from cardiactwins.lma.baselines.given_slices import given_slices
@@ -204,8 +205,7 @@ class _Run:
         """All tensors that a resumed training needs."""
         tensors = {f"network.{key}": t for key, t in self.network.state_dict().items()}
         tensors |= {f"averaged.{key}": t for key, t in self.averaged.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": t for key, t in state.items()}
+        tensors |= optimizer_tensors(self.optimizer, "optimizer.")
         return tensors | {"generator": self.generator.get_state()}
 
     def values(self) -> dict[str, Any]:
@@ -220,17 +220,9 @@ class _Run:
                 "The training in this folder has other settings. Use those, or choose another folder: "
                 f"{values['settings']}."
             )
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-
-        self.network.load_state_dict(part("network."))
-        self.averaged = part("averaged.")
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in part("optimizer.").items():
-            index, which = key.split(".", 1)
-            states.setdefault(int(index), {})[which] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        self.network.load_state_dict(tensors_under(tensors, "network."))
+        self.averaged = tensors_under(tensors, "averaged.")
+        restore_optimizer(self.optimizer, tensors, "optimizer.")
         self.generator.set_state(tensors["generator"])
         self.step, self.seconds = values["step"], values["seconds"]
         self.curve = [list(row) for row in values["curve"]]
