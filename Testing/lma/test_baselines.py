@@ -131,6 +131,8 @@ def test_bad_input_is_named(cups, tmp_path):
     train_baseline("unet", cups[:2], cups[2:4], tmp_path, TINY, seconds=1e-6)
     with pytest.raises(ValueError, match="other settings"):
         train_baseline("unet", cups[:2], cups[2:4], tmp_path, BaselineSettings(width=32))
+    with pytest.raises(ValueError, match="seed 0"):
+        train_baseline("unet", cups[:2], cups[2:4], tmp_path, TINY, seed=1)
 
 
 def test_slices_stand_where_they_were_cut_and_nowhere_else(cups):

@@ -101,6 +101,8 @@ def test_a_state_of_other_settings_is_not_gone_on_with(cups, tmp_path):
     train_reconstruction(cups[:2], cups[4:], tmp_path, replace(TINY, steps=8))
     with pytest.raises(ValueError, match="other settings"):
         train_reconstruction(cups[:2], cups[4:], tmp_path, replace(TINY, steps=9))
+    with pytest.raises(ValueError, match="seed 0"):
+        train_reconstruction(cups[:2], cups[4:], tmp_path, replace(TINY, steps=8), seed=1)
     with pytest.raises(ValueError, match="others to validate on"):
         train_reconstruction(cups[:2], [], tmp_path, TINY)
 

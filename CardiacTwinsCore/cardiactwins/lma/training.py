@@ -56,7 +56,8 @@ def train_reconstruction(
     the learning rate then follows the time, and the run does not repeat exactly. progress: loss, atlas_loss
     and dice of the validation. Returns the path of the weights.
 
-    ValueError without volumes for training and validation.
+    ValueError without volumes for training and validation, and when the state in `folder` is of other
+    settings or another seed.
     """
     if not training or not validation:
         raise ValueError("A training needs volumes to train on and others to validate on.")
@@ -80,12 +81,12 @@ def train_reconstruction(
         if run.step % settings.validate_every == 0 or run.step == total:
             values["dice"] = run.validate(held_out)
             if values["dice"] >= max(run.history):
-                run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
+                run.averaged_model().save(folder / WEIGHTS, _card(run, card))
             save_state(run.tensors(), folder / STATE, run.values())
         progress(run.step, total, f"Step {run.step}, loss {losses[0]:.4f}", values)
     if not (folder / WEIGHTS).exists():
         run.validate(held_out)
-        run.averaged_model().save(folder / WEIGHTS, _card(run, seed, card))
+        run.averaged_model().save(folder / WEIGHTS, _card(run, card))
     return folder / WEIGHTS
 
 
@@ -100,7 +101,7 @@ class _Run:
         prepared: tuple[Tensor, VelocityPrior] | None,
     ) -> None:
         torch.manual_seed(seed)
-        self.settings = settings
+        self.settings, self.seed = settings, seed
         atlas, prior = prepared or (torch.stack(list(volumes)).mean(dim=0), None)
         self.model = ReconstructionModel(atlas, settings, prior)
         self.atlas_loss = math.nan
@@ -193,15 +194,17 @@ class _Run:
             "seconds": self.seconds,
             "atlas_loss": self.atlas_loss,
             "history": self.history,
+            "seed": self.seed,
             "settings": asdict(self.settings),
         }
 
     def restore(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Go on from a stored state. ValueError when it was made with other settings."""
-        if values["settings"] != asdict(self.settings):
+        """Go on from a stored state. ValueError when it was made with other settings or another seed."""
+        seed = values.get("seed", self.seed)
+        if values["settings"] != asdict(self.settings) or seed != self.seed:
             raise ValueError(
-                "The training in this folder has other settings. Use those, or choose another folder: "
-                f"{values['settings']}."
+                "The training in this folder has other settings. Use those, or choose another folder: seed "
+                f"{seed}, {values['settings']}."
             )
         self.model.builder.load_state_dict(tensors_under(tensors, "builder."))
         self.model.diffusion.load_state_dict(tensors_under(tensors, "diffusion."))
@@ -268,10 +271,10 @@ def shape_tensor(volume: ShapeVolume) -> Tensor:
     return torch.from_numpy(shares)
 
 
-def _card(run: _Run, seed: int, card: Mapping[str, Any] | None) -> dict[str, Any]:
+def _card(run: _Run, card: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         **(card or {}),
-        "seed": seed,
+        "seed": run.seed,
         "steps": run.step,
         "seconds": round(run.seconds, 1),
         "metrics": {"validation Dice of the myocardium, 8 slices": run.history[-1]},

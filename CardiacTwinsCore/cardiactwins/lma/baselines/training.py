@@ -83,7 +83,8 @@ def train_baseline(
     time. A run that was stopped goes on from its state in `folder`. progress: loss, and dice of the
     validation. Returns the path of the weights; `training_curve` of the folder tells how it went.
 
-    ValueError for an unknown name, without volumes, or for a state of other settings.
+    ValueError for an unknown name, without volumes, or for a state of other settings or
+    another seed.
     """
     settings, folder = settings or BaselineSettings(), Path(folder)
     if name not in BASELINES:
@@ -156,7 +157,7 @@ class _Run:
 
     def __init__(self, name: str, settings: BaselineSettings, seed: int) -> None:
         torch.manual_seed(seed)
-        self.name, self.settings = name, settings
+        self.name, self.settings, self.seed = name, settings, seed
         self.network = _network(name, settings.width)
         self.optimizer = torch.optim.Adam(self.network.parameters(), settings.rate)
         self.averaged = {key: tensor.clone() for key, tensor in self.network.state_dict().items()}
@@ -211,14 +212,21 @@ class _Run:
     def values(self) -> dict[str, Any]:
         """All plain values that a resumed training needs."""
         settings = {"name": self.name, **asdict(self.settings)}
-        return {"step": self.step, "seconds": self.seconds, "curve": self.curve, "settings": settings}
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": self.curve,
+            "seed": self.seed,
+            "settings": settings,
+        }
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Go on from a stored state. ValueError when it was made with other settings."""
-        if values["settings"] != {"name": self.name, **asdict(self.settings)}:
+        """Go on from a stored state. ValueError when it was made with other settings or another seed."""
+        seed = values.get("seed", self.seed)
+        if values["settings"] != {"name": self.name, **asdict(self.settings)} or seed != self.seed:
             raise ValueError(
-                "The training in this folder has other settings. Use those, or choose another folder: "
-                f"{values['settings']}."
+                "The training in this folder has other settings. Use those, or choose another folder: seed "
+                f"{seed}, {values['settings']}."
             )
         self.network.load_state_dict(tensors_under(tensors, "network."))
         self.averaged = tensors_under(tensors, "averaged.")
