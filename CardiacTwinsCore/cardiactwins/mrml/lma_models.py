@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkFiltersCore import (
     vtkFeatureEdges,
-    vtkPolyDataNormals,
     vtkWindowedSincPolyDataFilter,
 )
 
@@ -25,6 +22,7 @@ from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.shape_volume import SIZE
 from cardiactwins.mrml.geometry import world_matrix
 from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.poly_data import poly_data, with_normals
 from cardiactwins.mrml.segmentations import new_segmentation
 
 __all__ = [
@@ -95,10 +93,10 @@ def new_wall_model(name: str, reconstruction: HeartReconstruction, pose: Pose, s
     if np.linalg.det(pose.grid_to_ras[:3, :3]) < 0:
         # A mapping that mirrors turns the normals inside out.
         triangles = triangles[:, ::-1]
-    poly = _poly_data(pose.to_ras(surface.points), triangles)
+    poly = poly_data(pose.to_ras(surface.points).astype(np.float32), triangles)
     if smooth:
         poly = _smoothed(poly)
-    poly = _with_normals(poly)
+    poly = with_normals(poly)
     _add(poly.GetPointData(), LAYER, surface.layer.astype(np.uint8))
     if reconstruction.deviation is not None:
         deviation = np.asarray(reconstruction.deviation, dtype=np.float32) * pose.voxel
@@ -224,19 +222,6 @@ def new_dense_segmentation(name: str, masks: dict[str, NDArray[np.bool_]], geome
     return new_segmentation(name, geometry, masks)
 
 
-def _poly_data(points: NDArray, triangles: NDArray) -> Any:
-    poly, vertices, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    vertices.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
-    ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
-    cells.SetData(
-        numpy_to_vtk(ends, deep=True),
-        numpy_to_vtk(np.ascontiguousarray(triangles.ravel(), dtype=np.int64), deep=True),
-    )
-    poly.SetPoints(vertices)
-    poly.SetPolys(cells)
-    return poly
-
-
 def _smoothed(poly: Any) -> Any:
     smoother = vtkWindowedSincPolyDataFilter()
     smoother.SetInputData(poly)
@@ -248,15 +233,6 @@ def _smoothed(poly: Any) -> Any:
     smoother.NormalizeCoordinatesOn()
     smoother.Update()
     return smoother.GetOutput()
-
-
-def _with_normals(poly: Any) -> Any:
-    normals = vtkPolyDataNormals()
-    normals.SetInputData(poly)
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    normals.Update()
-    return normals.GetOutput()
 
 
 def _add(data: Any, name: str, values: ArrayLike) -> None:

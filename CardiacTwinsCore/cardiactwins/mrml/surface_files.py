@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
-from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.compute.files import atomic_path
+from cardiactwins.mrml.poly_data import poly_data
 from cardiactwins.mrml.twin_surfaces import PATCH, HeartSurfaces, patch_name
 from cardiactwins.twin.interface_mesh import InterfaceMesh
 
@@ -72,7 +72,7 @@ def write_surfaces(
 
 def _all_borders(mesh: InterfaceMesh) -> Any:
     pairs, interface = mesh.interfaces()
-    poly = _poly_data(mesh.points, mesh.triangles)
+    poly = poly_data(mesh.points, mesh.triangles)
     for title, values in (("Behind", mesh.sides[:, 0]), ("InFront", mesh.sides[:, 1]), (PATCH, interface)):
         array = numpy_to_vtk(np.ascontiguousarray(values.astype(np.int32)), deep=True)
         array.SetName(title)
@@ -84,7 +84,7 @@ def _all_borders(mesh: InterfaceMesh) -> Any:
 def _tissue(mesh: InterfaceMesh, tissue: Tissue) -> Any:
     triangles, others = _surface(mesh, tissue)
     kept, corners = np.unique(triangles, return_inverse=True)
-    poly = _poly_data(mesh.points[kept], corners.reshape(-1, 3))
+    poly = poly_data(mesh.points[kept], corners.reshape(-1, 3))
     labels, patch = np.unique(others, return_inverse=True)
     array = numpy_to_vtk(patch.reshape(-1).astype(np.int32), deep=True)
     array.SetName(PATCH)
@@ -164,17 +164,3 @@ def _add_texts(poly: Any, title: str, texts: list[str]) -> None:
     for text in texts:
         array.InsertNextValue(text)
     poly.GetFieldData().AddArray(array)
-
-
-def _poly_data(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> Any:
-    poly, vertices, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    vertices.SetDataTypeToDouble()
-    vertices.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
-    ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
-    cells.SetData(
-        numpy_to_vtk(ends, deep=True),
-        numpy_to_vtk(np.ascontiguousarray(triangles.ravel(), dtype=np.int64), deep=True),
-    )
-    poly.SetPoints(vertices)
-    poly.SetPolys(cells)
-    return poly

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkPolyDataNormals, vtkSurfaceNets3D
+from vtkmodules.vtkCommonCore import vtkStringArray
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkFiltersCore import vtkSurfaceNets3D
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
 from cardiactwins.compute.progress import Progress, silent
+from cardiactwins.mrml.poly_data import poly_data, with_normals
 from cardiactwins.twin.interface_mesh import InterfaceMesh
 from cardiactwins.twin.mesh_quality import MeshQuality, mesh_quality
 from cardiactwins.twin.meshable_labels import meshable_labels
@@ -140,7 +141,17 @@ def tissue_poly_data(mesh: InterfaceMesh, tissue: Tissue) -> Any:
     """
     behind, before = (mesh.sides[:, side] == tissue for side in (0, 1))
     others = np.concatenate([mesh.sides[behind, 1], mesh.sides[before, 0]])
-    return _poly_data(mesh.points, mesh.surface_of(tissue), others, tissue)
+    kept, corners = np.unique(mesh.surface_of(tissue), return_inverse=True)
+    poly = poly_data(mesh.points[kept], corners.reshape(-1, 3))
+    patch = numpy_to_vtk(others.astype(np.uint8), deep=True)
+    patch.SetName(PATCH)
+    poly.GetCellData().AddArray(patch)
+    names = vtkStringArray()
+    names.SetName(PATCH_NAMES)
+    for label in range(OUTSIDE + 1):
+        names.InsertNextValue(patch_name(tissue, label, tissue) if label in others else "")
+    poly.GetFieldData().AddArray(names)
+    return with_normals(poly)
 
 
 def _surface_nets(labels: NDArray[np.uint8], geometry: ImageGeometry) -> InterfaceMesh:
@@ -168,30 +179,3 @@ def _surface_nets(labels: NDArray[np.uint8], geometry: ImageGeometry) -> Interfa
         triangles = triangles[:, ::-1]
     points = geometry.kji_to_ras(steps[:, ::-1])
     return InterfaceMesh(points, triangles[heart], sides[heart]).used()
-
-
-def _poly_data(
-    points: NDArray[np.float64], triangles: NDArray[np.int64], others: NDArray[np.uint8], tissue: Tissue
-) -> Any:
-    kept, corners = np.unique(triangles, return_inverse=True)
-    poly, vertices, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    vertices.SetDataTypeToDouble()
-    vertices.SetData(numpy_to_vtk(np.ascontiguousarray(points[kept]), deep=True))
-    ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
-    cells.SetData(numpy_to_vtk(ends, deep=True), numpy_to_vtk(corners.ravel().astype(np.int64), deep=True))
-    poly.SetPoints(vertices)
-    poly.SetPolys(cells)
-    patch = numpy_to_vtk(others.astype(np.uint8), deep=True)
-    patch.SetName(PATCH)
-    poly.GetCellData().AddArray(patch)
-    names = vtkStringArray()
-    names.SetName(PATCH_NAMES)
-    for label in range(OUTSIDE + 1):
-        names.InsertNextValue(patch_name(tissue, label, tissue) if label in others else "")
-    poly.GetFieldData().AddArray(names)
-    normals = vtkPolyDataNormals()
-    normals.SetInputData(poly)
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    normals.Update()
-    return normals.GetOutput()
