@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from vtkmodules.vtkCommonCore import reference
-
-from cardiactwins.mrml.installation import slicer
+from cardiactwins.anatomy.words import holds, words_of
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
-from cardiactwins.mrml.segmentations import find_segment, segment_names
+from cardiactwins.mrml.segmentations import find_segment, segment_code, segment_names
 
 __all__ = ["guess_roles", "role_of_name"]
 
@@ -70,7 +66,7 @@ def guess_roles(node: Any, roles: Mapping[str, str] | None = None) -> dict[str, 
     assigned = {role: find_segment(node, segment) for role, segment in (roles or {}).items()}
     candidates: dict[str, list[str]] = {}
     for segment_id, name in segment_names(node).items():
-        role = _role_of_code(node.GetSegmentation().GetSegment(segment_id)) or role_of_name(name)
+        role = ROLE_OF_CODE.get(segment_code(node, segment_id)) or role_of_name(name)
         if role and role not in assigned and segment_id not in assigned.values():
             candidates.setdefault(role, []).append(segment_id)
     names = segment_names(node)
@@ -89,30 +85,7 @@ def guess_roles(node: Any, roles: Mapping[str, str] | None = None) -> dict[str, 
 
 def role_of_name(name: str) -> str | None:
     """Role that a segment's name tells, or None: 'LV_Myo' -> 'myocardium', 'MVO' -> 'no_reflow'."""
-    words = _words(name)
-    if _holds(words, OTHER_STRUCTURES) or (_holds(words, RIGHT) and _holds(words, WALL)):
+    words = words_of(name)
+    if holds(words, OTHER_STRUCTURES) or (holds(words, RIGHT) and holds(words, WALL)):
         return None
-    return next((role for role, pattern in NAME_PATTERNS if _holds(words, pattern)), None)
-
-
-def _words(name: str) -> str:
-    """Lower-case words without accents: 'LVMyo', 'lv-myo' and 'LV_Myo' all become 'lv myo'."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    plain = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
-    return " ".join(re.findall(r"[a-z0-9]+", plain))
-
-
-def _holds(words: str, pattern: str) -> bool:
-    return re.search(rf"\b(?:{pattern})\b", words) is not None
-
-
-def _role_of_code(segment: Any) -> str | None:
-    """Role of the type in the segment's terminology entry ('context~category~type~...')."""
-    text = reference("")
-    if not segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text):
-        return None
-    parts = str(text).split("~")
-    if len(parts) < 3:
-        return None
-    scheme, value, *_ = (*parts[2].split("^"), "", "")
-    return ROLE_OF_CODE.get((scheme, value))
+    return next((role for role, pattern in NAME_PATTERNS if holds(words, pattern)), None)

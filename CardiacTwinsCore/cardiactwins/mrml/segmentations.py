@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import affine_transform
+from vtkmodules.vtkCommonCore import reference
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.mrml.geometry import (
@@ -27,8 +28,10 @@ __all__ = [
     "geometry_of_segmentation",
     "new_segmentation",
     "segment_array",
+    "segment_code",
     "segment_names",
     "set_reference_geometry",
+    "terminology_of",
 ]
 
 LABELMAP = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
@@ -47,6 +50,21 @@ def segment_names(node: Any) -> dict[str, str]:
         key: name if isinstance(name, str) else name.decode("utf-8", "replace")
         for key, name in segments.items()
     }
+
+
+def terminology_of(node: Any, segment_id: str) -> str:
+    """Terminology entry of a segment ('context~category~type~...'); empty where it has none."""
+    text = reference("")
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    found = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
+    return str(text) if found else ""
+
+
+def segment_code(node: Any, segment_id: str) -> tuple[str, str]:
+    """Scheme and code of the type in a segment's terminology entry; empty where it has none."""
+    parts = terminology_of(node, segment_id).split("~")
+    scheme, code, *_ = (*(parts[2].split("^") if len(parts) > 2 else ()), "", "")
+    return scheme, code
 
 
 def find_segment(node: Any, segment: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from vtkmodules.vtkCommonCore import reference
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
@@ -29,8 +28,10 @@ from cardiactwins.mrml.segmentations import (
     find_segment,
     geometry_of_segmentation,
     segment_array,
+    segment_code,
     segment_names,
     set_reference_geometry,
+    terminology_of,
 )
 from cardiactwins.mrml.volumes import volume_array
 from cardiactwins.twin.label_table import nifti_label_names
@@ -243,31 +244,16 @@ def _segments_by_code(node: Any, segments: Mapping[str, str]) -> dict[Tissue, st
     """Tissue -> segment id from terminology; a tissue that several segments claim is left to their names."""
     found: dict[Tissue, list[str]] = {}
     for segment_id in segments:
-        scheme, code = _code(node, segment_id)
-        tissue = TISSUE_CODES.get((scheme, code))
+        tissue = TISSUE_CODES.get(segment_code(node, segment_id))
         if tissue is not None:
             found.setdefault(tissue, []).append(segment_id)
     return {tissue: claims[0] for tissue, claims in found.items() if len(claims) == 1}
 
 
-def _code(node: Any, segment_id: str) -> tuple[str, str]:
-    """Scheme and code of the type in a segment's terminology entry ('context~category~type~...')."""
-    parts = _terminology(node, segment_id).split("~")
-    scheme, code, *_ = (*(parts[2].split("^") if len(parts) > 2 else ()), "", "")
-    return scheme, code
-
-
-def _terminology(node: Any, segment_id: str) -> str:
-    text = reference("")
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    found = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
-    return str(text) if found else ""
-
-
 def _style(node: Any, segment_id: str) -> SegmentStyle:
     segment = node.GetSegmentation().GetSegment(segment_id)
     return SegmentStyle(
-        segment_names(node)[segment_id], tuple(segment.GetColor()), _terminology(node, segment_id)
+        segment_names(node)[segment_id], tuple(segment.GetColor()), terminology_of(node, segment_id)
     )
 
 

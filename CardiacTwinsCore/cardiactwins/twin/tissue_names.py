@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
+from cardiactwins.anatomy.words import holds, words_of
 
 __all__ = [
     "LONG_NAMES",
@@ -106,12 +105,12 @@ def tissue_of_name(name: str) -> Tissue | None:
     English, French and German. The myocardium of the RV, walls of atria and of the aorta, appendages,
     valves and veins are other structures.
     """
-    words = _words(name)
-    if _holds(words, OTHER):
+    words = words_of(name)
+    if holds(words, OTHER):
         return None
-    left, right = _holds(words, LEFT), _holds(words, RIGHT)
-    atrium, wall = _holds(words, ATRIUM), _holds(words, WALL)
-    if _holds(words, AORTA):
+    left, right = holds(words, LEFT), holds(words, RIGHT)
+    atrium, wall = holds(words, ATRIUM), holds(words, WALL)
+    if holds(words, AORTA):
         return None if wall or atrium else Tissue.AO
     if left and right:
         return None
@@ -119,7 +118,7 @@ def tissue_of_name(name: str) -> Tissue | None:
         return None if right or atrium else Tissue.MYO
     if atrium:
         return {(True, False): Tissue.LA, (False, True): Tissue.RA}.get((left, right))
-    if _holds(words, VENTRICLE):
+    if holds(words, VENTRICLE):
         return {(True, False): Tissue.LV, (False, True): Tissue.RV}.get((left, right))
     return None
 
@@ -197,14 +196,3 @@ def missing_tissues_text(source: str, found: set[Tissue], names: list[str]) -> s
 
 def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", no ".join(words[:-1]) + " and no " + words[-1]
-
-
-def _words(name: str) -> str:
-    """Lower-case words without accents: 'LVMyo', 'lv-myo' and 'LV_Myo' all become 'lv myo'."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    plain = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
-    return " ".join(re.findall(r"[a-z0-9]+", plain))
-
-
-def _holds(words: str, pattern: str) -> bool:
-    return re.search(rf"\b(?:{pattern})\b", words) is not None
