@@ -16,7 +16,6 @@ import numpy as np
 from vtkmodules.util.numpy_support import get_numpy_array_type
 
 from cardiactwins.mrml.file_endings import DECOMPRESSION_ERRORS
-from cardiactwins.mrml.geometry import matrix_from_vtk
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.vtk_messages import vtk_errors
 
@@ -69,7 +68,7 @@ def _check_nrrd(path: Path) -> None:
         reader.UpdateInformation()
     if errors or not reader.CanReadFile(str(path)):
         raise ValueError(f"{path.name} is not a valid NRRD file: {_reason(errors) or 'bad header'}.")
-    axes = matrix_from_vtk(reader.GetRasToIjkMatrix())
+    axes = slicer.util.arrayFromVTKMatrix(reader.GetRasToIjkMatrix())
     if not np.isfinite(axes).all() or abs(np.linalg.det(axes)) < 1e-12:
         raise ValueError(
             f"{path.name} is not a valid NRRD file: its space directions are zero or not finite."

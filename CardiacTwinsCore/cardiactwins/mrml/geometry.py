@@ -17,7 +17,6 @@ __all__ = [
     "geometry_of_oriented_image",
     "geometry_of_volume",
     "image_with_geometry",
-    "matrix_from_vtk",
     "matrix_to_vtk",
     "voxels_of_oriented_image",
     "world_matrix",
@@ -36,7 +35,9 @@ def geometry_of_volume(node: Any) -> ImageGeometry:
         )
     matrix = vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _geometry(image.GetDimensions()[::-1], world_matrix(node) @ matrix_from_vtk(matrix), node)
+    return _geometry(
+        image.GetDimensions()[::-1], world_matrix(node) @ slicer.util.arrayFromVTKMatrix(matrix), node
+    )
 
 
 def world_matrix(node: Any) -> NDArray[np.float64]:
@@ -54,7 +55,7 @@ def world_matrix(node: Any) -> NDArray[np.float64]:
             )
         to_parent = vtkMatrix4x4()
         transform.GetMatrixTransformToParent(to_parent)
-        values = matrix_from_vtk(to_parent)
+        values = slicer.util.arrayFromVTKMatrix(to_parent)
         if not np.isfinite(values).all():
             raise ValueError(
                 f"The transform '{transform.GetName()}' above '{node.GetName()}' holds NaN or infinite "
@@ -79,7 +80,7 @@ def geometry_of_oriented_image(image: Any, to_world: ArrayLike | None = None) ->
     first_voxel[:3, 3] = extent[0::2]
     to_world = np.eye(4) if to_world is None else np.asarray(to_world, dtype=float)
     shape = tuple(extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0))
-    return ImageGeometry(shape, to_world @ matrix_from_vtk(matrix) @ first_voxel)
+    return ImageGeometry(shape, to_world @ slicer.util.arrayFromVTKMatrix(matrix) @ first_voxel)
 
 
 def voxels_of_oriented_image(image: Any) -> NDArray:
@@ -110,16 +111,9 @@ def empty_image(geometry: ImageGeometry) -> Any:
     return image
 
 
-def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
-    """A vtkMatrix4x4 as an array (4, 4)."""
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-
-
 def matrix_to_vtk(matrix: ArrayLike) -> vtkMatrix4x4:
     """An array (4, 4) as a vtkMatrix4x4."""
-    result = vtkMatrix4x4()
-    result.DeepCopy(np.asarray(matrix, dtype=float).ravel().tolist())
-    return result
+    return slicer.util.vtkMatrixFromArray(np.asarray(matrix, dtype=float))
 
 
 def _geometry(shape: tuple[int, ...], matrix: NDArray[np.float64], node: Any) -> ImageGeometry:
