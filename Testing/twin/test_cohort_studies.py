@@ -287,6 +287,9 @@ def test_hearts_of_a_folder_are_read_when_asked_for(tmp_path, population):
     assert list(Hearts.in_folder(tmp_path, 1)) == ["heart 1"]
     with pytest.raises(ValueError, match=r"heart 1.nii.gz lies on another grid, of 40 x 40 x 40 voxels of 4"):
         Hearts.in_folder(tmp_path)["heart 1"]
+    (tmp_path / "heart 3.nrrd").touch()
+    with pytest.raises(ValueError, match="would both be the heart 'heart 3'"):
+        Hearts.in_folder(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no label maps"):
         Hearts.in_folder(tmp_path / "empty")

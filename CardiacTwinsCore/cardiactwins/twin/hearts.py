@@ -38,16 +38,21 @@ class Hearts(Mapping[str, Labels]):
         """The first `limit` hearts of a folder by file name: label maps (.nrrd, .nii.gz, .mha), or hearts to
         train on (HeartFolder).
 
-        grid: that of all hearts; their place in the patient is not looked at. ValueError when there are none
-        and, when it is read, for a heart on another grid: `hearts_of_folder` of `mrml.twin_populations`
-        imports such hearts.
+        grid: that of all hearts; their place in the patient is not looked at. ValueError when there are none,
+        or two of one name (that of the file up to its first dot), and, when it is read, for a heart on
+        another grid: `hearts_of_folder` of `mrml.twin_populations` imports such hearts.
         """
         folder = Path(folder)
-        files = {
-            path.name.split(".")[0]: path
-            for ending in ("*.nrrd", "*.nii.gz", "*.nii", "*.mha")
-            for path in sorted(folder.glob(ending))
-        }
+        files: dict[str, Path] = {}
+        for ending in ("*.nrrd", "*.nii.gz", "*.nii", "*.mha"):
+            for path in sorted(folder.glob(ending)):
+                name = path.name.split(".")[0]
+                if name in files:
+                    raise ValueError(
+                        f"{path} and {files[name].name} would both be the heart '{name}'. Rename one, or "
+                        "keep each heart in one format."
+                    )
+                files[name] = path
         if files:
             names = sorted(files)[:limit]
             return cls(names, lambda name: _on_grid(files[name], grid))
