@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from cardiactwins.anatomy.aha import SEGMENT_NAMES
 from cardiactwins.lma.late_region import LateRegion, cell_areas, late_region
@@ -42,9 +43,9 @@ LATE = "Late activation"
 """Name of the segment, and of the cell array that is 1 in the late region."""
 SCAR = "Scar transmurality"
 LATE_EXTRAPOLATED = "of the late area, extrapolated"
+"""Row of the table of a late region."""
 LEAST_EXTRAPOLATED = 0.5
 """Percent of the late area from which on it is told in words."""
-"""Row of the table of a late region."""
 LATE_COLOR = (0.75, 0.08, 0.15)
 NEAR_MM = 25.0
 LEAST_SHARE = 0.1
@@ -272,8 +273,6 @@ def _late_segment(node: Any, surface: SurfaceModel, region: LateRegion) -> str:
 
 
 def _array(data: Any, name: str) -> NDArray:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
     return vtk_to_numpy(data.GetArray(name)).astype(float)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.report import RunReport
-from cardiactwins.lma.dyssynchrony import tos_spread
+from cardiactwins.lma.dyssynchrony import cure, tos_spread
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lma_late import (
     LateNodes,
@@ -221,8 +221,6 @@ class LMAReconstructLogic(SlicesLogic, OnsetLogic):
         return new_reference_model(name, activation.frame, activation.tos_table.sector_values())
 
     def _dyssynchrony(self, tos: Any, strain: Sequence[ArrayLike] | None) -> dict[str, tuple[Any, str]]:
-        from cardiactwins.lma.dyssynchrony import cure
-
         figures: dict[str, tuple[Any, str]] = {}
         if tos is not None:
             values = self.tosTable(tos, None).values
