@@ -20,29 +20,12 @@ from cardiactwins.lma.baselines.training import (  # noqa: E402
     train_baseline,
     training_curve,
 )
-from cardiactwins.lma.shape_volume import SIZE, ShapeVolume  # noqa: E402
+from cardiactwins.lma.shape_volume import SIZE  # noqa: E402
 from cardiactwins.lma.sparse_slices import SparseSlices  # noqa: E402
 
 TINY = BaselineSettings(steps=6, width=16, validate_every=3, jitter=0, averaging=0.5)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def cups():
-    k, j, i = np.indices((16, 16, 16)) - np.array([2, 7.5, 7.5])[:, None, None, None]
-    volumes = []
-    for radius in np.linspace(3, 4.5, 6):
-        distance = np.sqrt((k / 2.4) ** 2 + j**2 + i**2)
-        inner, outer = (np.clip(r + 0.5 - distance, 0, 1) * (k >= 0) for r in (radius, radius + 1.5))
-        volumes.append(ShapeVolume(inner.astype(np.float32), (outer - inner).astype(np.float32), 1.0))
-    return volumes
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_folding_keeps_each_voxel_beside_its_block_and_comes_back():

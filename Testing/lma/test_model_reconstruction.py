@@ -36,13 +36,7 @@ from cardiactwins.lma.sparse_slices import cut_slices  # noqa: E402
 from cardiactwins.lma.training import shape_tensor  # noqa: E402
 from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +61,28 @@ def outlines_of(heart, count=6):
     return SliceOutlines(slices.positions, slices.cavity, slices.myocardium)
 
 
-def test_kriging_and_refinement_bring_the_atlas_onto_the_slices_and_what_lies_between(model, heart):
-    outlines = outlines_of(heart)
-    before = reconstruct(outlines, method="network", model=model)
-    after = reconstruct(outlines, method="refinement", model=model, voxel=heart.voxel)
-    assert after.method == "refinement" and after.volume.voxel == heart.voxel
-    for found in (before, after):
+@pytest.fixture(scope="module")
+def kriged(model, heart):
+    return reconstruct(outlines_of(heart), method="network", model=model)
+
+
+@pytest.fixture(scope="module")
+def refined(model, heart):
+    return reconstruct(outlines_of(heart), method="refinement", model=model, voxel=heart.voxel)
+
+
+def test_kriging_and_refinement_bring_the_atlas_onto_the_slices_and_what_lies_between(
+    model, heart, kriged, refined
+):
+    assert refined.method == "refinement" and refined.volume.voxel == heart.voxel
+    alone = deformed_volume(model, atlas_geodesic(model, model.prior.mean))
+    for found in (kriged, refined):
         assert min(part.dice for part in found.agreement) > 0.98
-    alone, kriged, refined = (
-        agreement(volume.mask, heart.mask).dsc
-        for volume in (
-            deformed_volume(model, atlas_geodesic(model, model.prior.mean)),
-            before.volume,
-            after.volume,
-        )
-    )
-    # What the untrained network misses is found for the most part, both ways.
-    assert max(1 - kriged, 1 - refined) < 0.1 * (1 - alone)
-    assert after.surface.points.shape == (len(after.deviation), 3) and (after.deviation > 0).all()
-    assert not after.volume.myocardium[: int(BASE) + 1].any() and after.volume.mask[int(BASE) + 1].any()
+        # What the untrained network misses is found for the most part, both ways.
+        missed, missed_alone = (1 - agreement(v.mask, heart.mask).dsc for v in (found.volume, alone))
+        assert missed < 0.1 * missed_alone
+    assert refined.surface.points.shape == (len(refined.deviation), 3) and (refined.deviation > 0).all()
+    assert not refined.volume.myocardium[: int(BASE) + 1].any() and refined.volume.mask[int(BASE) + 1].any()
 
 
 def test_the_same_seed_gives_the_same_heart(model, heart):
@@ -157,10 +154,9 @@ def test_nothing_is_rebuilt_beyond_a_high_apex_by_the_weights_that_come_along(he
 
 
 def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_followed(
-    model, heart, monkeypatch
+    model, heart, kriged, monkeypatch
 ):
-    outlines = outlines_of(heart)
-    found = reconstruct(outlines, method="network", model=model)
+    outlines, found = outlines_of(heart), kriged
     asked = {}
 
     def field(surface, positions, covariance, *, points):
@@ -201,27 +197,24 @@ def test_the_deviation_is_that_of_the_field_times_the_ratio_and_of_what_is_not_f
         assert asked["points"] is expected
 
 
-def test_calibrations_see_the_deviation_that_a_reconstruction_states(model, heart):
+def test_calibrations_see_the_deviation_that_a_reconstruction_states(model, heart, refined):
     from cardiactwins.lma.calibration import _rebuilt
 
-    outlines = outlines_of(heart)
-    surface, deviation = _rebuilt(model, outlines)
-    found = reconstruct(outlines, method="refinement", model=model)
-    np.testing.assert_array_equal(surface.points, found.surface.points)
+    surface, deviation = _rebuilt(model, outlines_of(heart))
+    np.testing.assert_array_equal(surface.points, refined.surface.points)
     stated = deviation.stated(model.deviation_gain, model.deviation_floor)
-    np.testing.assert_allclose(stated, found.deviation, rtol=1e-6)
+    np.testing.assert_allclose(stated, refined.deviation, rtol=1e-6)
     assert deviation.moved.max() > 0.05
 
 
-def test_where_the_network_leaves_the_outlines_it_is_refined_and_that_is_told(model, heart, monkeypatch):
-    outlines = outlines_of(heart)
-    near = reconstruct(outlines, method="network", model=model)
-    assert near.method == "network" and "why this method" not in near.values
+def test_where_the_network_leaves_the_outlines_it_is_refined_and_that_is_told(
+    model, heart, kriged, refined, monkeypatch
+):
+    assert kriged.method == "network" and "why this method" not in kriged.values
     monkeypatch.setattr(reconstruction, "FAR", 0.01)
-    found = reconstruct(outlines, method="network", model=model)
+    found = reconstruct(outlines_of(heart), method="network", model=model)
     assert found.method == "refinement" and "voxels from the atlas" in found.values["why this method"]
-    expected = reconstruct(outlines, method="refinement", model=model)
-    np.testing.assert_array_equal(found.volume.myocardium, expected.volume.myocardium)
+    np.testing.assert_array_equal(found.volume.myocardium, refined.volume.myocardium)
 
 
 def test_a_cancelled_refinement_says_so(model, heart):
@@ -294,9 +287,10 @@ def test_an_unknown_method_is_refused(heart):
         reconstruct(outlines_of(heart), method="magic")
 
 
-def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path):
-    model.deviation_gain, model.deviation_floor = 1.5, 0.3
+def test_a_saved_model_reconstructs_as_before(model, heart, tmp_path, monkeypatch):
     calibration = {"deviation_gain": 1.5, "deviation_floor": 0.3}
+    for name, value in calibration.items():
+        monkeypatch.setattr(model, name, value)
     path = model.save(tmp_path / "model.safetensors", {**calibration, "licence": "Apache-2.0"})
     again = reconstruct(outlines_of(heart), method="network", model=path)
     expected = reconstruct(outlines_of(heart), method="network", model=model)

@@ -22,14 +22,12 @@ from cardiactwins.lma.velocity_network import VelocityNetwork  # noqa: E402
 BAND = Band((16, 16, 16), 6, 4)
 SIDE = 16
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def seeded():
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def cups(n):

@@ -11,13 +11,7 @@ from cardiactwins.lma.shooting import shoot, warp  # noqa: E402
 
 BAND = Band((24, 20, 28), size=13, margin=2)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def smooth_velocity(band: Band, largest: float, *, seed: int = 0, modes: int = 2, batch: int = 1):

@@ -28,13 +28,7 @@ from cardiactwins.lma.tos_simulation import late_sectors  # noqa: E402
 FRAME = 17.0
 FIELDS = ("tos", "sd", "lower", "upper", "late")
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

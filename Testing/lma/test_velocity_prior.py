@@ -24,13 +24,7 @@ from cardiactwins.lma.velocity_prior import VelocityPrior  # noqa: E402
 SIDE = 24
 BAND, METRIC = Band((SIDE, SIDE, SIDE), 8, 4), Metric()
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def cup(radius, shift=0.0):
