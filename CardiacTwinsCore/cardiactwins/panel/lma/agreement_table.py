@@ -65,7 +65,7 @@ class AgreementTable:
         if deviation is None:
             lines.append(_("This method tells no uncertainty."))
         else:
-            values = np.array([deviation.GetValue(index) for index in range(deviation.GetNumberOfTuples())])
+            values = slicer.util.arrayFromModelPointData(model, UNCERTAINTY)
             text = _("Uncertainty of the surface (SD): median {median:.1f} mm, 95 % below {high:.1f} mm.")
             lines.append(text.format(median=np.median(values), high=np.quantile(values, 0.95)))
             ratio = float(model.GetAttribute(RATIO) or 0)
