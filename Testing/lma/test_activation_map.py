@@ -131,6 +131,8 @@ def test_slices_may_come_in_any_order():
     [
         (np.zeros((2, 18)), [0.5, 0.5], "different finite heights"),
         (np.zeros((2, 18)), [0.5], "one height a slice"),
+        (np.zeros((2, 18)), [20, 40], "from 0 \\(base\\) to 1 \\(apex\\); found \\[20.0, 40.0\\]"),
+        (np.zeros((2, 18)), [-0.6, 0.4], "found \\[-0.6, 0.4\\]"),
         (np.zeros((2, 3)), [0.2, 0.5], "at least 4 sectors; found 3"),
         ([[np.nan] * 18, [1.0] * 18], [0.2, 0.5], "Slice 1 has no value"),
         ([[np.inf] * 18], [0.2], "infinite"),

@@ -12,6 +12,8 @@ from scipy.ndimage import map_coordinates
 __all__ = ["ActivationMap", "SectorValues", "activation_map"]
 
 FEWEST_SECTORS = 4
+FARTHEST_BEYOND = 0.5
+"""Slices lie at most so far beyond base or apex, as a share of the long axis."""
 GRID_ANGLES = 180
 GRID_HEIGHTS = 151
 
@@ -24,7 +26,7 @@ class SectorValues:
     / sectors turns counter-clockwise, seen from the apex, from the anterior RV insertion.
     longitudinal: (slices,) height of each slice, 0 base to 1 apex, all different. errors: (slices, sectors)
     standard errors in the same unit, or None. Raises ValueError for shapes that do not fit, fewer than 4
-    sectors, slices at one height, infinite values, and a slice without any value.
+    sectors, slices at one height or far beyond base or apex, infinite values, and a slice without any value.
     """
 
     values: NDArray[np.float64]
@@ -45,6 +47,11 @@ class SectorValues:
             )
         if not np.isfinite(heights).all() or len(np.unique(heights)) < len(heights):
             raise ValueError(f"Slices must lie at different finite heights; found {heights.tolist()}.")
+        if heights.min() < -FARTHEST_BEYOND or heights.max() > 1 + FARTHEST_BEYOND:
+            raise ValueError(
+                f"Heights of slices run from 0 (base) to 1 (apex); found {np.round(heights, 2).tolist()}. "
+                "Give them as shares of the long axis, and positions in the space of the model."
+            )
         if np.isinf(values).any():
             raise ValueError("A sector has an infinite value. Leave it out (NaN) or measure it again.")
         empty = np.flatnonzero(np.isnan(values).all(axis=1))
