@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,23 +192,13 @@ def insertion_from(texts: Sequence[str] | None, *, in_scene: bool) -> Any:
 
 
 def columns_of_csv(path: Path) -> dict[str, list[Any]]:
-    """Columns of a CSV file (',', ';' or tab) by name, as numbers where all of a column are numbers.
+    """Columns of a CSV file by name, as numbers where all of a column are numbers (`read_csv_columns`).
 
-    ValueError when there are no rows below a header line, or a row has another number of fields.
+    FileNotFoundError, and ValueError as of that.
     """
-    try:
-        text = existing(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV file ({error}).") from error
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if len(lines) < 2:
-        raise ValueError(f"{path} has no rows below a header line.")
-    rows = list(csv.reader(lines, delimiter=max(",;\t", key=lines[0].count)))
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(rows[0]):
-            raise ValueError(f"Line {number} of {path} has {len(row)} fields, the header {len(rows[0])}.")
-    header = [name.strip() for name in rows[0]]
-    return {name: _numbers(values) for name, values in zip(header, zip(*rows[1:], strict=True), strict=True)}
+    from cardiactwins.lma.csv_columns import read_csv_columns
+
+    return {name: _numbers(texts) for name, texts in read_csv_columns(existing(path)).items()}
 
 
 def table_of_csv(path: Path) -> Any:

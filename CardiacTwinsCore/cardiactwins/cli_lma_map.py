@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -173,15 +174,17 @@ def _places(path: Path) -> list[tuple[float, ...]] | None:
     """
     from cardiactwins.lma.tos_table import read_tos_csv
 
-    columns = columns_of_csv(path)
     try:
-        read_tos_csv(path)
+        table = read_tos_csv(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    if "longitudinal" in columns or not all(axis in columns for axis in ("slice", *"RAS")):
+    columns = {name.lower(): values for name, values in columns_of_csv(path).items()}
+    if table.longitudinal is not None or not all(axis in columns for axis in ("slice", *"ras")):
         return None
-    rows = zip(columns["slice"], *(columns[axis] for axis in "RAS"), strict=True)
-    return [place for _, place in sorted({number: tuple(place) for number, *place in rows}.items())]
+    rows = zip(columns["slice"], *(columns[axis] for axis in "ras"), strict=True)
+    places = [place for _, place in sorted({number: tuple(place) for number, *place in rows}.items())]
+    known = all(isinstance(value, float) and isfinite(value) for place in places for value in place)
+    return places if known else None
 
 
 @contextmanager

@@ -142,6 +142,31 @@ def test_strain_tables_typed_by_somebody_are_read_with_their_heights(lma, strain
     np.testing.assert_allclose(read_tos_csv(tmp_path / "t.csv").longitudinal, [0.3, 0.7])
 
 
+def test_tables_of_a_spreadsheet_are_read_whatever_their_order_and_decimal_sign(
+    lma, strained, sample_folder, tmp_path
+):
+    def with_commas(path):
+        text = path.read_text().replace(",", ";").replace(".", ",")
+        (tmp_path / path.name).write_text(text)
+        return tmp_path / path.name
+
+    files = [with_commas(strained[1] / f"slice-{n}.csv") for n in (1, 2)]
+    given = ("--method", "change-point", "--heights", "0.3,0.7", "--json")
+    outcome = lma("tos", *files, *given, "--out", tmp_path / "t.csv")
+    assert outcome.exit_code == 0, outcome.stderr
+    plain = lma("tos", strained[1], *given, "--out", tmp_path / "plain.csv")
+    np.testing.assert_allclose(outcome.summary["tos_ms"], plain.summary["tos_ms"])
+
+    header = ";".join(["Slice", *map(str, range(1, 19)), "R", "A", "S"])
+    lines = [";".join([str(n), *[f"{10 * n},5"] * 18, "", "", ""]) for n in (8, 7, 6, 5, 4, 3, 2, 1)]
+    (tmp_path / "wide.csv").write_text("\n".join([header, *lines]))
+    slices = sample_folder / "slices.seg.nrrd"
+    outcome = lma("map", slices, "--tos", tmp_path / "wide.csv", *QUICK, "--out", tmp_path / "m", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    np.testing.assert_allclose(np.array(outcome.summary["tos_ms"])[:, 0], 10.5 + 10 * np.arange(8))
+    assert (np.diff(outcome.summary["tos_longitudinal"]) > 0).all() and outcome.summary["target"] >= 13
+
+
 def test_the_map_comes_with_report_late_region_and_tables(lma, timed, sample_folder, tmp_path, rows):
     slices = sample_folder / "slices.seg.nrrd"
     outcome = lma("map", slices, "--tos", timed[1], *QUICK, "--scene", "--out", tmp_path / "m", "--json")

@@ -83,3 +83,37 @@ def test_the_change_point_is_the_way_without_a_network():
     assert chosen_onset_method("change point") == "change point"
     with pytest.raises(ValueError, match="A method is one of"):
         chosen_onset_method("guess")
+
+
+def test_a_table_as_a_spreadsheet_writes_it_is_read(tmp_path):
+    path = tmp_path / "tos.csv"
+    wanted = [[30.5, 40, np.nan, 60], [35, 45.25, 55, 65]]
+    for separator in (";", "\t"):
+        rows = ["Slice;Height;1;2;3;4;Höhe (mm)", "1;0,3;30,5;40;;60;x", "2;0,7;35;45,25;55;65;y"]
+        text = "\r\n".join(row.replace(";", separator) for row in rows)
+        for encoding in ("utf-8", "utf-16", "cp1252"):
+            path.write_bytes(text.encode(encoding))
+            found = read_tos_csv(path)
+            np.testing.assert_array_equal(found.values, wanted)
+            np.testing.assert_allclose(found.longitudinal, [0.3, 0.7])
+    path.write_bytes(b"PK\x03\x04\x00\x00\n\x00,\x00\n")
+    with pytest.raises(ValueError, match=r"'tos.csv' is not a CSV file"):
+        read_tos_csv(path)
+
+
+def test_slices_come_in_the_order_of_their_numbers_in_both_forms():
+    wide = {"slice": [3, 1, 2]} | {str(n): [3 + 10 * n, 1 + 10 * n, 2 + 10 * n] for n in range(1, 5)}
+    long = {
+        "Slice": np.repeat([3, 1, 2], 4),
+        "Sector": np.tile(np.arange(1, 5), 3),
+        "TOS": np.concatenate([[s + 10 * n for n in range(1, 5)] for s in (3, 1, 2)]),
+    }
+    for columns in (wide, long):
+        found = tos_of_columns(columns)
+        np.testing.assert_array_equal(found.slices, [1, 2, 3])
+        np.testing.assert_array_equal(found.values[:, 0], [11, 12, 13])
+    np.testing.assert_array_equal(
+        tos_of_columns(wide | {"height": [0.8, 0.2, 0.5]}).longitudinal, [0.2, 0.5, 0.8]
+    )
+    with pytest.raises(ValueError, match="a slice of its own"):
+        tos_of_columns(wide | {"slice": [1, 1, 2]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cardiactwins.lma.activation_map import SectorValues
+from cardiactwins.lma.csv_columns import read_csv_columns
 from cardiactwins.lma.onset import OnsetEstimate
 
 __all__ = ["TosTable", "read_tos_csv", "tos_of_columns"]
@@ -117,9 +117,9 @@ def tos_of_columns(columns: Mapping[str, ArrayLike], sectors: int | None = None)
 
     Either one row a slice and sector ('slice', 'sector', 'TOS', and if known 'longitudinal', 'TOS lower',
     'TOS upper', 'late probability'; without 'slice' all belong to one), or one row a slice with a column a
-    sector ('1' ... '18' or 'sector 1' ...). sectors: the number that is expected (any when None). ValueError
-    for missing columns, sectors that are missing, twice there or not as many as expected, and texts for
-    numbers.
+    sector ('1' ... '18' or 'sector 1' ...). Slices come in the order of their numbers. sectors: the number
+    that is expected (any when None). ValueError for missing columns, sectors or slices that are missing or
+    twice there, another number of sectors than expected, and texts for numbers.
     """
     given = {str(name).strip(): np.asarray(values) for name, values in columns.items()}
     named = {}
@@ -135,23 +135,8 @@ def tos_of_columns(columns: Mapping[str, ArrayLike], sectors: int | None = None)
 
 
 def read_tos_csv(path: str | Path, sectors: int | None = None) -> TosTable:
-    """A table of TOS from a CSV file with a header line (',', ';' or tab), see `tos_of_columns`.
-
-    ValueError when the file is empty or cannot be used.
-    """
-    text = Path(path).read_text(encoding="utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if len(lines) < 2:
-        raise ValueError(f"'{Path(path).name}' has no rows of TOS below a header line.")
-    separator = max(",;\t", key=lines[0].count)
-    rows = list(csv.reader(lines, delimiter=separator))
-    uneven = [number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])]
-    if uneven:
-        raise ValueError(
-            f"Line {uneven[0]} of '{Path(path).name}' has {len(rows[uneven[0] - 1])} fields, the header "
-            f"{len(rows[0])}."
-        )
-    return tos_of_columns(dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True)), sectors)
+    """A table of TOS from a CSV file; ValueError as of `read_csv_columns` and `tos_of_columns`."""
+    return tos_of_columns(read_csv_columns(path), sectors)
 
 
 def _from_rows(named: Mapping[str, NDArray]) -> TosTable:
@@ -199,8 +184,12 @@ def _from_matrix(given: Mapping[str, NDArray], named: Mapping[str, NDArray]) -> 
             f"found {', '.join(map(repr, given)) or 'no column'}."
         )
     values = np.column_stack([numbered[sector] for sector in sorted(numbered)])
-    slices = named.get("slice", np.arange(1, len(values) + 1))
-    return TosTable(values, slices.astype(int), named.get("longitudinal"))
+    slices = named.get("slice", np.arange(1.0, len(values) + 1))
+    if len(np.unique(slices)) < len(slices) or not np.isfinite(slices).all():
+        raise ValueError(f"Each row of the table is a slice of its own; found slices {slices.tolist()}.")
+    order = np.argsort(slices)
+    heights = named.get("longitudinal")
+    return TosTable(values[order], slices[order].astype(int), None if heights is None else heights[order])
 
 
 def _numbers(name: str, values: NDArray) -> NDArray[np.float64]:

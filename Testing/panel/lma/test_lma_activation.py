@@ -24,6 +24,18 @@ def test_tos_is_typed_in_cell_by_cell(host, heart):
     assert host.dialogs.texts("error") == [] and ui.segmentTable.rowCount >= 16
 
 
+def test_a_typed_value_goes_to_its_slice_whatever_the_order_of_the_table(host, heart):
+    from cardiactwins.mrml.tables import columns_of_table, new_table
+
+    columns = {"slice": np.array([3, 1, 2])} | {str(n): np.array([30.0, 10, 20]) for n in range(1, 5)}
+    parameters(heart).tos = new_table("Wide", columns)
+    host.choose(heart.ui.activationSourceBox, "TOS that is known")
+    assert [heart.ui.tosTable.item(row, 2).text() for row in range(3)] == ["10", "20", "30"]
+    heart.ui.tosTable.item(0, 2).setText("15")
+    assert [heart.ui.tosTable.item(row, 2).text() for row in range(3)] == ["15", "20", "30"]
+    np.testing.assert_array_equal(columns_of_table(parameters(heart).tos)["2"], [30, 15, 20])
+
+
 def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
     ui = heart.ui
     host.choose(ui.activationSourceBox, "TOS that is known")

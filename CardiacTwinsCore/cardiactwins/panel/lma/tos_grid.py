@@ -85,7 +85,7 @@ class TosGrid:
             self.update()
             return
         table = self.context.tosTable()
-        _write(node, int(table.slices[row]), row, column, value)
+        _write(node, int(table.slices[row]), column, value)
         method = node.GetAttribute(METHOD)
         if method and method != _("typed in") and not method.endswith(_(", changed by hand")):
             node.SetAttribute(METHOD, method + _(", changed by hand"))
@@ -110,21 +110,24 @@ def _cell_tip(table: TosTable, row: int, column: int) -> str:
     return "\n".join(parts)
 
 
-def _write(node: Any, number: int, row: int, sector: int, value: float) -> None:
-    """Put a value into a table node of either form that `tos_of_columns` reads."""
+def _write(node: Any, number: int, sector: int, value: float) -> None:
+    """Put the value of a slice, by its number, into a table of either form that `tos_of_columns` reads."""
     columns = columns_of_table(node)
     pattern = r"(tos|onset)( ?\(?ms\)?)?"
     rowwise = [name for name in columns if re.fullmatch(pattern, name.strip(), re.IGNORECASE)]
+    named = {name.strip().lower(): values for name, values in columns.items()}
     if rowwise:
-        named = {name.strip().lower(): values for name, values in columns.items()}
+        name = rowwise[0]
         fits = np.asarray(named["sector"], dtype=float) == sector
-        if "slice" in named:
-            fits &= np.asarray(named["slice"], dtype=float) == number
-        name, index = rowwise[0], int(np.flatnonzero(fits)[0])
     else:
         wanted = rf"(?:sector ?)?0*{sector}"
         name = next(name for name in columns if re.fullmatch(wanted, name.strip(), re.IGNORECASE))
-        index = row
+        fits = np.ones(len(columns[name]), dtype=bool)
+    if "slice" in named:
+        fits &= np.asarray(named["slice"], dtype=float) == number
+    elif not rowwise:
+        fits = np.arange(len(fits)) == number - 1
+    index = int(np.flatnonzero(fits)[0])
     array = node.GetTable().GetColumnByName(name)
     if hasattr(array, "SetComponent"):
         array.SetComponent(index, 0, value)
