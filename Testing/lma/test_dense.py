@@ -178,6 +178,8 @@ def test_input_that_cannot_be_used_is_named():
         dense_images(**empty, times=TIMES, ke=KE, pixel=2.0)
     with pytest.raises(ValueError, match="rising"):
         dense_images(**arrays(), times=TIMES[::-1], ke=KE, pixel=2.0)
+    with pytest.raises(ValueError, match="looks like seconds"):
+        dense_images(**arrays(), times=TIMES / 1000, ke=KE, pixel=2.0)
     with pytest.raises(ValueError, match="pixel size"):
         dense_images(**arrays(), times=TIMES, ke=KE, pixel=0.0)
     with pytest.raises(ValueError, match="must all be"):

@@ -69,6 +69,14 @@ def test_tables_that_cannot_be_used_say_why(table, tmp_path):
         read_tos_csv(path)
 
 
+def test_seconds_are_not_taken_for_milliseconds(table):
+    with pytest.raises(ValueError, match="looks like seconds"):
+        TosTable(table.values / 1000, table.slices, table.longitudinal).sector_values()
+    made = simulate_strain("LBBB", np.random.default_rng(0))
+    with pytest.raises(ValueError, match="looks like seconds"):
+        estimate_onset(made.strain, made.times / 1000)
+
+
 def test_errors_come_from_the_intervals_of_estimates():
     tos = np.linspace(20, 90, 18)
     estimate = OnsetEstimate(tos, np.full(18, 5.0), tos - 1.6449 * 5, tos + 1.6449 * 5, 0.01)

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from cardiactwins.lma.sectors import check_frame_times
+
 __all__ = ["DenseImages", "dense_images", "eulerian_displacement", "phase_from_pixels", "unwrapped_phase"]
 
 
@@ -56,7 +58,7 @@ def dense_images(
     ke: cycles/mm, one number or one a component. pixel: mm, one number or (x, y). signs: +1 or -1 a
     component, all +1 when None. Outside the mask phase may be anything, NaN too. ValueError for shapes that
     differ, phase outside -pi..pi or not finite inside the mask, a missing or non-positive ke or pixel size,
-    times that do not rise, frames without myocardium.
+    times that do not rise or are in seconds, frames without myocardium.
     """
     given = [phase_x, phase_y] if phase_z is None else [phase_x, phase_y, phase_z]
     components = [np.asarray(component, dtype=float) for component in given]
@@ -72,8 +74,7 @@ def dense_images(
     pixel = np.broadcast_to(np.asarray(pixel, dtype=float), (2,))
     if not (np.isfinite(pixel) & (pixel > 0)).all():
         raise ValueError(f"The pixel size must be positive, in mm; found {pixel.tolist()}.")
-    if times.shape != mask.shape[:1] or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
-        raise ValueError(f"Frame times must be {len(mask)} rising numbers in ms; found shape {times.shape}.")
+    check_frame_times(times, len(mask))
     empty = np.flatnonzero(~mask.any(axis=(1, 2)))
     if empty.size:
         raise ValueError(

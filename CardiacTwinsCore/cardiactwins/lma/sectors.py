@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "check_frame_times",
     "checked_strain_matrix",
     "circumferential_turns",
     "sector_strain",
@@ -15,6 +16,8 @@ __all__ = [
 
 SECTORS = 18
 LEAST_FRAMES = 8
+LEAST_MS = 5.0
+"""No beat ends so early: frame times up to here are in seconds."""
 
 
 def circumferential_turns(
@@ -98,6 +101,17 @@ def trim_frames(
     return matrix[:, :left], times[:left]
 
 
+def check_frame_times(times: NDArray[np.float64], frames: int) -> None:
+    """ValueError unless times (T,) are as many rising numbers in ms as there are frames."""
+    if times.shape != (frames,) or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
+        raise ValueError(f"Frame times must be {frames} rising numbers in ms; found shape {times.shape}.")
+    if times[-1] <= LEAST_MS:
+        raise ValueError(
+            f"Frame times must be in ms; the last of {frames} frames at {times[-1]:g} looks like seconds. "
+            "Multiply them by 1000."
+        )
+
+
 def checked_strain_matrix(
     matrix: ArrayLike, times: ArrayLike, sectors: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -112,10 +126,7 @@ def checked_strain_matrix(
         )
     if len(matrix) < 4:
         raise ValueError(f"A slice needs at least 4 sectors; found {len(matrix)}.")
-    if times.shape != matrix.shape[1:] or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
-        raise ValueError(
-            f"Frame times must be {matrix.shape[1]} rising numbers in ms; found shape {times.shape}."
-        )
+    check_frame_times(times, matrix.shape[1])
     if len(times) < LEAST_FRAMES:
         raise ValueError(f"At least {LEAST_FRAMES} frames are needed; found {len(times)}.")
     broken = np.flatnonzero(~np.isfinite(matrix).all(axis=0))

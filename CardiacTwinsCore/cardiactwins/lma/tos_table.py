@@ -18,6 +18,8 @@ __all__ = ["TosTable", "read_tos_csv", "tos_of_columns"]
 
 NORMAL_95 = 1.6449
 """A 90 % interval of a normal distribution reaches so many standard deviations to either side."""
+LEAST_LATEST_MS = 2.0
+"""In no heart is the latest onset so soon after the R wave: values up to here are in seconds."""
 COLUMNS = {
     "slice": r"slice",
     "longitudinal": r"longitudinal|height|level",
@@ -84,11 +86,17 @@ class TosTable:
         return replace(self, longitudinal=heights)
 
     def sector_values(self) -> SectorValues:
-        """For the map. ValueError when the heights of the slices are not known."""
+        """For the map. ValueError when the heights of the slices are not known, or TOS is in seconds."""
         if self.longitudinal is None:
             raise ValueError(
                 "The heights of the TOS slices are not known. Give a column 'longitudinal' (0 base to 1 "
                 "apex), or say where the slices lie."
+            )
+        known = self.values[np.isfinite(self.values)]
+        if known.size and 0 < known.max() <= LEAST_LATEST_MS:
+            raise ValueError(
+                f"TOS must be in ms; {known.max():g} in the latest sector looks like seconds. Multiply it "
+                "by 1000."
             )
         errors = self.errors
         if errors is not None:
