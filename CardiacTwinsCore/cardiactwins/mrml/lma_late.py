@@ -16,8 +16,8 @@ from cardiactwins.lma.late_region import LateRegion, cell_areas, late_region
 from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.transmurality import transmurality
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, TOS
-from cardiactwins.mrml.lma_models import SurfaceModel, set_array
+from cardiactwins.mrml.lma_map import EXTRAPOLATED, LATE, SEGMENT, TOS
+from cardiactwins.mrml.lma_models import SurfaceModel, remove_array, set_array
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.role_guess import guess_roles
@@ -35,12 +35,11 @@ __all__ = [
     "SCAR",
     "LateNodes",
     "find_late_region",
+    "remove_late_segment",
     "scar_transmurality",
     "show_late_region",
 ]
 
-LATE = "Late activation"
-"""Name of the segment, and of the cell array that is 1 in the late region."""
 SCAR = "Scar transmurality"
 LATE_EXTRAPOLATED = "of the late area, extrapolated"
 """Row of the table of a late region."""
@@ -182,7 +181,9 @@ def show_late_region(
     """
     name = node.GetName()
     set_array(node, LATE, region.cells, cells=True)
-    if scar is not None:
+    if scar is None:
+        remove_array(node, SCAR)
+    else:
         set_array(node, SCAR, scar, cells=True)
     segment = None
     if segmentation is not None:
@@ -213,6 +214,13 @@ def show_late_region(
     }
     segment_table = new_table(f"{name}: late segments", columns)
     return LateNodes(region, target, scar, segmentation, segment, centre, table, segment_table, extrapolated)
+
+
+def remove_late_segment(node: Any) -> None:
+    """Take the late region out of a segmentation node, if it is there."""
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSegment(LATE) is not None:
+        segmentation.RemoveSegment(LATE)
 
 
 def _extrapolated(node: Any, surface: SurfaceModel, region: LateRegion) -> float | None:
@@ -264,9 +272,7 @@ def _late_segment(node: Any, surface: SurfaceModel, region: LateRegion) -> str:
     nearest = cKDTree(surface.middles[outer]).query(geometry.kji_to_ras(voxels))[1]
     late = np.zeros(geometry.shape, dtype=bool)
     late[tuple(voxels[region.cells[outer][nearest]].T)] = True
-    segmentation = node.GetSegmentation()
-    if segmentation.GetSegment(LATE) is not None:
-        segmentation.RemoveSegment(LATE)
+    remove_late_segment(node)
     if not start().in_application and node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return add_segment(node, LATE, late, geometry, LATE_COLOR, segment_id=LATE)

@@ -15,13 +15,14 @@ from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.bullseye import new_bullseye_volume
 from cardiactwins.mrml.lma_colors import activation_colors, add_legend
-from cardiactwins.mrml.lma_models import SurfaceModel, set_array, surface_of_model
+from cardiactwins.mrml.lma_models import SurfaceModel, remove_array, set_array, surface_of_model
 from cardiactwins.mrml.lma_range import show_measured_range
 from cardiactwins.mrml.plots import new_plot
 from cardiactwins.mrml.tables import new_table
 
 __all__ = [
     "EXTRAPOLATED",
+    "LATE",
     "SEGMENT",
     "SLICE_DISTANCE",
     "TOS",
@@ -42,6 +43,8 @@ TOS_ERROR = "TOS error (ms)"
 SLICE_DISTANCE = "Slice distance (mm)"
 EXTRAPOLATED = "Extrapolated"
 SEGMENT = "AHA segment"
+LATE = "Late activation"
+"""Name of the segment of a late region, and of the cell array that is 1 there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +96,11 @@ def project_onto_model(node: Any, measured: SectorValues, frame: LongAxisFrame) 
     """Put TOS, its error, slice distance, extrapolation and AHA segment on points and cells of a model.
 
     Lines on it show where the measured slices begin and end (`show_measured_range`). Returns TOS (T,) and AHA
-    segment (T,) of the triangles. `TOS_ERROR` is left out without errors.
+    segment (T,) of the triangles. `TOS_ERROR` is left out without errors, and what a map before has left (its
+    errors, its late region) is taken off.
     """
+    for name in (TOS_ERROR, LATE):
+        remove_array(node, name)
     surface = surface_of_model(node)
     end = surface.cavity_end
     for places, cells in ((surface.points, False), (surface.middles, True)):

@@ -34,6 +34,7 @@ __all__ = [
     "new_dense_segmentation",
     "new_wall_model",
     "open_edges",
+    "remove_array",
     "set_array",
     "surface_of_model",
 ]
@@ -142,6 +143,15 @@ def set_array(node: Any, name: str, values: ArrayLike, cells: bool = False) -> N
         raise ValueError(f"'{name}' needs {wanted} values; found {values.shape}.")
     _add(poly.GetCellData() if cells else poly.GetPointData(), name, values)
     poly.Modified()
+
+
+def remove_array(node: Any, name: str) -> None:
+    """Take the arrays of a name off the points and cells of a model node, if it has them."""
+    poly = node.GetPolyData()
+    for data in (poly.GetPointData(), poly.GetCellData()):
+        if data.HasArray(name):
+            data.RemoveArray(name)
+            poly.Modified()
 
 
 def open_edges(node: Any) -> int:

@@ -16,6 +16,7 @@ from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.lma_late import (
     LateNodes,
     find_late_region,
+    remove_late_segment,
     scar_transmurality,
     show_late_region,
 )
@@ -80,8 +81,8 @@ class LMAReconstructLogic(SlicesLogic, OnsetLogic):
         markups or (2, 3) RAS mm of base and apex). tos: a `TosTable`, a table node, a CSV file, or (slices,
         sectors) ms. slicePositions: where the slices of TOS lie, as (slices,) longitudinal heights (0 base to
         1 apex), as (slices, 3) RAS mm or markups, or "slices" for those of the reconstruction; None: what the
-        table says. sectors: number that is expected. ValueError when the heights are not known, or sectors
-        or slices do not fit.
+        table says. sectors: number that is expected. The late region of a map before is taken off. ValueError
+        when the heights are not known, or sectors or slices do not fit.
         """
         heart = model if isinstance(model, ReconstructedHeart) else None
         node = heart.model if heart else model
@@ -94,7 +95,10 @@ class LMAReconstructLogic(SlicesLogic, OnsetLogic):
             heights = slice_heights("slices", frame, heart)
         if heights is not None:
             table = table.at(heights)
-        return show_activation(node, table, frame, name)
+        shown = show_activation(node, table, frame, name)
+        if heart is not None:
+            remove_late_segment(heart.segmentation)
+        return shown
 
     def lateRegion(
         self,

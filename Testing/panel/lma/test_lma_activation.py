@@ -286,6 +286,30 @@ def test_the_reference_model_stands_beside_the_patients(host, mapped):
     assert reference.GetPolyData().GetPointData().GetArray("TOS (ms)") is not None
 
 
+def test_a_late_region_is_that_of_the_map_and_criterion_that_are_shown(host, mapped):
+    ui, model = mapped.ui, parameters(mapped).model
+    segmentation = model.GetNodeReference("CardiacTwins.Segmentation").GetSegmentation()
+    cells = model.GetPolyData().GetCellData
+
+    host.click(ui.lateButton)
+    first, said = mapped.panel.context.late.centre, ui.lateLabel.text
+    host.type(ui.delaySlider, 80.0)
+    host.click(ui.lateButton)
+    second = mapped.panel.context.late.centre
+    assert not first.GetDisplayVisibility() and second.GetDisplayVisibility()
+    host.click(ui.undoButton)
+    assert first.GetDisplayVisibility() and ui.lateLabel.text == said
+
+    host.type(ui.heightsEdit, "0.3 0.4 0.5 0.6 0.7 0.8")
+    host.click(ui.mapButton)
+    assert ui.lateTable.rowCount == 0 and ui.lateLabel.text == "" and not ui.lookButton.enabled
+    assert segmentation.GetSegment("Late activation") is None and not first.GetDisplayVisibility()
+    assert not cells().HasArray("Late activation")
+    host.click(ui.undoButton)
+    assert ui.lateLabel.text == said and ui.lookButton.enabled and first.GetDisplayVisibility()
+    assert segmentation.GetSegment("Late activation") is not None and cells().HasArray("Late activation")
+
+
 def test_scar_is_left_out_of_the_late_region(host, mapped, phantom):
     from cardiactwins.mrml.segmentations import new_segmentation
 

@@ -6,8 +6,9 @@ from lma_phantom_nodes import field, point_array, sampled, segmentation_of
 from scipy.spatial.transform import Rotation
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.geometry import matrix_to_vtk
-from cardiactwins.mrml.lma_map import EXTRAPOLATED, SEGMENT, SLICE_DISTANCE, TOS, TOS_ERROR
+from cardiactwins.mrml.lma_map import EXTRAPOLATED, LATE, SEGMENT, SLICE_DISTANCE, TOS, TOS_ERROR
 from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.tables import new_table
@@ -106,6 +107,21 @@ def test_a_map_that_is_made_again_moves_the_lines_of_the_measured_range(logic, p
         assert along.max() == pytest.approx(max(heights), abs=0.01)
     models = scene.GetNodesByClass("vtkMRMLModelNode")
     assert models.GetNumberOfItems() == 2
+
+
+def test_a_map_that_is_made_again_keeps_nothing_of_the_one_before(logic, phantom):
+    heart = logic.reconstruct(segmentation_of(phantom), phantom.insertion_points, method="interpolation")
+    heights = np.array([0.2, 0.5, 0.8])
+    values = sampled(heights)
+    table = TosTable(values, np.arange(1, 4), heights, values - 9, values + 9)
+    logic.projectTOS(heart, table)
+    late = logic.lateRegion(heart, areaShare=0.2)
+    assert point_array(heart.model, TOS_ERROR).max() > 0
+    logic.projectTOS(heart, values[::-1], slicePositions=heights)
+    data = heart.model.GetPolyData()
+    assert not data.GetPointData().HasArray(TOS_ERROR) and not data.GetCellData().HasArray(TOS_ERROR)
+    assert not data.GetCellData().HasArray(LATE)
+    assert heart.segmentation.GetSegmentation().GetSegment(late.segment) is None
 
 
 def test_a_model_under_a_transform_is_mapped_where_it_lies(logic, phantom, scene):

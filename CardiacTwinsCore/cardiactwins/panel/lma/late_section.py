@@ -8,10 +8,11 @@ import numpy as np
 import slicer.util
 from slicer.i18n import tr as _
 
-from cardiactwins.mrml.lma_late import LATE_EXTRAPOLATED, LEAST_EXTRAPOLATED
+from cardiactwins.mrml.lma_late import LATE_EXTRAPOLATED, LEAST_EXTRAPOLATED, remove_late_segment
 from cardiactwins.mrml.lma_map import TOS
 from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.mrml.markups import points_of_markups
+from cardiactwins.mrml.result_record import ResultRecord
 from cardiactwins.mrml.tables import columns_of_table
 from cardiactwins.panel.context import Section, fillTable
 from cardiactwins.panel.lma.context import (
@@ -26,7 +27,23 @@ from cardiactwins.panel.lma.model_colors import arraysOf
 from cardiactwins.panel.lma.strain_curves import strainTables
 from cardiactwins.panel.views import look_from
 
-__all__ = ["LateSection"]
+__all__ = ["LateSection", "takeOffLate"]
+
+
+def takeOffLate(model: Any, record: ResultRecord) -> None:
+    """Take off the late region that a model shows, whose map or criterion is no longer that of the model.
+
+    Its tables stay in the scene. record: of the new result, which holds the model already.
+    """
+    segmentation, centre = model.GetNodeReference(SEGMENTATION), model.GetNodeReference(LATE_CENTRE)
+    if segmentation is not None:
+        record.change(segmentation)
+        remove_late_segment(segmentation)
+    if centre is not None:
+        record.change(centre)
+        centre.SetDisplayVisibility(False)
+    for reference in (LATE_TABLE, LATE_CENTRE):
+        model.SetNodeReferenceID(reference, None)
 
 
 class LateSection(Section):
@@ -55,8 +72,7 @@ class LateSection(Section):
             strain, mapped = self._strain(model), self.context.mapped()
             with self.context.results.recording(_("Late region")) as record:
                 record.change(model)
-                if segmentation is not None:
-                    record.change(segmentation)
+                takeOffLate(model, record)
                 arguments = {
                     "delay": node.delay if byDelay else None,
                     "areaShare": None if byDelay else node.areaShare / 100,

@@ -19,6 +19,7 @@ from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.panel.context import Section, fillTable
 from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, LMAContext
+from cardiactwins.panel.lma.late_section import takeOffLate
 from cardiactwins.panel.lma.made_from import MadeFrom, keptMadeFrom
 from cardiactwins.panel.lma.model_colors import arraysOf, colorModel
 from cardiactwins.panel.views import look_from, show_chart, show_volume
@@ -72,6 +73,7 @@ class MapSection(Section):
                 if range_lines(model) is not None:
                     record.change(range_lines(model))
                 found = self.context.logic.projectTOS(model, table, slicePositions=heights)
+                takeOffLate(model, record)
                 model.SetNodeReferenceID(BULLSEYE, found.bullseye.GetID())
                 model.SetNodeReferenceID(CURVES, found.plot.GetID())
                 model.SetNodeReferenceID(MAPPED_TOS, self.parameterNode.tos.GetID())
