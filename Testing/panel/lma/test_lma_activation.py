@@ -281,7 +281,13 @@ def test_the_reference_model_stands_beside_the_patients(host, mapped):
     before = changed.GetPolyData().GetBounds()
     host.click(ui.mapButton)
     assert changed.GetPolyData().GetBounds() != before
+    models = slicer.util.getNodesByClass("vtkMRMLModelNode")
+    again = [node for node in models if node.GetName() == reference.GetName()][-1]
+    assert again is not reference and again.GetDisplayVisibility()
+    assert not reference.GetDisplayVisibility()
+    assert not reference.GetNodeReference("CardiacTwins.MeasuredRange").GetDisplayVisibility()
     host.click(ui.undoButton)
+    assert reference.GetDisplayVisibility()
     assert changed.GetPolyData().GetBounds() == before
     assert reference.GetPolyData().GetPointData().GetArray("TOS (ms)") is not None
 

@@ -32,6 +32,7 @@ __all__ = [
     "ONSET_WEIGHTS",
     "RATIO",
     "RECONSTRUCTION_WEIGHTS",
+    "REFERENCE_MODEL",
     "SEGMENTATION",
     "WHY",
     "LMAContext",
@@ -44,6 +45,7 @@ CURVES = "CardiacTwins.TOSCurves"
 LATE_TABLE = "CardiacTwins.LateRegion"
 LATE_CENTRE = "CardiacTwins.LateCentre"
 MAPPED_TOS = "CardiacTwins.MappedTOS"
+REFERENCE_MODEL = "CardiacTwins.ReferenceModel"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
 WHY = "CardiacTwins.WhyThisMethod"

@@ -17,8 +17,9 @@ from cardiactwins.mrml.lma_map import SEGMENT, TOS, segment_means
 from cardiactwins.mrml.lma_models import surface_of_model
 from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.lma_views import view_direction
+from cardiactwins.mrml.result_record import ResultRecord
 from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, LMAContext
+from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, REFERENCE_MODEL, LMAContext
 from cardiactwins.panel.lma.late_section import takeOffLate
 from cardiactwins.panel.lma.made_from import MadeFrom, keptMadeFrom
 from cardiactwins.panel.lma.model_colors import arraysOf, colorModel
@@ -77,6 +78,7 @@ class MapSection(Section):
                 model.SetNodeReferenceID(BULLSEYE, found.bullseye.GetID())
                 model.SetNodeReferenceID(CURVES, found.plot.GetID())
                 model.SetNodeReferenceID(MAPPED_TOS, self.parameterNode.tos.GetID())
+                _hideReference(model, record)
                 if self.parameterNode.referenceModel:
                     self._addReference(found)
             self.context.activation, self.context.late = found, None
@@ -145,6 +147,7 @@ class MapSection(Section):
         slicer.util.updateTransformMatrixFromArray(move, matrix)
         for node in (reference, range_lines(reference)):
             node.SetAndObserveTransformNodeID(move.GetID())
+        found.model.SetNodeReferenceID(REFERENCE_MODEL, reference.GetID())
 
     def _color(self, model: Any) -> None:
         """Show what was chosen where the model has it; entries that it does not have are named."""
@@ -207,3 +210,15 @@ class MapSection(Section):
         bounds = np.zeros(6)
         model.GetRASBounds(bounds)
         look_from(view_direction(projection, degrees), (bounds[::2] + bounds[1::2]) / 2, view)
+
+
+def _hideReference(model: Any, record: ResultRecord) -> None:
+    """Hide the reference model of the map before, which shows another map than the model by now."""
+    reference = model.GetNodeReference(REFERENCE_MODEL)
+    if reference is None:
+        return
+    for node in (reference, range_lines(reference)):
+        if node is not None:
+            record.change(node)
+            node.SetDisplayVisibility(False)
+    model.SetNodeReferenceID(REFERENCE_MODEL, None)
