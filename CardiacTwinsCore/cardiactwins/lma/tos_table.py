@@ -99,6 +99,8 @@ class TosTable:
                 "by 1000."
             )
         errors = self.errors
+        if errors is not None and not np.isfinite(errors).any():
+            errors = None
         if errors is not None:
             # A sector without an interval is filled from its neighbours and takes their usual error.
             errors = np.where(np.isfinite(errors), errors, np.nanmedian(errors))

@@ -36,6 +36,24 @@ def test_a_typed_value_goes_to_its_slice_whatever_the_order_of_the_table(host, h
     np.testing.assert_array_equal(columns_of_table(parameters(heart).tos)["2"], [30, 15, 20])
 
 
+def test_a_typed_value_loses_the_interval_of_the_estimate(host, heart):
+    from cardiactwins.lma.tos_table import TosTable
+
+    values, heights = np.array([[30.0, 40, 50, 60]]), np.array([0.5])
+    table = TosTable(values, np.array([1]), heights, values - 9, values + 9, np.full((1, 4), 0.25))
+    parameters(heart).tos = heart.logic.showTOS(table)
+    host.choose(heart.ui.activationSourceBox, "TOS that is known")
+    grid, found = heart.ui.tosTable, heart.panel.context
+    assert "90 % interval 31 to 49 ms" in grid.item(0, 2).toolTip()
+    grid.item(0, 2).setText("90")
+    assert grid.item(0, 2).toolTip() == "slice 1, sector 2"
+    assert "90 % interval 21 to 39 ms" in grid.item(0, 1).toolTip()
+    np.testing.assert_allclose(found.tosTable().sector_values().errors, table.errors)
+    for column in (1, 3, 4):
+        grid.item(0, column).setText("90")
+    assert found.tosTable().sector_values().errors is None
+
+
 def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
     ui = heart.ui
     host.choose(ui.activationSourceBox, "TOS that is known")

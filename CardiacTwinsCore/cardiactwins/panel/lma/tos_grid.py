@@ -16,6 +16,7 @@ from cardiactwins.panel.lma.context import METHOD, LMAContext
 __all__ = ["TosGrid"]
 
 LATEST_MS = 2000.0
+OF_ESTIMATE = r"(tos )?(lower|upper)( ?\(?ms\)?)?|late( probability)?"
 
 
 class TosGrid:
@@ -102,10 +103,11 @@ def _slice_name(table: TosTable, row: int) -> str:
 
 def _cell_tip(table: TosTable, row: int, column: int) -> str:
     parts = [_("slice {slice}, sector {sector}").format(slice=table.slices[row], sector=column + 1)]
-    if table.lower is not None and table.upper is not None:
+    ends = [None if part is None else part[row, column] for part in (table.lower, table.upper)]
+    if None not in ends and np.isfinite(ends).all():
         interval = _("90 % interval {lower:.0f} to {upper:.0f} ms")
-        parts.append(interval.format(lower=table.lower[row, column], upper=table.upper[row, column]))
-    if table.late is not None:
+        parts.append(interval.format(lower=ends[0], upper=ends[1]))
+    if table.late is not None and np.isfinite(table.late[row, column]):
         parts.append(_("late with probability {share:.2f}").format(share=table.late[row, column]))
     return "\n".join(parts)
 
@@ -128,10 +130,17 @@ def _write(node: Any, number: int, sector: int, value: float) -> None:
     elif not rowwise:
         fits = np.arange(len(fits)) == number - 1
     index = int(np.flatnonzero(fits)[0])
-    array = node.GetTable().GetColumnByName(name)
+    _set(node.GetTable().GetColumnByName(name), index, value)
+    # Interval and probability are those of the value that was estimated.
+    for other in columns if rowwise else ():
+        if re.fullmatch(OF_ESTIMATE, other.strip(), re.IGNORECASE):
+            _set(node.GetTable().GetColumnByName(other), index, float("nan"))
+    node.GetTable().Modified()
+    node.Modified()
+
+
+def _set(array: Any, index: int, value: float) -> None:
     if hasattr(array, "SetComponent"):
         array.SetComponent(index, 0, value)
     else:
         array.SetValue(index, "" if np.isnan(value) else f"{value:g}")
-    node.GetTable().Modified()
-    node.Modified()
