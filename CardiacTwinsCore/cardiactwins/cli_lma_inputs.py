@@ -67,7 +67,10 @@ Labels = Annotated[
     typer.Option(help="Label values of label maps. Default: 1=cavity,2=myocardium,3=infarct,4=no_reflow."),
 ]
 Roles = Annotated[
-    list[str] | None, typer.Option(help="Segments by role where the names mislead, as myocardium=Muscle.")
+    list[str] | None,
+    typer.Option(
+        help="Segments by role where the names mislead, as myocardium=Muscle; of scar and long axis too."
+    ),
 ]
 Method = Annotated[
     str, typer.Option(help="auto, refinement, network (these need PyTorch and weights), or interpolation.")

@@ -21,7 +21,7 @@ from cardiactwins.lma.slice_parts import SlicePart, stack_of_parts
 from cardiactwins.lma.slice_stack import SliceStack, gap_axis, stack_of_labels
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import points_of_markups
-from cardiactwins.mrml.role_guess import guess_roles, role_of_name
+from cardiactwins.mrml.role_guess import guess_roles, role_of_name, roles_by_name
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, segment_array, segment_names
 
@@ -156,14 +156,15 @@ def known_points(
     """Places (P, 3) RAS mm in long-axis slices and what they show there, (P, 2): cavity, myocardium.
 
     nodes: segmentation nodes, each with one long-axis slice or several parallel ones, on the grid of its own
-    image or of another; see `long_axis_points`. ValueError as there, without nodes, and when cavity or
-    myocardium is missing.
+    image or of another; see `long_axis_points`. roles: those of the short-axis slices, which count where a
+    node has segments of these names. ValueError as there, without nodes, and when cavity or myocardium is
+    missing.
     """
     if not nodes:
         raise ValueError("There is no long-axis slice. Give a segmentation node for each.")
     found = []
     for node in nodes:
-        (cavity, myocardium, _), geometry = _labels(node, roles)
+        (cavity, myocardium, _), geometry = _labels(node, roles_by_name(node, roles))
         found.append(long_axis_points(geometry, cavity, myocardium, node.GetName()))
     return np.concatenate([places for places, _ in found]), np.concatenate([values for _, values in found])
 

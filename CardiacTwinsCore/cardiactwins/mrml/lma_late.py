@@ -21,6 +21,7 @@ from cardiactwins.mrml.lma_models import SurfaceModel, remove_array, set_array
 from cardiactwins.mrml.lma_wall import whole_wall
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.role_guess import guess_roles
+from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import (
     add_segment,
     geometry_of_segmentation,
@@ -97,8 +98,8 @@ def scar_transmurality(
     for role in ("infarct", "myocardium"):
         if role not in found:
             raise ValueError(
-                f"'{segmentation.GetName()}' has no segment for the {role}. Say which one it is (in Python: "
-                f"roles={{'{role}': ...}})."
+                f"'{segmentation.GetName()}' has no segment for the {role}. Name one "
+                f"'{SEGMENT_ROLES[role].name}', or say which one it is (in Python: roles={{'{role}': ...}})."
             )
     geometry = geometry_of_segmentation(segmentation)
     masks = {role: segment_array(segmentation, segment) for role, segment in found.items()}

@@ -173,7 +173,8 @@ class LMAReconstructLogic(SlicesLogic, OnsetLogic):
         source, insertionPoints, seed, reconstruction (method, slices, ...): see `reconstruct`. Just one of:
         dense - arguments of `computeStrain` (phaseX, phaseY, mask, ke, ...) of each slice; strain - see
         `estimateTOS`; tos - see `projectTOS`. The first two tell CURE as well. onset: method of
-        `estimateTOS`. slicePositions: see `projectTOS`. delay, areaShare, scar, scarLimit: see `lateRegion`.
+        `estimateTOS`. slicePositions: see `projectTOS`. delay, areaShare, scar, scarLimit: see `lateRegion`;
+        roles of the slices count for the scar too, if it has segments of these names.
         directory: folder for report.html, report.pdf and report.json; None: no report. Stopped on the way, it
         takes back what it has added to the scene. ValueError as of the steps.
         """

@@ -15,6 +15,7 @@ from cardiactwins.mrml.lma_map import ActivationNodes
 from cardiactwins.mrml.lma_outcomes import MapRun, ReconstructedHeart
 from cardiactwins.mrml.lma_report import write_map_report
 from cardiactwins.mrml.lma_strain import StrainNodes, strain_matrices
+from cardiactwins.mrml.role_guess import roles_by_name
 from cardiactwins.mrml.tables import columns_of_table
 
 __all__ = ["heart_results", "map_results", "plain", "run_steps"]
@@ -66,6 +67,7 @@ def run_steps(
     late_nodes = logic.lateRegion(
         heart,
         **late,
+        roles=_roles_of_scar(late.get("scar"), source, reconstruction.get("roles")),
         tos=activation.tos_table,
         strain=strain_matrices(curves if strain is None else strain) or None,
     )
@@ -85,6 +87,11 @@ def run_steps(
         )
     progress(stages, stages, "Done")
     return MapRun(heart, tuple(curves), estimated, activation, late_nodes, record, report)
+
+
+def _roles_of_scar(scar: Any, source: Any, roles: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Roles of the scar's segmentation: those of the slices, as far as it is the same or has such names."""
+    return roles if scar is None or scar is source else roles_by_name(scar, roles)
 
 
 def plain(value: Any) -> Any:

@@ -46,7 +46,7 @@ class SlicesLogic:
         points = values = None
         nodes = longAxis if isinstance(longAxis, (list, tuple)) else [longAxis]
         if longAxis is not None and nodes:
-            points, values = known_points(nodes)
+            points, values = known_points(nodes, roles)
         return prepare_heart(
             heart.stack,
             insertion,
@@ -80,7 +80,8 @@ class SlicesLogic:
         source: a segmentation node (cavity and myocardium, see `guess_roles`), a list of segmentation nodes
         with a slice or more each, or a list of closed-curve nodes ('endo ...', 'epi ...') or of pairs of
         them, base to apex. insertionPoints: markups or (M, 3) RAS mm of the anterior RV insertion; None: from
-        a right ventricle in the segmentation. slices: use so many of them. longAxis: segmentation node or
+        a right ventricle in the segmentation. roles: role -> segment where names mislead, in long-axis slices
+        too, if they have a segment of that name. slices: use so many of them. longAxis: segmentation node or
         nodes of long-axis slices, one a slice (`long_axis_points`). correctShifts: correct recognised shifts
         between breath-holds. base: distance of the base plane above the first slice in mm. method, samples,
         seed, model, device: see `cardiactwins.lma.reconstruction.reconstruct`. referenceVolume: grid of the

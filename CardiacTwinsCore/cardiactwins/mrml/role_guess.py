@@ -9,7 +9,7 @@ from cardiactwins.anatomy.words import holds, words_of
 from cardiactwins.mrml.segment_roles import SEGMENT_ROLES
 from cardiactwins.mrml.segmentations import find_segment, segment_code, segment_names
 
-__all__ = ["guess_roles", "role_of_name"]
+__all__ = ["guess_roles", "role_of_name", "roles_by_name"]
 
 ROLE_OF_CODE = {
     **{(role.type.scheme, role.type.value): key for key, role in SEGMENT_ROLES.items()},
@@ -81,6 +81,15 @@ def guess_roles(node: Any, roles: Mapping[str, str] | None = None) -> dict[str, 
             )
         assigned[role] = chosen[0]
     return {role: assigned[role] for role in SEGMENT_ROLES if role in assigned}
+
+
+def roles_by_name(node: Any, roles: Mapping[str, str] | None) -> dict[str, str]:
+    """Of the roles that were assigned in one segmentation, those whose segment another one has by its name.
+
+    Ids count for the segmentation that they are of alone: others have 'Segment_1' too.
+    """
+    names = {name.casefold() for name in segment_names(node).values()}
+    return {role: segment for role, segment in (roles or {}).items() if segment.casefold() in names}
 
 
 def role_of_name(name: str) -> str | None:

@@ -12,12 +12,15 @@ from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.reference_heart import reference_heart
 from cardiactwins.lma.strain_phantom import simulate_strain
+from cardiactwins.mrml.installation import slicer
+from cardiactwins.mrml.lma_inputs import known_points
 from cardiactwins.mrml.lma_models import open_edges, surface_of_model
 from cardiactwins.mrml.lma_sample import new_sample_heart
 from cardiactwins.mrml.lma_strain import new_strain_table
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.offscreen import rendering_problem
+from cardiactwins.mrml.role_guess import roles_by_name
 from cardiactwins.mrml.segmentations import new_segmentation
 
 
@@ -111,6 +114,35 @@ def test_a_run_wants_one_source_of_activation_and_can_be_cancelled(logic, outlin
         logic.run(*outlined, tos=np.full((5, 18), 40.0), scar=outlined[0])
     assert not scene.GetNodesByClass("vtkMRMLModelNode").GetNumberOfItems()
     assert scene.GetNumberOfNodes() <= before + 1
+
+
+def test_roles_of_the_slices_are_those_of_scar_and_long_axis_slices_of_the_same_names(logic, outlined):
+    names = {"cavity": "A1", "myocardium": "A2", "infarct": "A3"}
+    heart = lv_phantom(np.random.default_rng(3), slices=5, spacing=(1.4, 1.4, 8.0))
+    half = heart.myocardium & (heart.circumferential > 0.5)
+    nodes = []
+    for title in ("slices", "scar"):
+        masks = {"cavity": heart.cavity, "myocardium": heart.myocardium, "infarct": half}
+        nodes.append(new_segmentation(title, heart.geometry, masks))
+        for role, name in names.items():
+            segment = nodes[-1].GetSegmentation().GetSegment(role)
+            segment.SetName(name)
+            segment.RemoveTag(slicer.vtkSegment.GetTerminologyEntryTagName())
+    slices, scar = nodes
+    tos = np.tile(40 + 45 * (1 - np.cos(2 * np.pi * ((np.arange(18) + 0.5) / 18 - 1 / 6))), (5, 1))
+    given = {"tos": tos, "method": "interpolation", "roles": names, "areaShare": 0.3}
+    excluded = [
+        logic.run(slices, heart.insertion_points, scar=node, **given).late.region.excluded for node in nodes
+    ]
+    assert excluded[0] == excluded[1] > 0.1
+    by_id = {role: slices.GetSegmentation().GetSegmentIdBySegmentName(name) for role, name in names.items()}
+    again = logic.run(slices, heart.insertion_points, scar=slices, **{**given, "roles": by_id})
+    assert again.late.region.excluded == excluded[0]
+    assert roles_by_name(scar, {"myocardium": "a2", "cavity": "cavity"}) == {"myocardium": "a2"}
+    with pytest.raises(ValueError, match="no segment for the LV cavity in 'scar'"):
+        known_points([scar])
+    points, _ = known_points([scar], names)
+    assert len(points) > 0
 
 
 def test_views_look_from_the_patients_left_and_right_front():
