@@ -108,6 +108,8 @@ def activation_map(
         raise ValueError("Give either --tos or --strain: what the activation is known from.")
     if delay is not None and area_share is not None:
         raise ValueError("Give --delay or --area-share, not both.")
+    if area_share is not None and not 0 < area_share < 100:
+        raise ValueError(f"--area-share is a share in %, above 0 and below 100; found {area_share:g}.")
     reading = labels_from(labels or []), roles_from(roles or [])
     files = [source, tos, scar, weights, *(strain or ()), *(long_axis or ())]
     for path in filter(None, files):

@@ -99,6 +99,10 @@ def strain(
     scenes = [path for path in sources if is_scene(path)]
     if scenes and len(sources) > 1:
         raise ValueError("Give one scene, or one .npz file a slice.")
+    in_scene = {"--insertion": insertion, "--phase-x": phase_x, "--phase-y": phase_y, "--mask": mask}
+    misplaced = [] if scenes else [option for option, value in in_scene.items() if value]
+    if misplaced:
+        raise ValueError(f"{misplaced[0]} names a part of a scene, but an .npz file holds all of its slice.")
     claim_folder(out, run.report.job, force)
 
     from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic
@@ -183,7 +187,7 @@ def _slice_of(path: Path, said: Collection[str]) -> tuple[dict[str, Any], Any]:
         "phaseY": phase[1],
         "phaseZ": phase[2] if len(phase) == 3 else None,
         "mask": arrays["mask"],
-        "times": arrays.get("times"),
+        "times": None if "frameInterval" in said else arrays.get("times"),
         "ke": arrays.get("ke"),
         "pixel": arrays["pixel"],
         "insertionPoints": arrays["insertion"],

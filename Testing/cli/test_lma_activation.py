@@ -263,6 +263,8 @@ def dense_without(path, *names, **changes):
         ("strain", ("nan.npz",), "Slice 1: "),
         ("strain", ("dense.npz", "--stored-range", "1"), "--stored-range takes two numbers"),
         ("strain", ("dense.npz", "--ke", "0"), "Slice 1: "),
+        ("strain", ("dense.npz", "--insertion", "1,2,3"), "--insertion names a part of a scene"),
+        ("strain", ("dense.npz", "--frame-interval", "0.017"), "looks like seconds"),
         ("strain", ("dense.npz", "scene.mrb"), "Give one scene, or one .npz file a slice"),
         ("tos", ("text.csv",), "needs a column 'time' in ms"),
         ("tos", ("nowhere.csv",), "No such file or directory: nowhere.csv"),
@@ -277,6 +279,11 @@ def dense_without(path, *names, **changes):
             "map",
             ("slices.seg.nrrd", "--tos", "times.csv", "--delay", "5", "--area-share", "5"),
             "not both",
+        ),
+        (
+            "map",
+            ("slices.seg.nrrd", "--tos", "times.csv", "--area-share", "150"),
+            "in %, above 0 and below 100",
         ),
         ("map", ("slices.seg.nrrd", "--tos", "times.csv", "--heights", "0.1,0.5,0.9"), "as many heights"),
         (
