@@ -362,7 +362,9 @@ def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):
     host.click(ui.lateButton)
     host.type(ui.slicesBox, 5)
     host.type(ui.heightsEdit, "0.1 0.2 0.4 0.6 0.8 0.9")
-    target = ui.lateLabel.text
+    target, spread = ui.lateLabel.text, ui.mapLabel.text
+    figures = [ui.lateTable.item(row, 0).text() for row in range(ui.lateTable.rowCount)]
+    assert "SD-TOS" in figures and "SD-TOS" in spread
     save_scene(tmp_path / "scene.mrb")
     host.scene.Clear(False)
     host.processEvents()
@@ -373,6 +375,8 @@ def test_values_models_and_maps_survive_a_saved_scene(host, mapped, tmp_path):
     assert ui.agreementTable.rowCount == 6 and ui.tosTable.rowCount == 6 and ui.segmentTable.rowCount >= 16
     assert ui.lateLabel.text == target and ui.bullseyeButton.enabled
     assert ui.heightsEdit.text == "0.1 0.2 0.4 0.6 0.8 0.9"
+    assert ui.mapLabel.text == spread
     assert "in this session" in ui.reportButton.toolTip
     host.click(ui.lateButton)
     assert host.dialogs.texts("error") == []
+    assert [ui.lateTable.item(row, 0).text() for row in range(ui.lateTable.rowCount)] == figures

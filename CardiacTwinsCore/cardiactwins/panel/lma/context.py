@@ -95,6 +95,16 @@ class LMAContext(PanelContext):
         belongs = found is not None and found.model is self.model() and inScene(found.table)
         return found if belongs else None
 
+    def mappedTOS(self) -> np.ndarray | None:
+        """TOS (slices, sectors) in ms of the chosen model's map, as its curves keep it; None without one."""
+        model = self.model()
+        chart = None if model is None else model.GetNodeReference(CURVES)
+        series = None if chart is None else chart.GetNthPlotSeriesNode(0)
+        table = None if series is None else series.GetTableNode()
+        columns = {} if table is None else columns_of_table(table)
+        rows = [values for name, values in columns.items() if name.startswith("slice ")]
+        return np.array(rows, dtype=float) if rows else None
+
     def lateRegion(self) -> LateNodes | None:
         """The late region of `mapped`, unless it was taken back."""
         found = self.late

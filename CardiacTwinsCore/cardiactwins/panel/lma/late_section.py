@@ -69,7 +69,7 @@ class LateSection(Section):
             node, model = self.parameterNode, self.context.model()
             segmentation = model.GetNodeReference(SEGMENTATION)
             byDelay = node.criterion.name == "DELAY"
-            strain, mapped = self._strain(model), self.context.mapped()
+            strain = self._strain(model)
             with self.context.results.recording(_("Late region")) as record:
                 record.change(model)
                 takeOffLate(model, record)
@@ -83,7 +83,7 @@ class LateSection(Section):
                     **arguments,
                     scar=node.scar,
                     segmentation=segmentation,
-                    tos=None if mapped is None else mapped.tos_table,
+                    tos=self.context.mappedTOS(),
                     strain=strain,
                 )
                 model.SetNodeReferenceID(LATE_TABLE, found.table.GetID())

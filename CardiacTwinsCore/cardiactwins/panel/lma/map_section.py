@@ -159,7 +159,7 @@ class MapSection(Section):
         ui.mapLabel.text = (
             _("This model does not have '{name}'. Its colours are left as they are.").format(name=scalar.text)
             if absent
-            else self._text(self._tos())
+            else self._text(self.context.mappedTOS())
             if TOS in present
             else ""
         )
@@ -172,17 +172,11 @@ class MapSection(Section):
         if display is not None:
             display.SetVisibility(legend)
 
-    def _tos(self) -> TosTable | None:
-        mapped = self.context.mapped()
-        return None if mapped is None else mapped.tos_table
-
-    def _text(self, table: TosTable | None) -> str:
-        if table is None:
+    def _text(self, tos: np.ndarray | None) -> str:
+        if tos is None:
             return ""
         text = _("TOS {earliest:.0f} to {latest:.0f} ms, spread of the sectors (SD-TOS) {spread:.0f} ms.")
-        return text.format(
-            earliest=np.nanmin(table.values), latest=np.nanmax(table.values), spread=tos_spread(table.values)
-        )
+        return text.format(earliest=np.nanmin(tos), latest=np.nanmax(tos), spread=tos_spread(tos))
 
     def _list(self, model: Any) -> None:
         """Mean TOS of each AHA segment, once a map."""
