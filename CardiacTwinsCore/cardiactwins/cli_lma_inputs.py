@@ -69,7 +69,7 @@ Labels = Annotated[
 Roles = Annotated[
     list[str] | None,
     typer.Option(
-        help="Segments by role where the names mislead, as myocardium=Muscle; of scar and long axis too."
+        help="Segments by role where the names mislead, as myocardium=Muscle; for all files that are given."
     ),
 ]
 Method = Annotated[

@@ -310,6 +310,16 @@ def test_the_reference_model_stands_beside_the_patients(host, mapped):
     assert reference.GetPolyData().GetPointData().GetArray("TOS (ms)") is not None
 
 
+def test_the_model_that_is_left_after_an_undo_is_no_reference_model(host, mapped):
+    ui, model = mapped.ui, parameters(mapped).model
+    host.click(ui.referenceModelBox)
+    host.click(ui.mapButton)
+    finish(host, mapped, ui.reconstructButton)
+    assert parameters(mapped).model is not model
+    host.click(ui.undoButton)
+    assert parameters(mapped).model is model
+
+
 def test_a_late_region_is_that_of_the_map_and_criterion_that_are_shown(host, mapped):
     ui, model = mapped.ui, parameters(mapped).model
     segmentation = model.GetNodeReference("CardiacTwins.Segmentation").GetSegmentation()

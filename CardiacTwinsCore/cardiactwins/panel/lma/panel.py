@@ -119,12 +119,12 @@ class LMAReconstructPanel(ModulePanel):
             )
 
     def chooseLatest(self) -> None:
-        """Choose the last model and TOS that are left where the chosen one was taken back."""
+        """Choose the last model and TOS that are left where the chosen one was taken back.
+
+        Reference models do not count: they tell no method.
+        """
         node = self.context.parameterNode
-        for name, kind, attribute in (
-            ("model", "vtkMRMLModelNode", FRAME),
-            ("tos", "vtkMRMLTableNode", METHOD),
-        ):
-            left = [found for found in slicer.util.getNodesByClass(kind) if found.GetAttribute(attribute)]
+        for name, kind in (("model", "vtkMRMLModelNode"), ("tos", "vtkMRMLTableNode")):
+            left = [found for found in slicer.util.getNodesByClass(kind) if found.GetAttribute(METHOD)]
             if getattr(node, name) is None and left:
                 setattr(node, name, left[-1])
