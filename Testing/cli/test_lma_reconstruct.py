@@ -132,6 +132,11 @@ def test_closed_curves_in_a_folder_or_scene_are_slices_too(lma, tmp_path):
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["slices"] == 11 and min(outcome.summary["slice_dice"]) > 0.95
     assert outcome.summary["long_axis_mm"] == pytest.approx(shape.epicardial_length, rel=0.08)
+    opposite = np.array(insertion) * [-1, -1, 1]
+    save_node(new_markups("Elsewhere", [opposite]), folder / "posterior wall.mrk.json")
+    beside = lma("reconstruct", folder, *QUICK, "--out", tmp_path / "beside", "--json")
+    assert beside.summary["insertion"] == outcome.summary["insertion"]
+    (folder / "posterior wall.mrk.json").unlink()
     scene.Clear(False)
     given = ("--insertion", "RV insertion", *QUICK, "--out", tmp_path / "b", "--json")
     other = lma("reconstruct", tmp_path / "curves.mrb", *given)

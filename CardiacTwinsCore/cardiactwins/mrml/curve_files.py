@@ -19,6 +19,7 @@ __all__ = ["curves_from_folder", "curves_of_scene"]
 
 CURVE = "ClosedCurve"
 POINTS = "Fiducial"
+INSERTION = re.compile(r"insert|\brv", re.IGNORECASE)
 
 
 @contextmanager
@@ -26,8 +27,8 @@ def curves_from_folder(folder: str | Path) -> Iterator[tuple[list[Any], NDArray[
     """Closed-curve nodes of the .mrk.json files of a folder, and the points (M, 3) RAS mm of its point lists.
 
     The curves are named as their files, in the order of these names, numbers by their size; their scenes end
-    with the block. Points are None where there is no point list. ValueError when there is no closed curve or
-    a file cannot be read.
+    with the block. Of several point lists those count that are named as insertions, if there are such. Points
+    are None where there is no point list. ValueError when there is no closed curve or a file cannot be read.
     """
     start()
     kinds = {path: _kind(path) for path in sorted(Path(folder).glob("*.mrk.json"), key=_order_of_file)}
@@ -36,7 +37,9 @@ def curves_from_folder(folder: str | Path) -> Iterator[tuple[list[Any], NDArray[
         raise ValueError(
             f"The folder {folder} holds no closed curves of the Markups module (epi 1.mrk.json, ...)."
         )
-    lists = [points_from_file(path) for path, kind in kinds.items() if kind == POINTS]
+    files = [path for path, kind in kinds.items() if kind == POINTS]
+    named = [path for path in files if INSERTION.search(path.name)]
+    lists = [points_from_file(path) for path in named or files]
     points = np.concatenate(lists) if lists else None
     with ExitStack() as opened:
         nodes = [opened.enter_context(curve_from_file(path)) for path in curves]
