@@ -14,6 +14,7 @@ from cardiactwins.mrml import twin_populations
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_files import write_case
 from cardiactwins.mrml.twin_populations import doubtful_hearts, hearts_of_folder, plain_names
+from cardiactwins.twin.hearts import Hearts
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID, Twin
@@ -61,6 +62,16 @@ def test_the_file_of_a_heart_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Bob\.npz is no twin"):
         found["Bob"]
     np.testing.assert_array_equal(found["Ann"], labels)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_a_file_that_is_cut_off_is_refused_and_not_filled_with_background(tmp_path, ending):
+    path = write_heart(tmp_path / f"Ann{ending}", heart(Tissue.LV), TWIN_GRID)
+    path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
+    with pytest.raises(ValueError, match=r"Ann\."):
+        hearts_of_folder(tmp_path)["Ann"]
+    with pytest.raises(ValueError, match=r"Ann\."):
+        Hearts.in_folder(tmp_path)["Ann"]
 
 
 def test_a_segmentation_where_mrml_is_not_at_hand_is_refused_with_what_to_do(tmp_path, monkeypatch):

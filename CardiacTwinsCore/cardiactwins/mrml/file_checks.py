@@ -9,13 +9,12 @@ from __future__ import annotations
 import gzip
 import math
 import re
-import struct
 from pathlib import Path
 
 import numpy as np
 from vtkmodules.util.numpy_support import get_numpy_array_type
 
-from cardiactwins.mrml.file_endings import DECOMPRESSION_ERRORS
+from cardiactwins.compute.nifti_files import DECOMPRESSION_ERRORS, REMEDY, check_nifti_file, cut_off_error
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.vtk_messages import vtk_errors
 
@@ -23,8 +22,6 @@ __all__ = ["check_image_file"]
 
 GREATEST_COMPRESSION = 1100
 """Deflate shrinks data at most 1032 times."""
-REMEDY = "Copy or export it again."
-CHUNK = 1 << 20
 
 NRRD_FIELDS = frozenset(
     b"content,number,type,block size,blocksize,dimension,space,space dimension,sizes,spacings,thicknesses,"
@@ -33,10 +30,6 @@ NRRD_FIELDS = frozenset(
     b"line skip,lineskip,byte skip,byteskip,sample units,sampleunits,data file,datafile".split(b",")
 )
 LONGEST_FIELD = 1000
-NIFTI_HEAD = 348
-NIFTI_FIELDS = {348: (72, 40, "h", 108, "f"), 540: (14, 16, "q", 168, "q")}
-"""Size of the header -> where it keeps the bits a voxel, the sizes (and their type), the start of the data
-(and its type)."""
 
 
 def check_image_file(path: str | Path) -> None:
@@ -55,7 +48,7 @@ def check_image_file(path: str | Path) -> None:
     if name.endswith((".nrrd", ".nhdr")):
         _check_nrrd(path)
     elif name.endswith((".nii", ".nii.gz")):
-        _check_nifti(path)
+        check_nifti_file(path)
 
 
 def _check_nrrd(path: Path) -> None:
@@ -78,7 +71,7 @@ def _check_nrrd(path: Path) -> None:
     promised = math.prod(int(size) for size in sizes.group(1).split()) * voxel_bytes
     attached = not re.search(rb"(?im)^data ?file:", head)
     if attached and promised > GREATEST_COMPRESSION * len(data):
-        _raise_cut_off(path, promised, len(data))
+        raise cut_off_error(path, promised, len(data))
     with vtk_errors(reader) as errors:
         reader.Update()
     if errors:
@@ -112,36 +105,6 @@ def _check_gzip(data: bytes, promised: int, path: Path) -> None:
             f"{path.name} is damaged: its header promises {promised:,} bytes of voxels, it holds {size:,}. "
             f"{REMEDY}"
         )
-
-
-def _check_nifti(path: Path) -> None:
-    """Compare the voxels that a NIfTI-1 or NIfTI-2 header promises with the length of the file."""
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            head = file.read(NIFTI_HEAD)
-            size = len(head)
-            while chunk := file.read(CHUNK):
-                size += len(chunk)
-    except DECOMPRESSION_ERRORS as error:
-        raise ValueError(f"{path.name} is damaged: {error}. {REMEDY}") from error
-    for order in "<>":
-        for version, (bits_at, dims_at, dims_type, offset_at, offset_type) in NIFTI_FIELDS.items():
-            if len(head) == NIFTI_HEAD and struct.unpack_from(f"{order}i", head)[0] == version:
-                bits = struct.unpack_from(f"{order}h", head, bits_at)[0]
-                n_axes, *sizes = struct.unpack_from(f"{order}8{dims_type}", head, dims_at)
-                offset = struct.unpack_from(f"{order}{offset_type}", head, offset_at)[0]
-                promised = math.prod(max(length, 1) for length in sizes[:n_axes]) * bits // 8
-                if size < offset + promised:
-                    _raise_cut_off(path, promised, max(size - int(offset), 0))
-                return
-    raise ValueError(f"{path.name} is not a valid NIfTI file: bad header. {REMEDY}")
-
-
-def _raise_cut_off(path: Path, promised: int, found: int) -> None:
-    raise ValueError(
-        f"{path.name} is cut off: its header promises {promised:,} bytes of voxels, "
-        f"but only {found:,} bytes follow. {REMEDY}"
-    )
 
 
 def _reason(errors: list[str]) -> str:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import Tissue
+from cardiactwins.compute.nifti_files import check_nifti_file
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.mrml.file_endings import DECOMPRESSION_ERRORS, SEGMENTATION_ENDINGS
+from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.heart_review import serious_remarks
 from cardiactwins.twin.hearts import Hearts, check_grid, same_voxels
@@ -191,12 +192,10 @@ def _segmented(file: Path, tissues: Tissues) -> SegmentedHeart:
 
 
 def _names(file: Path) -> dict[int, str]:
-    """Label value -> name in a NIfTI file; none in a damaged one, which is told when it is read."""
-    try:
-        check_nifti_axes(file)
-        return {value: name for value, name in nifti_label_names(file).items() if name}
-    except DECOMPRESSION_ERRORS:
-        return {}
+    """Label value -> name in a NIfTI file. ValueError for one that is damaged, or whose axes are sheared."""
+    check_nifti_file(file)
+    check_nifti_axes(file)
+    return {value: name for value, name in nifti_label_names(file).items() if name}
 
 
 def _ends(file: Path, *endings: str) -> bool:

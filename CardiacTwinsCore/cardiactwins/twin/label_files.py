@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import tissue_labels
 from cardiactwins.compute.files import atomic_path
+from cardiactwins.compute.nifti_files import check_nifti_file
 
 __all__ = ["read_heart", "read_label_map", "write_heart"]
 
@@ -40,9 +41,13 @@ def read_heart(path: str | Path) -> tuple[NDArray[np.uint8], ImageGeometry]:
 
 
 def read_label_map(path: str | Path) -> tuple[NDArray, ImageGeometry]:
-    """Voxels (k, j, i) of any values, and their grid in RAS. ValueError when the file is no label map."""
+    """Voxels (k, j, i) of any values, and their grid in RAS. ValueError when the file is no label map, or cut
+    off."""
     import SimpleITK
 
+    if str(path).lower().endswith((".nii", ".nii.gz")) and Path(path).is_file():
+        # ITK takes the voxels that are missing for background.
+        check_nifti_file(path)
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
