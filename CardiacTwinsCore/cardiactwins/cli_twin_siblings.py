@@ -116,7 +116,7 @@ def siblings(
     logic = logic_with_model(weights, loader)
 
     from cardiactwins.mrml.sibling_export import export_siblings
-    from cardiactwins.mrml.twin_populations import plain_name
+    from cardiactwins.twin.hearts import plain_name
     from cardiactwins.twin.recipe import Recipe
     from cardiactwins.twin.soft_measures import hard_measures
     from cardiactwins.twin.study_maker import StudyMaker

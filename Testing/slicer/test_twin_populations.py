@@ -11,6 +11,7 @@ from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.mrml import twin_populations
+from cardiactwins.mrml.heart_files import heart_files
 from cardiactwins.mrml.twin_case import TwinCase
 from cardiactwins.mrml.twin_files import write_case
 from cardiactwins.mrml.twin_populations import doubtful_hearts, hearts_of_folder, plain_names
@@ -39,8 +40,12 @@ def test_twins_and_label_maps_are_hearts_by_their_files_names(tmp_path):
     # As `twin import` leaves it beside a twin.
     (tmp_path / "Ann v1.2.seg.nrrd").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("no heart")
+    # As a killed run and macOS leave them.
+    for name in (".0a1b2c-Cy.nii.gz", "._Cy.nii.gz", "._Ann.npz"):
+        (tmp_path / name).write_bytes(b"half")
     found = hearts_of_folder(tmp_path)
     assert set(found) == {"Ann v1-2", "Bob", "Cy"}
+    assert [path.name for path in heart_files(tmp_path)] == ["Ann v1.2.seg.nrrd", "Cy.nii.gz"]
     for name, tissue in (("Ann v1-2", Tissue.LV), ("Bob", Tissue.RV), ("Cy", Tissue.LA)):
         np.testing.assert_array_equal(found[name], heart(tissue))
 

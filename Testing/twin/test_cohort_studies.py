@@ -295,6 +295,18 @@ def test_hearts_of_a_folder_are_read_when_asked_for(tmp_path, population):
         Hearts.in_folder(tmp_path / "empty")
 
 
+def test_names_of_hearts_keep_what_follows_a_dot_and_hidden_files_are_no_hearts(tmp_path, population):
+    for name, heart in (("scan 1.1", "heart 1"), ("scan 1.2", "heart 3")):
+        write_heart(tmp_path / f"{name}.nrrd", population[heart], GRID)
+    (tmp_path / ".0123-scan 1.3.nrrd").write_bytes(b"half")
+    found = Hearts.in_folder(tmp_path, grid=GRID)
+    assert list(found) == ["scan 1-1", "scan 1-2"]
+    np.testing.assert_array_equal(found["scan 1-2"], population["heart 3"])
+    write_heart(tmp_path / "scan 1-2.nii.gz", population["heart 1"], GRID)
+    with pytest.raises(ValueError, match=r"scan 1-2.nii.gz and .*scan 1\.2.nrrd would both be the heart"):
+        Hearts.in_folder(tmp_path)
+
+
 def test_hearts_from_anywhere_are_judged_raw_and_guarded(tmp_path, population):
     rng = np.random.default_rng(5)
     hearts = {f"s{i}": ellipsoid_heart(rng) for i in range(12)}

@@ -31,8 +31,12 @@ POINTS_ENDING = ".mrk.json"
 
 
 def heart_files(folder: str | Path) -> list[Path]:
-    """Segmentations and label maps in a folder by name. ValueError when it holds none."""
-    files = [path for path in sorted(Path(folder).iterdir()) if _ending(path) and path.is_file()]
+    """Segmentations and label maps in a folder by name, no hidden ones. ValueError when it holds none."""
+    files = [
+        path
+        for path in sorted(Path(folder).iterdir())
+        if _ending(path) and path.is_file() and not path.name.startswith(".")
+    ]
     if not files:
         raise ValueError(
             f"The folder {folder} holds no segmentations ({SEGMENTATION_ENDINGS[0]}) and no label maps "

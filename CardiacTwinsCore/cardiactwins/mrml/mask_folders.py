@@ -32,7 +32,7 @@ def masks_of_folder(
     folder = Path(folder)
     files = {
         path.name[: -len(ending)]: path
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.glob("[!.]*"))
         for ending in ENDINGS
         if path.name.lower().endswith(ending)
     }

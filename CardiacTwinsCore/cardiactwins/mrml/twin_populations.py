@@ -17,7 +17,7 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.heart_review import serious_remarks
-from cardiactwins.twin.hearts import Hearts, check_grid, same_voxels
+from cardiactwins.twin.hearts import Hearts, check_grid, plain_name, same_voxels
 from cardiactwins.twin.label_files import read_heart, read_label_map
 from cardiactwins.twin.label_table import nifti_label_names
 from cardiactwins.twin.label_values import heart_of_values
@@ -30,7 +30,7 @@ from cardiactwins.twin.twin_import import import_twin
 if TYPE_CHECKING:
     from cardiactwins.mrml.twin_segmentation import SegmentedHeart
 
-__all__ = ["HEART_ENDINGS", "doubtful_hearts", "hearts_of_folder", "plain_name", "plain_names"]
+__all__ = ["HEART_ENDINGS", "doubtful_hearts", "hearts_of_folder", "plain_names"]
 
 HEART_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
 LONGEST_FIRST = sorted((*SEGMENTATION_ENDINGS, *HEART_ENDINGS, TWIN_ENDING), key=len, reverse=True)
@@ -92,11 +92,6 @@ def doubtful_hearts(
     return found
 
 
-def plain_name(name: str) -> str:
-    """A name that recipes and files can carry."""
-    return "".join("-" if sign in "/\\:." else sign for sign in name) or "heart"
-
-
 def plain_names(names: Iterable[str]) -> list[str]:
     """Names that recipes and files can carry, none twice, also where files' names have no capitals."""
     found: dict[str, str] = {}
@@ -134,6 +129,9 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _named_files(path: Path) -> Iterator[tuple[str, Path]]:
     for file in sorted(path.iterdir()):
+        # Hidden ones are half-written by a run that was killed, or what macOS leaves beside a file.
+        if file.name.startswith("."):
+            continue
         ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), "")
         stem = file.name[: len(file.name) - len(ending)]
         if file.is_dir() and (file / f"twin{TWIN_ENDING}").is_file():

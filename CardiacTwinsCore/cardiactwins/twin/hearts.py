@@ -15,7 +15,7 @@ from cardiactwins.twin.label_files import read_heart
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
-__all__ = ["Hearts", "check_grid", "same_voxels"]
+__all__ = ["Hearts", "check_grid", "plain_name", "same_voxels"]
 
 Labels = NDArray[np.uint8]
 
@@ -36,17 +36,17 @@ class Hearts(Mapping[str, Labels]):
         cls, folder: str | Path, limit: int | None = None, *, grid: ImageGeometry = TWIN_GRID
     ) -> Hearts:
         """The first `limit` hearts of a folder by file name: label maps (.nrrd, .nii.gz, .mha), or hearts to
-        train on (HeartFolder).
+        train on (HeartFolder). Hidden files are left out.
 
         grid: that of all hearts; their place in the patient is not looked at. ValueError when there are none,
-        or two of one name (that of the file up to its first dot), and, when it is read, for a heart on
-        another grid: `hearts_of_folder` of `mrml.twin_populations` imports such hearts.
+        or two of one name, and, when it is read, for a heart on another grid: `hearts_of_folder` of
+        `mrml.twin_populations` imports such hearts.
         """
         folder = Path(folder)
         files: dict[str, Path] = {}
-        for ending in ("*.nrrd", "*.nii.gz", "*.nii", "*.mha"):
-            for path in sorted(folder.glob(ending)):
-                name = path.name.split(".")[0]
+        for ending in (".nrrd", ".nii.gz", ".nii", ".mha"):
+            for path in sorted(folder.glob(f"[!.]*{ending}")):
+                name = plain_name(path.name.removesuffix(ending))
                 if name in files:
                     raise ValueError(
                         f"{path} and {files[name].name} would both be the heart '{name}'. Rename one, or "
@@ -84,6 +84,11 @@ class Hearts(Mapping[str, Labels]):
             heat_map=heat_map,
             progress=progress,
         )
+
+
+def plain_name(name: str) -> str:
+    """A name that recipes and files can carry."""
+    return "".join("-" if sign in "/\\:." else sign for sign in name) or "heart"
 
 
 def same_voxels(geometry: ImageGeometry, grid: ImageGeometry) -> bool:

@@ -11,11 +11,11 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from cardiactwins.mrml.twin_case import TwinCase
-from cardiactwins.mrml.twin_populations import plain_name
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.cohort_results import CohortResults
 from cardiactwins.panel.twin.context import TwinContext
 from cardiactwins.panel.twin.edit_form import EditForm
+from cardiactwins.twin.hearts import plain_name
 from cardiactwins.twin.label_files import write_heart
 from cardiactwins.twin.paper_experiment import LOCAL_EDITS, PSIS, SEED_HEARTS
 from cardiactwins.twin.recipe import Recipe
