@@ -10,6 +10,7 @@ import torch
 from small_trainings import CODING, DENOISING, HEARTS, SIZE, latents_of_modes
 
 import cardiactwins
+from cardiactwins.compute.weights_folder import listed_weights
 from cardiactwins.twin.autoencoder import AutoencoderSettings
 from cardiactwins.twin.autoencoder_training import (
     PAPER_AUTOENCODER_TRAINING,
@@ -91,6 +92,33 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, autoencoder, fabric):
         TwinModel.load(tmp_path / "missing.safetensors")
     with pytest.raises(ValueError, match="twin autoencoder"):
         TwinModel.load(train_autoencoder(HEARTS[:4], HEARTS[4:], tmp_path, CODING, fabric=fabric))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("denoiser", [1, 2]),
+        ("denoiser", {"preset": "unknown"}),
+        ("denoiser", {"channels": []}),
+        ("autoencoder", "swift"),
+        ("autoencoder", {"preset": "unknown", "channels": [8, 8]}),
+        ("autoencoder", None),
+        ("ranges", [1, 2]),
+        ("ranges", {"RV volume": 150}),
+        ("parts", [7]),
+        ("bytes", "many"),
+    ],
+)
+def test_weights_with_a_damaged_card_are_refused_by_name(tmp_path, key, value):
+    path = tmp_path / "twin.safetensors"
+    for file in (WEIGHTS, WEIGHTS.with_name("twin.2.safetensors")):
+        (tmp_path / file.name).symlink_to(file)
+    card = json.loads(WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
+    path.with_suffix(".json").write_text(json.dumps({**card, key: value}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"twin\.(safetensors|json) (does not fit|is damaged)"):
+        TwinModel.load(path)
+    (listed,) = (one for one in listed_weights(tmp_path, tmp_path / "none") if one.path == path)
+    assert ("is damaged" in listed.problem) == (key in ("parts", "bytes"))
 
 
 def test_the_weights_that_come_with_the_library_load_and_are_finished():

@@ -59,11 +59,18 @@ def save_weights(
 
 
 def weights_parts(path: str | Path, card: Mapping[str, Any]) -> dict[Path, tuple[str, int]]:
-    """SHA256 and bytes by file of all that weights consist of, as their card tells; the file itself first."""
+    """SHA256 and bytes by file of all that weights consist of, as their card tells; the file itself first.
+
+    ValueError for a card that tells it in another form.
+    """
     path = Path(path)
-    parts = {path: (str(card.get("sha256", "")), int(card.get("bytes", 0)))}
-    for part in card.get("parts", ()):
-        parts[path.with_name(Path(part["file"]).name)] = (str(part["sha256"]), int(part["bytes"]))
+    try:
+        parts = {path: (str(card.get("sha256", "")), int(card.get("bytes", 0)))}
+        for part in card.get("parts", ()):
+            parts[path.with_name(Path(part["file"]).name)] = (str(part["sha256"]), int(part["bytes"]))
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{card_path(path)} is damaged ({reason}). Get the weights again.") from error
     return parts
 
 

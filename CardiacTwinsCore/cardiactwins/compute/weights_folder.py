@@ -142,4 +142,8 @@ def _card(path: Path) -> tuple[dict[str, Any], str]:
         return {}, f"its card is damaged ({error})"
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
         return {}, f"{file.name} is no card of weights of this version"
+    try:
+        weights_parts(path, card)
+    except ValueError as error:
+        return {}, str(error).rstrip(".")
     return card, ""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cardiactwins.compute.memory import memory_error
 from cardiactwins.compute.single_convolution import keep_single_convolutions_fast
 from cardiactwins.compute.training_state import tensors_under
 from cardiactwins.compute.weights import load_weights, save_weights
@@ -31,6 +32,8 @@ __all__ = ["KIND", "TwinModel"]
 KIND = "twin"
 LARGEST_FILE = 11_500_000
 """Bytes of weights in one file."""
+UNFIT = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What building networks of a damaged card raises."""
 
 
 class TwinModel:
@@ -73,8 +76,12 @@ class TwinModel:
             scale = LatentScale(**part("scale."))
             denoiser = build_denoiser(DenoiserSettings.of(card["denoiser"]), tuple(scale.mean.shape))
             denoiser.load_state_dict(part("denoiser."))
-        except (KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            if ranges := card.get("ranges"):
+                card["ranges"] = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+        except UNFIT as error:
+            if (shortage := memory_error(error)) is not None:
+                raise shortage from error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(
                 f"{Path(path).name} does not fit the networks of this version ({reason}). Get it again."
             ) from error
