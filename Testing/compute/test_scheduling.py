@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,9 +26,9 @@ def square(value, log, fails=False, waits_for=None):
         raise RuntimeError("no convergence")
     return {"square": value * value}
 
-def crash(value):
+def crash(value, by=None):
     if value == 1:
-        os._exit(9)
+        os._exit(9) if by is None else os.kill(os.getpid(), by)
     return value
 
 RESUME = """
@@ -138,6 +139,16 @@ def test_a_cell_that_kills_its_worker_costs_no_other_cell(log):
     )
     assert [outcome.result for outcome in outcomes] == [0, None, 2, 3]
     assert "exit code 9" in outcomes[1].error
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed by SIGKILL")
+def test_a_worker_that_the_system_kills_is_told_with_what_to_do(log):
+    for by, told in (
+        (signal.SIGKILL, r"was killed.*memory ran out\. Lower the batch or the number of workers.*stays"),
+        (signal.SIGABRT, rf"crashed \(signal {signal.SIGABRT:d}\).*stays"),
+    ):
+        (outcome,) = run_cells("toy_study:crash", [{"value": 1, "by": int(by)}], log / f"{by}", workers=1)
+        assert re.search(told, outcome.error)
 
 
 def test_cancelling_kills_the_workers_and_keeps_what_was_finished(log):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -192,8 +193,11 @@ class _Processes:
         if line.endswith("\n"):
             self._idle.put(process)
             return json.loads(line)
-        error = f"The worker process ended with exit code {process.wait()} (out of memory or a crash?)"
-        return {"error": error, "traceback": "", "seconds": time.perf_counter() - started}
+        return {
+            "error": _told_of_end(process.wait()),
+            "traceback": "",
+            "seconds": time.perf_counter() - started,
+        }
 
     def _take(self) -> subprocess.Popen[str]:
         try:
@@ -225,6 +229,20 @@ class _Processes:
             process.stdout.close()
             with suppress(OSError):
                 process.stdin.close()
+
+
+def _told_of_end(code: int) -> str:
+    """Why a worker process ended by itself, of its exit code (below 0: the signal that ended it), and what to
+    do."""
+    kill = getattr(signal, "SIGKILL", None)
+    if kill is not None and code == -kill:
+        return (
+            "The worker process was killed, most likely by the system because memory ran out. Lower the "
+            "batch or the number of workers, or close other programs, and run it again: what is finished "
+            "stays."
+        )
+    how = f"crashed (signal {-code})" if code < 0 else f"ended with exit code {code}"
+    return f"The worker process {how}; standard error may tell why. Run it again: what is finished stays."
 
 
 def _answers_of_processes(function: str, cells: Mapping[str, Mapping[str, Any]], workers: int) -> Answers:
