@@ -73,6 +73,26 @@ def test_studies_run_as_jobs_and_share_a_cohort_of_which_each_tells_its_own(weig
     assert sorted(row[0] for row in edits["volumes"]["made"]) == pytest.approx(own)
 
 
+def test_hearts_of_folders_with_which_something_is_seriously_wrong_are_told(tmp_path):
+    wide = ImageGeometry.from_spacing((64,) * 3, (2.8,) * 3)
+    phantom = whole_heart_phantom(np.random.default_rng([3, 1])).labels[::2, ::2, ::2]
+    broken = phantom.copy()
+    broken[int(np.argwhere(phantom == Tissue.LA)[:, 0].mean())][broken[0] == 0] = 0
+    write_heart(tmp_path / "made" / "patient.nrrd", broken, wide)
+    for number in range(12):
+        write_heart(tmp_path / "reference" / f"{number}.nrrd", on_twin_grid(number), TWIN_GRID)
+        write_heart(tmp_path / "made" / f"{number}.nrrd", on_twin_grid([2, number]), TWIN_GRID)
+    found = evaluation_job(
+        folder=tmp_path / "out",
+        progress=silent,
+        reference=str(tmp_path / "reference"),
+        synthetic=str(tmp_path / "made"),
+    )
+    (told,) = found["doubtful"]
+    assert told.startswith("made/patient: LA is fragmented")
+    assert found["raw"]["hearts"] == 13
+
+
 def test_hearts_on_another_grid_than_the_cohorts_are_refused(weights, population, tmp_path):
     common = {"folder": tmp_path, "progress": silent, "weights": weights, "loader": LOADER}
     CohortFolder.create(tmp_path / "cohort", GRID)

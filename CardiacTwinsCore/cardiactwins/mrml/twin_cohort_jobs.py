@@ -46,8 +46,9 @@ def cohort_job(
     the folder `hearts`) are the jobs of `twin_study_jobs`. reference: the folder of hearts to compare with,
     or to take seed hearts from. chosen: "measure", "least" and "most" of rare hearts. model: weights, loader.
 
-    Returns "rows" (of a table), "figures" and "report" (paths), and "volumes": of LV and RV in ml (N, 2) by
-    cohort. ValueError for an unknown task, and as the jobs raise it.
+    Returns "rows" (of a table), "figures" and "report" (paths), "volumes": of LV and RV in ml (N, 2) by
+    cohort, and "doubtful": lines on hearts with which something is seriously wrong. ValueError for an unknown
+    task, and as the jobs raise it.
     """
     place, began = Path(cohort), time.time() - 1
     common = {"folder": folder, "progress": progress, "cohort": str(place), "workers": workers, **model}
@@ -79,7 +80,7 @@ def cohort_job(
         rows = quality_rows(found)
     else:
         raise ValueError(f"There is no task '{task}' for a cohort.")
-    return _told(rows, place, began, found["volumes"])
+    return _told(rows, place, began, found["volumes"], found["doubtful"])
 
 
 def quality_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -138,6 +139,7 @@ def _told(
     place: Path,
     began: float,
     volumes: Mapping[str, Sequence[Sequence[float]]],
+    doubtful: Sequence[str] = (),
 ) -> dict[str, Any]:
     report = place / "report"
     pages = sorted(report.glob("*.html"), key=lambda path: path.stat().st_mtime)
@@ -147,6 +149,7 @@ def _told(
         "figures": [str(path) for path in figures],
         "report": str(pages[-1]) if pages else "",
         "volumes": dict(volumes),
+        "doubtful": list(doubtful),
     }
 
 

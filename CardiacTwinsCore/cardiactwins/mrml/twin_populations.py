@@ -68,13 +68,17 @@ def hearts_of_folder(
 
 
 def doubtful_hearts(
-    folder: str | Path, tissues: Tissues = None, progress: Progress = silent
+    folder: str | Path,
+    tissues: Tissues = None,
+    progress: Progress = silent,
+    *,
+    grid: ImageGeometry = TWIN_GRID,
 ) -> dict[str, tuple[str, ...]]:
     """What is seriously wrong with the segmented hearts of a folder (`serious_remarks`), by name.
 
     Hearts without such remarks are left out. Looked at are those that come from a patient: twins, and files
-    that are imported; not label maps on the common grid, hearts of a training, and cohorts. folder, tissues:
-    as of `hearts_of_folder`, and its errors.
+    that are imported; not label maps on the common grid, hearts of a training, and cohorts. folder, tissues,
+    grid: as of `hearts_of_folder`, and its errors.
     """
     path = Path(folder)
     if (path / "cohort.json").is_file() or HeartFolder(path):
@@ -84,7 +88,7 @@ def doubtful_hearts(
     for number, (name, file) in enumerate(files.items()):
         progress(number, len(files), f"Looking at {file.name}")
         with _naming(file):
-            labels, geometry = _as_segmented(file, tissues)
+            labels, geometry = _as_segmented(file, tissues, grid)
             remarks = () if geometry is None else serious_remarks(labels, geometry)
         if remarks:
             found[name] = remarks

@@ -3,7 +3,9 @@
 Every function is a job of `cardiactwins.compute.job`: called with the job's `folder`, a `progress`, and plain
 arguments; paths that are not absolute lie in the folder. Folders of hearts are read by `hearts_of_folder`, on
 the grid of the cohort. With what its study found, a job returns "volumes": of LV and RV in ml, [[LV, RV],
-...], of the hearts to compare with ("reference") and of what the job made and the guard accepted ("made").
+...], of the hearts to compare with ("reference") and of what the job made and the guard accepted ("made"),
+and "doubtful": a line, FOLDER/NAME: reason, of each heart with which something is seriously wrong
+(`doubtful_hearts`).
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from cardiactwins.anatomy.geometry import ImageGeometry
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.twin_folders import known_folder, pair_of_folder
-from cardiactwins.mrml.twin_populations import hearts_of_folder
+from cardiactwins.mrml.twin_populations import doubtful_hearts, hearts_of_folder
 from cardiactwins.twin.cohort import Cohort
 from cardiactwins.twin.cohort_augmentation import CohortFilter
 from cardiactwins.twin.cohort_files import CohortFolder
@@ -50,20 +53,22 @@ def sampling_job(
     training: folder of the hearts that the model was trained on; without it memorising is not looked for.
     """
     maker = _maker(folder, arguments)
+    doubtful = _doubtful(maker.folder.geometry, progress, folder / reference, training and folder / training)
     known = _hearts(folder, reference, maker)
     seen = None if training is None else _hearts(folder, training, maker)
     real = known.measured(maker.folder.geometry.spacing, heat_map=True, progress=progress)
     found = unconditional_study(maker, known, training=seen, measured=real, progress=progress, **arguments)
-    return _with_volumes(found, real, maker)
+    return _with_volumes(found, real, maker) | {"doubtful": doubtful}
 
 
 def editing_job(*, folder: Path, progress: Progress, population: str, **arguments: Any) -> dict[str, Any]:
     """Four seed hearts of a folder edited with five psi and two masks; see `editing_study` and `_maker`."""
     maker = _maker(folder, arguments)
+    doubtful = _doubtful(maker.folder.geometry, progress, folder / population)
     known = _hearts(folder, population, maker)
     real = known.measured(maker.folder.geometry.spacing, progress=progress)
     found = editing_study(maker, known, measured=real, progress=progress, **arguments)
-    return _with_volumes(found, real, maker)
+    return _with_volumes(found, real, maker) | {"doubtful": doubtful}
 
 
 def augmentation_job(
@@ -84,10 +89,11 @@ def augmentation_job(
     chosen = CohortFilter(
         measure, least=-np.inf if least is None else least, most=np.inf if most is None else most
     )
+    doubtful = _doubtful(maker.folder.geometry, progress, folder / population)
     known = _hearts(folder, population, maker)
     real = known.measured(maker.folder.geometry.spacing, progress=progress)
     found = augmentation_study(maker, known, chosen, measured=real, progress=progress, **arguments)
-    return _with_volumes(found, real, maker)
+    return _with_volumes(found, real, maker) | {"doubtful": doubtful}
 
 
 def evaluation_job(
@@ -104,13 +110,17 @@ def evaluation_job(
     Folders as of `pair_of_folder` and `known_folder`. guard: without it the hearts without violations are
     what is accepted. "made" are the volumes of all hearts that are judged.
     """
+    doubtful = _doubtful(
+        TWIN_GRID, progress, folder / reference, folder / synthetic, training and folder / training
+    )
     known = known_folder(folder / reference, progress)
     raw, accepted = pair_of_folder(folder / synthetic, progress, cut=tissues_cut_in(known))
     if not guard:
         accepted = raw.select(~raw.violated.any(axis=1))
     seen = None if training is None else known_folder(folder / training, progress, heat_map=False)
     found = judged_cohort(known, raw, accepted, folder / "report" / "cohort", training=seen)
-    return {**found, "volumes": {"reference": volumes_of(known), "made": volumes_of(raw)}}
+    volumes = {"reference": volumes_of(known), "made": volumes_of(raw)}
+    return {**found, "volumes": volumes, "doubtful": doubtful}
 
 
 def volumes_of(cohort: Cohort) -> list[list[float]]:
@@ -151,6 +161,16 @@ def _maker(folder: Path, arguments: dict[str, Any]) -> _Maker:
 
 def _hearts(folder: Path, hearts: str, maker: StudyMaker) -> Hearts:
     return hearts_of_folder(folder / hearts, grid=maker.folder.geometry)
+
+
+def _doubtful(grid: ImageGeometry, progress: Progress, *folders: Path | str | None) -> list[str]:
+    """The hearts of folders with which something is seriously wrong, and what; no folder is left out."""
+    return [
+        f"{Path(folder).name}/{name}: {' '.join(remarks)}"
+        for folder in folders
+        if folder
+        for name, remarks in doubtful_hearts(folder, progress=progress, grid=grid).items()
+    ]
 
 
 def _with_volumes(found: dict[str, Any], real: Cohort, maker: _Maker) -> dict[str, Any]:

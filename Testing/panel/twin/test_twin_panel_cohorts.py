@@ -61,6 +61,17 @@ def test_a_cohort_is_judged_with_a_table_a_chart_and_figures(host, editor, twin,
     assert not host.scene.IsNodePresent(chart)
 
 
+def test_doubtful_hearts_of_a_cohort_are_named(host, editor, tmp_path):
+    told = [f"made/{number}: LA is fragmented." for number in range(12)]
+    result = {"rows": [{"cohort": "raw"}], "volumes": {}, "figures": [], "report": "page.html"}
+    editor.panel.cohort.results.show("Judged", {**result, "doubtful": told})
+    lines = editor.ui.cohortLabel.text.splitlines()
+    assert lines[:2] == ["page.html", f"Doubtful: {told[0]}"]
+    assert len(lines) == 12 and lines[-1] == "... and 2 more doubtful hearts."
+    editor.panel.cohort.results.show("Judged", result)
+    assert editor.ui.cohortLabel.text == "page.html"
+
+
 def test_a_cohort_from_noise_goes_on_in_its_folder(host, ready, twin, tmp_path):
     ui, node = ready.ui, parameters(ready)
     host.choose(ui.taskBox, "Rare hearts enriched")

@@ -20,6 +20,8 @@ __all__ = ["CohortResults"]
 
 WIDEST = 480
 """Of a figure in the panel, pixels."""
+MOST_DOUBTFUL = 10
+"""Hearts that are named; there may be hundreds."""
 
 
 class CohortResults:
@@ -57,7 +59,7 @@ class CohortResults:
         self._offerFigures()
         self.ui.chartButton.enabled = inScene(self.chart)
         self.ui.reportButton.enabled = bool(self._report)
-        self.ui.cohortLabel.text = self._report
+        self.ui.cohortLabel.text = "\n".join(filter(None, (self._report, *doubtful_lines(result))))
         self.showChart()
         self.context.say(_("{title}: done.").format(title=title))
 
@@ -96,3 +98,12 @@ class CohortResults:
             if picture.width() > WIDEST:
                 picture = picture.scaledToWidth(WIDEST, qt.Qt.SmoothTransformation)
         self.ui.figureLabel.setPixmap(picture)
+
+
+def doubtful_lines(result: Mapping[str, Any]) -> list[str]:
+    """A line of each heart with which something is seriously wrong, of the first of them."""
+    told = list(result.get("doubtful", ()))
+    lines = [_("Doubtful: {text}").format(text=text) for text in told[:MOST_DOUBTFUL]]
+    if len(told) > MOST_DOUBTFUL:
+        lines.append(_("... and {count} more doubtful hearts.").format(count=len(told) - MOST_DOUBTFUL))
+    return lines
