@@ -14,7 +14,7 @@ from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed
 from cardiactwins.cli_training import DATA, claim_training
 from cardiactwins.cli_twin_cohort import tell_doubtful
-from cardiactwins.cli_twin_inputs import LeaveOut, tissues_from
+from cardiactwins.cli_twin_inputs import LeaveOut, in_words_of_options, tissues_from
 from cardiactwins.cli_values import pairs_from
 
 if TYPE_CHECKING:
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-"""What a training in a folder was begun with."""
 OWN_SHARE = 0.15
 """Share of one's own hearts that is held out for validation."""
 FEWEST_HEARTS = 8
+
+
+class FewHearts(ValueError):
+    """Too few hearts of a folder can be used."""
 
 
 def train(
@@ -107,7 +110,9 @@ def train(
         raise ValueError(f"--preset is {' or '.join(PRESETS)}; found '{preset}'.")
     coding = changed(PRESETS[preset][0], autoencoder or [], "--autoencoder")
     denoising = changed(PRESETS[preset][1], denoiser or [], "--denoiser")
-    source = {"phantoms": phantoms, "validation": validation} if data is None else _listed(data, leave_out)
+    source: dict[str, Any] = {"phantoms": phantoms, "validation": validation}
+    if data is not None:
+        source = _listed(data, tissues, leave_out)
     begun = {
         **source,
         "seed": seed,
@@ -118,7 +123,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     fabric = _fabric(precision, processes, machines)
-    first = fabric.global_rank == 0
+    first, fresh = fabric.global_rank == 0, not (out / DATA).is_file()
     if first:
         claim_training(out, begun, force, _remove_training)
     left_out: dict[str, str] = {}
@@ -157,6 +162,12 @@ def train(
             )
     except (KeyboardInterrupt, Cancelled) as error:
         raise Cancelled(f"Cancelled. What was saved is kept in {out}: the same command goes on.") from error
+    except FewHearts:
+        if first and fresh:
+            # Nothing was trained: the command may be given again with other options.
+            _remove_training(out)
+            (out / DATA).unlink()
+        raise
     if not first:
         return
     written = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
@@ -222,10 +233,11 @@ def _fabric(precision: str, processes: int, machines: int) -> Fabric:
     return many_processes(processes, machines, precision)
 
 
-def _listed(folder: Path, leave_out: bool) -> dict[str, Any]:
+def _listed(folder: Path, tissues: Sequence[str] | None, leave_out: bool) -> dict[str, Any]:
     from cardiactwins.mrml.heart_files import heart_files
 
     listed = {"data": str(folder.absolute()), "hearts": [path.name for path in heart_files(folder)]}
+    listed |= {"tissues": list(tissues)} if tissues else {}
     return {**listed, "leave_out_incomplete": True} if leave_out else listed
 
 
@@ -251,13 +263,15 @@ def _own_hearts(
     every = round(1 / OWN_SHARE)
     left_out: dict[str, str] = {}
     doubtful: dict[str, str] = {}
+    usable = 0
     for number, path in enumerate(files):
-        part = out / ("validation" if number % every == every - 1 else "hearts")
-        if HeartFolder.path(part, number).exists():
+        if any(HeartFolder.path(out / part, number).exists() for part in ("hearts", "validation")):
+            usable += 1
             continue
         progress(number, len(files), f"Reading {path.name}")
         try:
-            heart = heart_of_file(path, tissues)
+            with in_words_of_options():
+                heart = heart_of_file(path, tissues)
             if remarks := " ".join(serious_remarks(heart.labels, heart.geometry)):
                 if leave_out:
                     raise ValueError(remarks)
@@ -266,11 +280,13 @@ def _own_hearts(
         except ValueError as error:
             left_out[path.name] = str(error)
             continue
-        HeartFolder.write(part, number, twin.labels)
-    usable = len(files) - len(left_out)
+        # Counted among those that can be used, so that as many are held out whichever are left out.
+        part = "validation" if usable % every == every - 1 else "hearts"
+        HeartFolder.write(out / part, number, twin.labels)
+        usable += 1
     if usable < FEWEST_HEARTS or not (out / "validation").is_dir():
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise ValueError(
+        raise FewHearts(
             f"A training needs {FEWEST_HEARTS} hearts at least; {usable} of {len(files)} files in {folder} "
             f"can be used. {reasons}"
         )

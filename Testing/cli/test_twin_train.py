@@ -129,6 +129,9 @@ def test_own_hearts_are_brought_onto_the_grid_and_trained_on(training, tmp_path,
         (folder / "heart-9.nii.gz").write_bytes((own / "heart-0.nii.gz").read_bytes()[:-400])
     with pytest.raises(ValueError, match=r"needs 8 hearts at least; 0 of 1 files .* heart-9.nii.gz: "):
         training("--data", damaged, "--out", tmp_path / "few")
+    assert list((tmp_path / "few").iterdir()) == []
+    with pytest.raises(ValueError, match=r"no names .* \(--tissues 'TotalSegmentator v2 .*\(--tissues LA=2"):
+        training("--data", own, "--out", tmp_path / "t")
     monkeypatch.setattr(cli_twin_train, "FEWEST_HEARTS", 3)
     monkeypatch.setattr(cli_twin_train, "OWN_SHARE", 0.34)
     summary = training("--data", own, "--tissues", "CardiacTwins", "--out", tmp_path / "t", "--json")
@@ -138,6 +141,8 @@ def test_own_hearts_are_brought_onto_the_grid_and_trained_on(training, tmp_path,
     known = HeartFolder(tmp_path / "t" / "hearts")[0]
     original = whole_heart_phantom(np.random.default_rng([5, 0])).labels
     assert np.mean(known[original > 0] == original[original > 0]) > 0.8
+    with pytest.raises(ValueError, match="other data or settings"):
+        training("--data", own, "--tissues", "Ao=2,Myo=1,RV=3,LV=4,RA=5,LA=6", "--out", tmp_path / "t")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_hearts_that_are_cut_off_are_told_and_left_out_where_asked(tmp_path, mon
     from cardiactwins import cli_twin_train
 
     monkeypatch.setattr(cli_twin_train, "FEWEST_HEARTS", 2)
-    monkeypatch.setattr(cli_twin_train, "OWN_SHARE", 0.34)
+    monkeypatch.setattr(cli_twin_train, "OWN_SHARE", 0.5)
     for number in range(3):
         heart = whole_heart_phantom(np.random.default_rng([5, number]))
         labels = heart.labels.copy()
