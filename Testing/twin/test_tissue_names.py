@@ -3,10 +3,12 @@
 import gzip
 import struct
 
+import numpy as np
 import pytest
 
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.twin.label_table import nifti_label_names
+from cardiactwins.twin.label_values import heart_of_values
 from cardiactwins.twin.tissue_names import (
     TOTALSEGMENTATOR_NAMES,
     TOTALSEGMENTATOR_V1,
@@ -115,7 +117,14 @@ def test_the_reason_for_a_refusal_names_the_task_that_helps():
     assert "no LV myocardium" in text and "no left atrium" in text
     assert "heartchambers_highres" in text
     other = missing_tissues_text("'scan'", {Tissue.AO}, ["aorta", "Kammer"])
-    assert "heartchambers_highres" not in other and "'Kammer'" in other
+    assert "heartchambers_highres" not in other and "'Kammer'" in other and "tissues={'Myo': " in other
+
+
+def test_labels_without_names_that_are_left_are_told_where_a_tissue_is_missing():
+    values = np.array([[[5, 6, 42, 8, 9, 10, 7]]])
+    given = {"Ao": 5, "Myo": 6, "RV": 8, "LV": 9, "RA": 10}
+    with pytest.raises(ValueError, match=r"no left atrium.*structures: '7', '42'.*tissues={'LA': '7'}"):
+        heart_of_values("'scan'", values, given, {})
 
 
 def nifti(path, extension, version=1, order="<"):

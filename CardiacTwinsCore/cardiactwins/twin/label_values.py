@@ -52,7 +52,8 @@ def heart_of_values(
     sources = {tissue: known.get(value, str(value)) for tissue, value in chosen.items()}
     missing = {tissue for tissue in Tissue if chosen.get(tissue) not in present}
     if missing:
-        raise ValueError(missing_tissues_text(title, set(Tissue) - missing, list(known.values())))
+        rest = [known.get(value, str(value)) for value in present if value not in chosen.values()]
+        raise ValueError(missing_tissues_text(title, set(Tissue) - missing, list(known.values()) or rest))
     return labels, {tissue: sources[tissue] for tissue in Tissue}
 
 

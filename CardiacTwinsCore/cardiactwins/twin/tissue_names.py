@@ -189,7 +189,8 @@ def missing_tissues_text(source: str, found: set[Tissue], names: list[str]) -> s
     elif names:
         shown = ", ".join(f"'{name}'" for name in names[:12]) + (", ..." if len(names) > 12 else "")
         parts.append(
-            f"Its structures: {shown}. Say which is which, for example tissues={{'LA': '{names[0]}'}}."
+            f"Its structures: {shown}. Say which is which, for example tissues={{"
+            f"'{TISSUE_NAMES[missing[0]]}': '{names[0]}'}}."
         )
     return " ".join(parts)
 
