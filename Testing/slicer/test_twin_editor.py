@@ -213,6 +213,11 @@ def test_a_target_is_told_with_what_was_reached(logic, shared_case, scene):
         assert f"LV volume {report.wanted:g} ml" == plan[0]
         reached = np.count_nonzero(one.sibling.labels == Tissue.LV) * 1.4**3 / 1000
         assert report.reached == pytest.approx(reached, rel=1e-3)
+    names = [one.segmentation.GetName() for one in made]
+    assert names == ["Patient: sibling 1", "Patient: sibling 2"]
+    (alone,) = logic.editToTarget(shared_case, plans[0][0], guard=False, steps=2)
+    assert alone.sibling.recipe.targets == tuple(plans[0])
+    np.testing.assert_array_equal(alone.sibling.labels, made[0].sibling.labels)
 
 
 def test_surfaces_lie_in_the_patient_and_in_files(logic, shared_case, tmp_path, scene):
@@ -369,6 +374,11 @@ def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, 
         logic.perturb(shared_case, number=0)
     with pytest.raises(ValueError, match="no measure 'spleen volume'"):
         logic.editToTarget(shared_case, ["spleen volume 100 ml"])
+    for plans in ([], [["LV volume 150 ml"], []]):
+        with pytest.raises(ValueError, match="There is no target"):
+            logic.editToTarget(shared_case, plans)
+    with pytest.raises(ValueError, match="'spleen' is none of the six"):
+        logic.editRegion(shared_case, keep="spleen")
     with pytest.raises(ValueError, match="patient's grid"):
         logic.editRegion(shared_case, np.ones((2, 2, 2), bool))
     with pytest.raises(ValueError, match="is none of the six"):

@@ -171,7 +171,7 @@ class TwinEditorLogic:
         case: TwinCase,
         region: Any = None,
         *,
-        keep: Sequence[str | Tissue] = (),
+        keep: str | Sequence[str | Tissue] = (),
         psi: float = 1.0,
         number: int = 1,
         seed: int = 0,
@@ -203,7 +203,7 @@ class TwinEditorLogic:
             steps=steps,
             psi=psi,
             twin=case.name,
-            keep=tuple(TISSUE_NAMES[tissue_of_key(key)] for key in keep),
+            keep=tuple(TISSUE_NAMES[tissue_of_key(key)] for key in as_tuple(keep)),
             exact=exact,
             targets=tuple(targets),
             hold=hold,
@@ -216,7 +216,7 @@ class TwinEditorLogic:
     def editToTarget(
         self,
         case: TwinCase,
-        targets: Sequence[str] | Sequence[Sequence[str]],
+        targets: str | Sequence[str] | Sequence[Sequence[str]],
         *,
         psi: float = 0.5,
         seed: int = 0,
@@ -231,10 +231,14 @@ class TwinEditorLogic:
         """Siblings with wanted measures: 'RV volume 150 ml', 'wall +2 mm', 'LA volume -10 %'.
 
         targets: of one sibling, or a list of such lists, one sibling each (a design of experiments, see
-        `cardiactwins.twin.designs`). hold: the other chambers keep their volumes. What was reached stands in
-        `sibling.targets`.
+        `cardiactwins.twin.designs`), numbered in their names. hold: the other chambers keep their volumes.
+        What was reached stands in `sibling.targets`. ValueError without targets.
         """
-        plans = [tuple(targets)] if all(isinstance(text, str) for text in targets) else list(targets)
+        plans = [as_tuple(targets)]
+        if not all(isinstance(text, str) for text in plans[0]):
+            plans = [as_tuple(plan) for plan in targets]
+        if not all(plans):
+            raise ValueError("There is no target. Name a measure and its value, such as 'RV volume 150 ml'.")
         made: list[SiblingNodes] = []
         for number, plan in enumerate(plans):
             recipe = Recipe(
@@ -249,7 +253,8 @@ class TwinEditorLogic:
                 attempts=attempts,
             )
             progress(number, len(plans), f"Sibling {number + 1} of {len(plans)}")
-            title = name if len(plans) == 1 or not name else f"{name} {number + 1}"
+            title = name or f"{case.name}: sibling"
+            title = title if len(plans) == 1 else f"{title} {number + 1}"
             made += self._make(case, recipe, 1, None, title, afterStep, progress)
         return tuple(made)
 
@@ -398,3 +403,8 @@ class TwinEditorLogic:
             new_sibling_nodes(case, sibling, one, region)
             for sibling, one in zip(siblings, names, strict=True)
         )
+
+
+def as_tuple(given: Any) -> tuple[Any, ...]:
+    """What was given as one word, or one after the other."""
+    return (given,) if isinstance(given, str) else tuple(given)
