@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vtkmodules.vtkCommonCore import vtkCollection, vtkIdList
@@ -42,6 +43,16 @@ class ResultRecord:
             if part.GetID() in self._ids_before:
                 self._copies.setdefault(part.GetID(), _copy(part))
         self._parents[node_id] = _parent_item(self._scene, node)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """What comes into the scene within the block is none of the result: events pass there."""
+        ids, items = set(_node_ids(self._scene)), set(_items(self._scene))
+        try:
+            yield
+        finally:
+            self._ids_before |= set(_node_ids(self._scene)) - ids
+            self._items_before |= set(_items(self._scene)) - items
 
     def finish(self) -> None:
         """Note what is in the scene now and was not when the recording began."""

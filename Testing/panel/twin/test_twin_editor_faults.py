@@ -147,6 +147,24 @@ def test_a_run_can_be_cancelled_at_its_start_in_the_middle_and_at_its_end(host, 
     assert list((tmp_path / "jobs").iterdir()) == [] and host.dialogs.texts("error") == []
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_others_add_while_siblings_are_shown_is_none_of_the_result(host, heart, cancelled):
+    from cardiactwins.mrml.tables import new_table
+
+    before = nodes(host.scene)
+    case = heart.panel.context.case()
+    heart.panel.edit._show(case, [sibling_of(case, seed) for seed in range(3)], None)
+    host.wait(lambda: heart.ui.statusLabel.text.startswith("Showing sibling 2"), 20)
+    own = new_table("Mine", {"a": [1]})
+    if cancelled:
+        heart.panel.edit.controls.cancel()
+    host.wait(lambda: not occupied(heart), 20)
+    if not cancelled:
+        assert len(texts(heart.ui.siblingsTable)) == 3
+        host.click(heart.ui.undoButton)
+    assert nodes(host.scene) == before | {own.GetID()}
+
+
 def test_a_heart_that_is_deleted_while_it_is_imported_is_let_go(host, editor):
     host.click(editor.ui.sampleButton)
     editor.ui.importButton.click()

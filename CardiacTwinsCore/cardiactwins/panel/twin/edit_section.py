@@ -132,9 +132,10 @@ class EditSection(Section):
         title = sibling_title(place, [sibling.recipe for sibling in made])
 
         def steps() -> Iterator[tuple[int, int, str]]:
-            with self.context.results.recording(title):
+            with self.context.results.recording(title) as record:
                 for number, sibling in enumerate(made):
-                    yield number, len(made), _("Showing sibling {number}").format(number=number + 1)
+                    with record.away():
+                        yield number, len(made), _("Showing sibling {number}").format(number=number + 1)
                     name = unused_name(_("{name}: sibling").format(name=place.name))
                     nodes = new_sibling_nodes(place, sibling, name, region)
                     nodes.segmentation.SetAttribute(RECIPE, json_text(sibling.recipe.values()))
