@@ -45,11 +45,11 @@ def heart(editor, scan, twin):
     """The panel with an imported heart, made without its worker."""
     from cardiactwins.mrml.twin_case import TwinCase
     from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
-    from cardiactwins.panel.twin.context import ImportedHeart
+    from cardiactwins.panel.twin.context import ImportedHeart, content_version
 
     node = new_heart_segmentation(NAME, *scan)
     parameters(editor).segmentation = node
-    editor.panel.context.imported[node.GetID()] = ImportedHeart.of(TwinCase(twin), {}, node)
+    editor.panel.context.imported[node.GetID()] = ImportedHeart.of(TwinCase(twin), {}, content_version(node))
     editor.panel.update()
     return editor
 

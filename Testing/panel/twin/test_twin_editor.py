@@ -167,6 +167,18 @@ def test_a_segmentation_that_is_painted_in_later_has_to_be_imported_again(heart)
     assert "was changed since it was imported" in heart.ui.reviewLabel.text
 
 
+def test_a_segmentation_that_is_painted_in_while_it_is_imported_has_to_be_imported_again(host, editor):
+    host.click(editor.ui.sampleButton)
+    host.click(editor.ui.importButton)
+    host.wait(lambda: editor.panel.worker.busy, 240)
+    segment = parameters(editor).segmentation.GetSegmentation().GetSegment("LV")
+    segment.GetRepresentation("Binary labelmap").Modified()
+    host.wait(lambda: not occupied(editor), 240)
+    assert "was changed since it was imported" in editor.ui.reviewLabel.text
+    finish(host, editor, editor.ui.importButton)
+    assert "was changed" not in editor.ui.reviewLabel.text
+
+
 def test_edits_follow_each_other_and_are_taken_back_one_by_one(host, heart):
     ui, context = heart.ui, heart.panel.context
     twin = context.case().twin
@@ -359,10 +371,10 @@ editor = host.widgetOf("TwinEditor")
 from twin_steps import finish, give_weights, texts
 ui = editor.ui
 host.click(ui.sampleButton)
-from cardiactwins.panel.twin.context import ImportedHeart
+from cardiactwins.panel.twin.context import ImportedHeart, content_version
 node = editor.panel.context.parameterNode.segmentation
 case = editor.logic.importTwin(node)
-editor.panel.context.imported[node.GetID()] = ImportedHeart.of(case, {{}}, node)
+editor.panel.context.imported[node.GetID()] = ImportedHeart.of(case, {{}}, content_version(node))
 give_weights(editor, case.twin.labels)
 host.type(ui.numberBox, 1)
 host.type(ui.stepsBox, 2)

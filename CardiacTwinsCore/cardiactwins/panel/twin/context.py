@@ -20,7 +20,7 @@ from cardiactwins.mrml.twin_editor import WEIGHTS_KIND, TwinEditorLogic
 from cardiactwins.panel.context import PanelContext, inScene
 from cardiactwins.panel.twin.edit_estimate import EditEstimates
 
-__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext"]
+__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext", "content_version"]
 
 HOW_TO_GET = {
     "torch": _("PyTorch is not installed (it comes with the PyTorch extension)"),
@@ -38,7 +38,7 @@ class ImportedHeart:
     """A heart that was imported in this session.
 
     case: the twin with its edits. sources: name of the segment of each tissue. version: of the segmentation
-    at that time. checks: of the twin.
+    when it was read (`content_version`). checks: of the twin.
     """
 
     case: TwinCase
@@ -47,8 +47,8 @@ class ImportedHeart:
     checks: tuple[TopologyCheck, ...]
 
     @classmethod
-    def of(cls, case: TwinCase, sources: dict[Any, str], node: Any) -> ImportedHeart:
-        return cls(case, sources, content_version(node), topology_checks(case.twin.labels))
+    def of(cls, case: TwinCase, sources: dict[Any, str], version: int) -> ImportedHeart:
+        return cls(case, sources, version, topology_checks(case.twin.labels))
 
     def stale(self, node: Any) -> bool:
         """Whether the segmentation was painted in since."""

@@ -19,7 +19,7 @@ from cardiactwins.mrml.twin_segmentation import SegmentedHeart, segments_of_tiss
 from cardiactwins.mrml.twin_sources import heart_of
 from cardiactwins.panel.context import Section, fillTable, inScene
 from cardiactwins.panel.segment_choices import SegmentChoices
-from cardiactwins.panel.twin.context import ImportedHeart, TwinContext
+from cardiactwins.panel.twin.context import ImportedHeart, TwinContext, content_version
 from cardiactwins.panel.twin.sample_data import addSample
 from cardiactwins.panel.views import show_segmentation
 from cardiactwins.twin.case_jobs import load_twin
@@ -72,15 +72,17 @@ class TwinSection(Section):
             "alignment": self.parameterNode.alignment.value,
         }
         read: list[SegmentedHeart] = []
+        versions: list[int] = []
 
         def steps() -> Iterator[tuple[int, int, str]]:
             yield 0, 1, _("Reading the segmentation")
             read.append(heart_of(node, roles or None))
+            versions.append(content_version(node))
             yield 1, 1, _("Reading the segmentation")
 
-        self.controls.runSteps(steps(), lambda: self._start(node, read[0], arguments))
+        self.controls.runSteps(steps(), lambda: self._start(node, read[0], versions[0], arguments))
 
-    def _start(self, node: Any, heart: SegmentedHeart, arguments: dict[str, Any]) -> None:
+    def _start(self, node: Any, heart: SegmentedHeart, version: int, arguments: dict[str, Any]) -> None:
         def prepare(folder: Path) -> dict[str, Any]:
             np.savez(folder / "heart.npz", labels=heart.labels, ijk_to_ras=heart.geometry.ijk_to_ras)
             return arguments
@@ -91,7 +93,7 @@ class TwinSection(Section):
                 return
             twin = load_twin(folder, result, arguments["name"], heart.geometry)
             case = TwinCase(replace(twin, remarks=(*heart.remarks, *twin.remarks)), heart.styles)
-            self.context.imported[node.GetID()] = ImportedHeart.of(case, dict(heart.sources), node)
+            self.context.imported[node.GetID()] = ImportedHeart.of(case, dict(heart.sources), version)
             self.context.panelChanged()
             self.context.say(_("{name} is imported. Edit it in section 2.").format(name=case.name))
 
