@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cardiactwins.cli_run import CommandRun
     from cardiactwins.compute.progress import Progress
+    from cardiactwins.mrml.twin_case import TwinCase
     from cardiactwins.mrml.twin_editor import TwinEditorLogic
     from cardiactwins.twin.cohort import Cohort
     from cardiactwins.twin.cohort_files import CohortFolder
@@ -33,6 +34,7 @@ __all__ = [
     "study_maker",
     "tell_doubtful",
     "tell_estimate",
+    "tell_unseen",
 ]
 
 
@@ -156,6 +158,18 @@ def tell_estimate(
         model = model.to(device)
     estimate = estimate_recipes(model, recipes, twins, regions=regions, workers=workers)
     show_estimate(len(recipes), estimate, workers)
+
+
+def tell_unseen(logic: TwinEditorLogic, case: TwinCase) -> tuple[str, ...]:
+    """Say on standard error what of a heart lies outside what the model has seen, and return it."""
+    from cardiactwins.twin.soft_measures import hard_measures
+    from cardiactwins.twin.targets import unseen_text
+
+    ranges = getattr(logic.model(), "card", {}).get("ranges")
+    text = unseen_text(hard_measures(case.current), ranges)
+    if text:
+        tell_doubtful({case.name: text}, False)
+    return (text,) if text else ()
 
 
 def show_estimate(number: int, estimate: SiblingEstimate, workers: int = 0) -> None:

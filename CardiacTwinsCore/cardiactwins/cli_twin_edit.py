@@ -11,7 +11,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Force, Json, Seed, claim_folder, new_folder, write_table
-from cardiactwins.cli_twin_cohort import show_estimate
+from cardiactwins.cli_twin_cohort import show_estimate, tell_unseen
 from cardiactwins.cli_twin_designs import Grid, Latin, design_of
 from cardiactwins.cli_twin_inputs import (
     MODEL_LOADER,
@@ -114,6 +114,7 @@ def edit(
     with run.progress("Edit") as progress, new_folder(out) as folder:
         case = opened_case(source, labels, progress, clean=clean)
         mask = None if region is None else mask_of_file(region, segment, case)
+        unseen = tell_unseen(logic, case)
         first = Recipe("perturbational", seed, psi=share, twin=case.name, targets=plans[0], **common)
         show_estimate(len(plans), logic.estimate(first, len(plans), case))
         watched = None if watch is None else ViolationWatch(logic.model(), watch)
@@ -130,7 +131,7 @@ def edit(
     figures = {
         "twin": case.name,
         "siblings": [figures_of_sibling(one, name) for one, name in zip(made, files, strict=True)],
-        "remarks": case.twin.remarks,
+        "remarks": (*case.twin.remarks, *unseen),
         **({} if watched is None else {"watched": watched.counts}),
     }
     lines = [*_reached(figures["siblings"]), *_turned_away(figures["siblings"])]

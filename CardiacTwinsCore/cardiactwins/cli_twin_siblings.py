@@ -11,7 +11,7 @@ import typer
 
 from cardiactwins.cli_inputs import existing
 from cardiactwins.cli_run import REPORT, CommandRun, Json, Seed, write_table
-from cardiactwins.cli_twin_cohort import checked_devices, claimed_cohort, tell_estimate
+from cardiactwins.cli_twin_cohort import checked_devices, claimed_cohort, tell_estimate, tell_unseen
 from cardiactwins.cli_twin_designs import Grid, Latin, design_of
 from cardiactwins.cli_twin_edit import VOLUMES, mask_of_file
 from cardiactwins.cli_twin_inputs import (
@@ -127,6 +127,7 @@ def siblings(
     with run.progress("Import") as progress:
         case = opened_case(source, labels, progress, clean=clean)
         mask = None if region is None else painted_region(region, segment, case)
+    unseen = tell_unseen(logic, case)
     settings: dict[str, Any] = {} if dilation is None else {"dilation_mm": dilation}
     first = Recipe(
         "localized" if local else "perturbational",
@@ -163,7 +164,7 @@ def siblings(
     maker = StudyMaker(folder, logic.weights(), loader, workers, batch, places, scheduler, foretell, watch)
     with run.progress("Siblings") as progress:
         done = maker.run(recipes, progress)
-    figures = {"twin": case.name, **figures_of_run(folder, recipes, logic.weights(), done)}
+    figures = {"twin": case.name, "remarks": unseen, **figures_of_run(folder, recipes, logic.weights(), done)}
     outputs = {"folder": out, "manifest": out / "manifest.csv"}
     remarks = remarks_on_run(figures)
     accepted = [record for record in maker.records(recipes) if record.accepted]

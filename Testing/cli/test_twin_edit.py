@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from block_hearts import BlockHearts
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.cli_twin_designs import design_of
@@ -35,6 +36,20 @@ def test_siblings_come_back_in_the_grid_of_the_patient(
     told = {row["tissue"]: float(row["sibling (ml)"]) for row in table[:6]}
     measured = np.count_nonzero(first.labels == Tissue.LV) * geometry.voxel_volume_ml
     assert measured == pytest.approx(told["LV"], rel=0.1)
+
+
+def test_a_heart_that_lies_outside_what_the_model_has_seen_is_told(
+    twin, stand_in, twin_file, tmp_path, monkeypatch
+):
+    for name, ranges in (("far", {"RV volume": [400, 500]}), ("near", {"RV volume": [50, 500]})):
+        monkeypatch.setattr(BlockHearts, "card", {"ranges": ranges}, raising=False)
+        options = (twin_file, "-n", 1, *QUICK, *stand_in, "--json", "--out")
+        told = [twin("edit", *options, tmp_path / name)]
+        told += [twin("siblings", *options, tmp_path / f"{name} cohort")]
+        for outcome in told:
+            assert outcome.exit_code == 0, outcome.stderr
+            assert ("Outside what the model has seen: RV volume" in outcome.stderr) == (name == "far")
+            assert any("Outside" in remark for remark in outcome.summary["remarks"]) == (name == "far")
 
 
 def test_violations_are_counted_while_siblings_are_sampled(twin, stand_in, twin_file, tmp_path):

@@ -20,6 +20,7 @@ from cardiactwins.twin.targets import (
     measured_ranges,
     resolve_targets,
     target_reports,
+    unseen_text,
 )
 
 SPACING = (4.0, 4.0, 4.0)
@@ -117,6 +118,14 @@ def test_unreachable_targets_are_refused_with_what_is_reachable():
         resolve_targets([], present)
     with pytest.raises(ValueError, match="at least one target"):
         GuidedDenoiser(None, {})
+
+
+def test_what_of_a_heart_the_model_has_not_seen_is_told():
+    ranges = {"RV volume": (70.0, 310.0), "wall": (5.0, 16.0)}
+    assert unseen_text({"RV volume": 70.0, "wall": 16.0, "LV volume": 1.0}, ranges) == ""
+    assert unseen_text({"RV volume": 20.57}, None) == ""
+    text = unseen_text({"RV volume": 20.57, "wall": 17.0}, ranges)
+    assert "has seen: RV volume 20.57 ml (70 to 310), wall 17 mm (5 to 16)." in text
 
 
 def test_ranges_are_those_of_the_hearts_and_come_with_the_weights(model):

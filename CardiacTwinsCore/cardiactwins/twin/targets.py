@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike
 
 from cardiactwins.twin.soft_measures import MEASURES, hard_measures, measure_named
 
-__all__ = ["Target", "TargetReport", "held_volumes", "measured_ranges", "resolve_targets", "target_reports"]
+__all__ = [
+    "Target",
+    "TargetReport",
+    "held_volumes",
+    "measured_ranges",
+    "resolve_targets",
+    "target_reports",
+    "unseen_text",
+]
 
 TOLERANCE = 0.05
 """A target is met within this share of its value."""
@@ -131,6 +139,21 @@ def measured_ranges(
         raise ValueError("There are no hearts to take ranges of.")
     low, high = np.min(rows, axis=0), np.max(rows, axis=0)
     return {name: (float(a), float(b)) for name, a, b in zip(MEASURES, low, high, strict=True)}
+
+
+def unseen_text(present: Mapping[str, float], ranges: Mapping[str, Sequence[float]] | None) -> str:
+    """What of a heart lies outside what the model has seen, in a sentence; "" where nothing does.
+
+    present: the heart's `hard_measures`. ranges: as of `resolve_targets`; nothing is told without.
+    """
+    told = [
+        f"{name} {present[name]:.4g} {MEASURES[name]} ({low:.4g} to {high:.4g})"
+        for name, (low, high) in (ranges or {}).items()
+        if name in present and not low <= present[name] <= high
+    ]
+    if not told:
+        return ""
+    return f"Outside what the model has seen: {', '.join(told)}. Siblings are drawn towards what it has seen."
 
 
 def held_volumes(wanted: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
