@@ -1,6 +1,7 @@
 """The jobs of TwinEditor's panel, as the worker process calls them."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -49,6 +50,18 @@ def test_hearts_from_noise_come_back_as_a_table_figures_and_volumes(weights, tmp
     accepted = [record for record in CohortFolder(tmp_path / "cohort").records() if record.accepted]
     assert np.shape(found["volumes"]["made"]) == (len(accepted), 2) and accepted
     assert found["figures"] and found["report"].endswith("unconditional.html")
+
+
+def test_a_report_of_an_earlier_task_in_the_folder_is_none_of_this_one(tmp_path):
+    page = tmp_path / "cohort" / "report" / "cohort.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("of another task", encoding="utf-8")
+    os.utime(page, (0, 0))
+    found = cohort_job(
+        folder=tmp_path, progress=silent, task="phantoms", cohort=str(tmp_path / "cohort"), number=1
+    )
+    assert found["rows"][0]["hearts"] == 1
+    assert found["report"] == "" and found["figures"] == []
 
 
 def test_tables_of_edits_have_raw_and_guarded_figures_side_by_side():

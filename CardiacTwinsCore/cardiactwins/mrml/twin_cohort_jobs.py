@@ -142,8 +142,9 @@ def _told(
     doubtful: Sequence[str] = (),
 ) -> dict[str, Any]:
     report = place / "report"
-    pages = sorted(report.glob("*.html"), key=lambda path: path.stat().st_mtime)
-    figures = [path for path in sorted(report.rglob("*.png")) if path.stat().st_mtime >= began]
+    written = [path for path in sorted(report.rglob("*.*")) if path.stat().st_mtime >= began]
+    pages = [path for path in written if path.suffix == ".html"]
+    figures = [path for path in written if path.suffix == ".png"]
     return {
         "rows": [dict(row) for row in rows],
         "figures": [str(path) for path in figures],
