@@ -10,7 +10,6 @@ import pathlib
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
@@ -20,7 +19,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class InfarctSynth(ScriptedLoadableModule):
@@ -200,22 +198,19 @@ class InfarctSynthParameterNode:
     studyFolder: pathlib.Path
 
 
-class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class InfarctSynthWidget(ScriptedLoadableModuleWidget):
     """Binds InfarctSynth.ui to the parameter node; `InfarctSynthPanel` enables, runs and shows."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.panel = None
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.binding = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from InfarctSynth import InfarctSynthLogic
 
         from cardiactwins.panel.infarct.panel import InfarctSynthPanel
+        from cardiactwins.panel.scene_binding import SceneBinding
         from cardiactwins.panel.setup_section import SetupSection
 
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/InfarctSynth.ui"))
@@ -225,56 +220,23 @@ class InfarctSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setupSection = SetupSection(self.layout, requirementsFile(), "InfarctSynth")
         self.logic = InfarctSynthLogic()
         self.panel = InfarctSynthPanel(self.ui, self.logic, requirementsFile())
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
-        self.initializeParameterNode()
+        self.binding = SceneBinding(
+            self.parent,
+            self.ui,
+            self.panel,
+            lambda: InfarctSynthParameterNode(self.logic.getParameterNode()),
+        )
 
     def enter(self):
-        self.initializeParameterNode()
+        self.binding.connect()
 
     def exit(self):
-        self.connectParameterNode(None)  # a run goes on, and puts its result into the scene
+        self.binding.disconnect()
 
     def cleanup(self):
-        self.connectParameterNode(None)
-        self.removeObservers()
-        if self.panel is not None:
-            self.panel.close()
+        if self.binding is not None:
+            self.binding.close()
             self.setupSection.close()
-
-    def onSceneStartClose(self, _caller, _event):
-        self.connectParameterNode(None)
-        self.panel.setParameterNode(None)
-        self.panel.sceneClosed()
-
-    def onSceneChanged(self, _caller, _event):
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """Bind the panel to the scene's parameter node, made where there is none."""
-        parameterNode = InfarctSynthParameterNode(self.logic.getParameterNode())
-        self.connectParameterNode(parameterNode)
-        self.panel.setParameterNode(parameterNode)
-
-    def connectParameterNode(self, parameterNode):
-        """Bind the widgets to a wrapped parameter node, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(
-                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
-            )
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(
-                parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
-            )
-
-    def onParametersChanged(self, _caller, _event):
-        self.panel.update()
 
 
 def requirementsFile():

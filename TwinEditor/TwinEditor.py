@@ -10,7 +10,6 @@ import pathlib
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
@@ -20,7 +19,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class TwinEditor(ScriptedLoadableModule):
@@ -154,21 +152,18 @@ class TwinEditorParameterNode:
     workers: Annotated[int, WithinRange(0, 64)] = 0
 
 
-class TwinEditorWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class TwinEditorWidget(ScriptedLoadableModuleWidget):
     """Binds TwinEditor.ui to the parameter node; `TwinEditorPanel` enables, runs and shows."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.panel = None
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.binding = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from TwinEditor import TwinEditorLogic
 
+        from cardiactwins.panel.scene_binding import SceneBinding
         from cardiactwins.panel.setup_section import SetupSection
         from cardiactwins.panel.twin.panel import TwinEditorPanel
 
@@ -180,56 +175,23 @@ class TwinEditorWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.deviceComboBox = self.setupSection.deviceComboBox
         self.logic = TwinEditorLogic()
         self.panel = TwinEditorPanel(self.ui, self.logic, requirementsFile())
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
-        self.initializeParameterNode()
+        self.binding = SceneBinding(
+            self.parent,
+            self.ui,
+            self.panel,
+            lambda: TwinEditorParameterNode(self.logic.getParameterNode()),
+        )
 
     def enter(self):
-        self.initializeParameterNode()
+        self.binding.connect()
 
     def exit(self):
-        self.connectParameterNode(None)  # a run goes on, and puts its result into the scene
+        self.binding.disconnect()
 
     def cleanup(self):
-        self.connectParameterNode(None)
-        self.removeObservers()
-        if self.panel is not None:
-            self.panel.close()
+        if self.binding is not None:
+            self.binding.close()
             self.setupSection.close()
-
-    def onSceneStartClose(self, _caller, _event):
-        self.connectParameterNode(None)
-        self.panel.setParameterNode(None)
-        self.panel.sceneClosed()
-
-    def onSceneChanged(self, _caller, _event):
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """Bind the panel to the scene's parameter node, made where there is none."""
-        parameterNode = TwinEditorParameterNode(self.logic.getParameterNode())
-        self.connectParameterNode(parameterNode)
-        self.panel.setParameterNode(parameterNode)
-
-    def connectParameterNode(self, parameterNode):
-        """Bind the widgets to a wrapped parameter node, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(
-                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
-            )
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(
-                parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged
-            )
-
-    def onParametersChanged(self, _caller, _event):
-        self.panel.update()
 
 
 def requirementsFile():
