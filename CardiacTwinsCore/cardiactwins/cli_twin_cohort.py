@@ -162,11 +162,7 @@ def tell_estimate(
 
 def tell_unseen(logic: TwinEditorLogic, case: TwinCase) -> tuple[str, ...]:
     """Say on standard error what of a heart lies outside what the model has seen, and return it."""
-    from cardiactwins.twin.soft_measures import hard_measures
-    from cardiactwins.twin.targets import unseen_text
-
-    ranges = getattr(logic.model(), "card", {}).get("ranges")
-    text = unseen_text(hard_measures(case.current), ranges)
+    text = logic.unseen(case)
     if text:
         tell_doubtful({case.name: text}, False)
     return (text,) if text else ()

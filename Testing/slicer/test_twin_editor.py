@@ -366,6 +366,17 @@ def test_an_augmentation_that_fails_says_why(logic, shared_case, tmp_path, scene
         logic.augment([shared_case], known, tmp_path / "turned away", **asked)
 
 
+def test_what_the_model_has_not_seen_is_a_remark_of_siblings_of_that_heart(
+    logic, shared_case, scene, monkeypatch
+):
+    for low, told in ((400, True), (1, False)):
+        monkeypatch.setattr(BlockHearts, "card", {"ranges": {"RV volume": [low, 500]}}, raising=False)
+        (sibling,) = logic.perturb(shared_case, steps=2, guard=False)
+        assert any("Outside what the model has seen: RV" in text for text in sibling.remarks) == told
+        assert (len(sibling.remarks) == 1) == told
+        assert logic.sample(case=shared_case, steps=2, guard=False)[0].remarks == ()
+
+
 def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, scene):
     before = nodes()
     with pytest.raises(ValueError, match="psi"):

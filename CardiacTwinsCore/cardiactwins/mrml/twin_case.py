@@ -94,7 +94,8 @@ class SiblingNodes:
 
     sibling: what was made. segmentation: in the patient's own grid. changes: table of volumes a tissue,
     None for a heart from noise. violations: points where topology checks fail, None where all hold. region:
-    (128, 128, 128) bool, the painted region of a localized edit, or None.
+    (128, 128, 128) bool, the painted region of a localized edit, or None. remarks: sentences about the heart
+    that it was made from.
     """
 
     sibling: Sibling
@@ -102,6 +103,7 @@ class SiblingNodes:
     changes: Any
     violations: Any
     region: NDArray[np.bool_] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def new_sibling_nodes(

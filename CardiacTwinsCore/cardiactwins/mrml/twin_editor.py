@@ -40,7 +40,9 @@ from cardiactwins.twin.heart_pose import Alignment
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
 from cardiactwins.twin.siblings import make_siblings
+from cardiactwins.twin.soft_measures import hard_measures
 from cardiactwins.twin.study_maker import StudyMaker
+from cardiactwins.twin.targets import unseen_text
 from cardiactwins.twin.tissue_names import tissue_of_key
 from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
@@ -57,6 +59,7 @@ class TwinEditorLogic:
 
     Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
     the application and on slicer-core. A method adds nothing to the scene before it has its whole result.
+    What to keep in mind of siblings stands in their `remarks`.
 
         logic = TwinEditorLogic()
         case = logic.importTwin(segmentation)
@@ -262,6 +265,10 @@ class TwinEditorLogic:
         """Seconds and memory that so many siblings of a recipe take here, from two short trials."""
         return estimate_siblings(self.model(), recipe, number, None if case is None else case.current)
 
+    def unseen(self, case: TwinCase) -> str:
+        """What of the current heart the model has not seen, "" where nothing is; see `unseen_text`."""
+        return unseen_text(hard_measures(case.current), getattr(self.model(), "card", {}).get("ranges"))
+
     def makeSurfaces(
         self,
         case: TwinCase,
@@ -399,8 +406,10 @@ class TwinEditorLogic:
         )
         title = name or f"{case.name}: sibling"
         names = [title if number == 1 else f"{title} {n + 1}" for n in range(number)]
+        unseen = self.unseen(case) if recipe.twin else ""
+        remarks = (unseen,) if unseen else ()
         return tuple(
-            new_sibling_nodes(case, sibling, one, region)
+            replace(new_sibling_nodes(case, sibling, one, region), remarks=remarks)
             for sibling, one in zip(siblings, names, strict=True)
         )
 

@@ -17,6 +17,7 @@ from twin_steps import (
     show_siblings,
     sibling_of,
     texts,
+    write_card,
 )
 
 
@@ -307,6 +308,23 @@ def test_a_trial_says_what_siblings_will_take_and_the_same_recipe_gives_the_same
         made = shown.nodes.sibling
         (again,) = make_siblings(ready.logic.model(), [made.recipe], case.current)
         np.testing.assert_array_equal(again.labels, made.labels)
+
+
+def test_what_of_a_heart_the_model_has_not_seen_is_told_before_siblings_are_made(host, ready):
+    ui, told = ready.ui, "Outside what the model has seen: RV volume"
+    assert told not in ui.estimateLabel.text
+    path = ready.panel.context.weightsOf("twin").path
+    write_card(path, ranges={"RV volume": [400, 500], "LV volume": [1, 500]})
+    ready.panel.update()
+    assert told in ui.estimateLabel.text and "LV volume" not in ui.estimateLabel.text
+    assert told in ui.reviewLabel.text
+    host.choose(ui.kindBox, "New heart from noise")
+    assert told not in ui.estimateLabel.text
+    host.choose(ui.kindBox, "Whole heart, on a scale")
+    assert told in ui.estimateLabel.text
+    write_card(path, ranges={"RV volume": [1, 500]})
+    ready.panel.update()
+    assert told not in ui.estimateLabel.text and told not in ui.reviewLabel.text
 
 
 def test_the_card_of_the_model_is_shown_and_measures_are_those_of_the_library(host, ready):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from cardiactwins.anatomy.heart_topology import TopologyCheck, topology_checks
+from cardiactwins.compute.weights import card_path
+from cardiactwins.compute.weights_folder import WeightsFile
 from cardiactwins.compute.worker_process import WorkerProcess
 from cardiactwins.mrml.segmentations import segment_names
 from cardiactwins.mrml.twin_case import SiblingNodes, TwinCase
 from cardiactwins.mrml.twin_editor import WEIGHTS_KIND, TwinEditorLogic
 from cardiactwins.panel.context import PanelContext, inScene
 from cardiactwins.panel.twin.edit_estimate import EditEstimates
+from cardiactwins.twin.soft_measures import hard_measures
+from cardiactwins.twin.targets import unseen_text
 
-__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext", "content_version"]
+__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext", "card_of", "content_version"]
 
 HOW_TO_GET = {
     "torch": _("PyTorch is not installed (it comes with the PyTorch extension)"),
@@ -91,6 +96,7 @@ class TwinContext(PanelContext):
         self.imported: dict[str, ImportedHeart] = {}
         self._siblings: list[ShownSibling] = []
         self.selected: int | None = None
+        self._measured: list[tuple[NDArray[np.uint8], dict[str, float]]] = []
 
     def heart(self) -> ImportedHeart | None:
         """The chosen segmentation as it was imported; None before that."""
@@ -133,6 +139,18 @@ class TwinContext(PanelContext):
             return _("there are no weights of the model on this computer (see Models)")
         return ""
 
+    def unseen(self, labels: NDArray[np.uint8]) -> str:
+        """What of a heart lies outside what the model in use has seen; see `unseen_text`."""
+        file = self.weightsOf(WEIGHTS_KIND)
+        ranges = None if file is None else card_of(file).get("ranges")
+        if ranges is None:
+            return ""
+        known = [measures for heart, measures in self._measured if heart is labels]
+        measures = known[0] if known else hard_measures(labels)
+        if not known:
+            self._measured = [*self._measured[-1:], (labels, measures)]  # the twin and the heart after edits
+        return unseen_text(measures, ranges)
+
     def modelArguments(self) -> dict[str, Any]:
         """What a job needs to read the model."""
         return {
@@ -148,7 +166,15 @@ class TwinContext(PanelContext):
 
     def forget(self) -> None:
         """Forget the hearts of a scene that was closed."""
-        self.imported, self._siblings, self.selected = {}, [], None
+        self.imported, self._siblings, self.selected, self._measured = {}, [], None, []
+
+
+def card_of(file: WeightsFile) -> dict[str, Any]:
+    """The card of weights, empty where it cannot be read."""
+    try:
+        return json.loads(card_path(file.path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def content_version(node: Any) -> int:

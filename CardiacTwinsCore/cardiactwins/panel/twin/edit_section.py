@@ -103,10 +103,14 @@ class EditSection(Section):
         missing = self.missing()
         self.controls.setMissing(missing)
         self.estimateControls.setMissing(missing)
-        recipes = [] if missing else self.form.recipes(self.context.case())
-        self.ui.estimateLabel.text = (
-            self.context.estimates.text(self.context.place(), recipes[0], len(recipes)) if recipes else ""
-        )
+        case = self.context.case()
+        recipes = [] if missing else self.form.recipes(case)
+        lines = []
+        if recipes:
+            lines.append(self.context.estimates.text(self.context.place(), recipes[0], len(recipes)))
+            if recipes[0].twin and (unseen := self.context.unseen(case.current)):
+                lines.append(unseen)
+        self.ui.estimateLabel.text = "\n".join(lines)
 
     def sceneChanged(self) -> None:
         self.controls.cancel()

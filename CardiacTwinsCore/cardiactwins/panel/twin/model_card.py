@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from slicer.i18n import tr as _
 
-from cardiactwins.compute.weights import card_path
 from cardiactwins.compute.weights_folder import WeightsFile
 from cardiactwins.mrml.twin_editor import WEIGHTS_KIND
 from cardiactwins.panel.context import Section
+from cardiactwins.panel.twin.context import card_of
 
 __all__ = ["ModelCard", "card_lines"]
 
@@ -48,10 +47,7 @@ class ModelCard(Section):
 
 def card_lines(file: WeightsFile) -> list[str]:
     """The card of weights, a line each, without what only programs read."""
-    try:
-        card = json.loads(card_path(file.path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
+    card = card_of(file)
     names = [name for name in TOLD if name in card]
     names += [name for name in card if name not in (*TOLD, *NOT_TOLD)]
     return [f"{name}: {_plain(card[name])}" for name in names if card[name] not in (None, "", {}, [])]

@@ -113,20 +113,21 @@ class TwinSection(Section):
         self.controls.setMissing(self.missing())
         heart = self.context.heart()
         stale = heart is not None and heart.stale(node)
-        shown = (None if heart is None else id(heart.case.twin), stale)
+        unseen = "" if heart is None else self.context.unseen(heart.case.twin.labels)
+        shown = (None if heart is None else id(heart.case.twin), stale, unseen)
         if shown != self._shown:
             self._shown = shown
-            self._show(heart, stale)
+            self._show(heart, stale, unseen)
 
     def sceneChanged(self) -> None:
         self.controls.cancel()
         self._shown = None
-        self._show(None, False)
+        self._show(None, False, "")
 
     def close(self) -> None:
         self.controls.close()
 
-    def _show(self, heart: ImportedHeart | None, stale: bool) -> None:
+    def _show(self, heart: ImportedHeart | None, stale: bool, unseen: str) -> None:
         ui = self.ui
         ui.cleanButton.enabled = heart is not None and bool(heart.case.twin.remarks)
         ui.placesButton.enabled = heart is not None and not all(check.holds for check in heart.checks)
@@ -135,7 +136,7 @@ class TwinSection(Section):
             fillTable(ui.twinTable, [], [])
             return
         twin = heart.case.twin
-        lines = [f"- {remark}" for remark in twin.remarks]
+        lines = [f"- {remark}" for remark in (*twin.remarks, *([unseen] if unseen else []))]
         lines = (
             [_("Imported. What to keep in mind:"), *lines] if lines else [_("Imported; nothing is wrong.")]
         )
