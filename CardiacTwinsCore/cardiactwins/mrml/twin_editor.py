@@ -18,6 +18,7 @@ from cardiactwins.compute.files import file_name
 from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
+from cardiactwins.mrml.own_weights import own_weights_folder
 from cardiactwins.mrml.surface_files import write_surfaces
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
@@ -67,7 +68,8 @@ class TwinEditorLogic:
         rv = logic.editToTarget(case, ["RV volume +20 %"])[0]
         logic.makeSurfaces(case, rv, edgeLength=2.0, directory="meshes")
 
-    weights (kept in `weightsFile`): file of the model; the one that comes with the library when None.
+    weights (kept in `weightsFile`): file of the model; when None, the one that the panel uses: the user's own
+    in the application, or the one that comes with the library.
     loader: "module:name" of what takes that path and returns the model, so that other processes find it too;
     the trained model by default (needs PyTorch).
     """
@@ -362,13 +364,14 @@ class TwinEditorLogic:
         return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
 
     def weights(self) -> Path:
-        """The file of the model. FileNotFoundError when there is none."""
+        """The file of the model: the user's before the library's. FileNotFoundError when there is none."""
         if self.weightsFile is not None:
             path = Path(self.weightsFile)
             if not path.is_file():
                 raise FileNotFoundError(f"There are no weights {path}.")
             return path
-        file = used_weights(listed_weights(LIBRARY_WEIGHTS, LIBRARY_WEIGHTS / "none"), WEIGHTS_KIND)
+        own = own_weights_folder() or LIBRARY_WEIGHTS / "none"
+        file = used_weights(listed_weights(LIBRARY_WEIGHTS, own), WEIGHTS_KIND)
         if file is None:
             raise FileNotFoundError(
                 "No weights of the generative model are installed. Give a file (weights=...), or train them "

@@ -16,6 +16,7 @@ import cardiactwins
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, used_weights
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
+from cardiactwins.mrml.own_weights import own_weights_folder
 from cardiactwins.mrml.undo import ResultStack
 from cardiactwins.panel.requirements import ensure_requirements
 from cardiactwins.panel.run_controls import RunControls
@@ -122,9 +123,7 @@ class PanelContext:
     @staticmethod
     def ownWeights() -> Path:
         """The folder of the networks that the user has added, beside the application's settings."""
-        settings = getattr(slicer.app, "slicerUserSettingsFilePath", None)
-        parent = Path(settings).parent if isinstance(settings, str) and settings else Path.home()
-        return parent / "CardiacTwins" / "Models"
+        return own_weights_folder() or Path.home() / "CardiacTwins" / "Models"
 
     def say(self, text: str) -> None:
         """Show one line at the foot of the panel."""

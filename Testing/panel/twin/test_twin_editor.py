@@ -338,6 +338,13 @@ def test_the_card_of_the_model_is_shown_and_measures_are_those_of_the_library(ho
     assert tuple(TwinEditor.MEASURES) == MORPHOLOGY_NAMES
 
 
+def test_the_console_uses_the_weights_that_were_added_in_the_panel(ready):
+    file = ready.panel.context.weightsOf("twin")
+    assert file.own and ready.logic.weights() == file.path
+    file.path.with_suffix(".json").unlink()
+    assert ready.logic.weights() == ready.panel.context.weightsOf("twin").path != file.path
+
+
 def test_values_survive_a_saved_scene_and_the_heart_can_be_imported_again(host, ready, tmp_path):
     from cardiactwins.mrml.saving import save_scene
     from cardiactwins.mrml.scene_files import load_scene
