@@ -238,6 +238,16 @@ def test_files_of_a_siblings_surfaces_have_its_name(logic, shared_case, tmp_path
     assert models == {} and (tmp_path / "CT-1-2--sibling-mesh.json").is_file()
 
 
+def test_siblings_of_another_run_have_other_names(logic, shared_case, scene):
+    volume = np.count_nonzero(shared_case.twin.labels == Tissue.LV) * 1.4**3 / 1000
+    plans = [[f"LV volume {volume:.0f} ml"]] * 2
+    quick = {"steps": 2, "guard": False}
+    runs = [logic.perturb(shared_case, seed=seed, **quick) for seed in (0, 1)]
+    runs += [logic.perturb(shared_case, number=2, **quick), logic.editToTarget(shared_case, plans, **quick)]
+    names = [one.segmentation.GetName() for run in runs for one in run]
+    assert names == ["Patient: sibling", *(f"Patient: sibling {n}" for n in range(1, 6))]
+
+
 def test_exactly_kept_tissues_stay_in_the_patients_own_grid(logic, shared_case, patient, scene):
     keep = ("Ao", "Myo", "RV", "LA", "RA")
     (sibling,) = logic.editRegion(shared_case, keep=keep, exact=True, dilation=0, steps=4, guard=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import TopologyCheck
+from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.markups import new_markups
 from cardiactwins.mrml.segment_roles import TISSUE_ROLES
 from cardiactwins.mrml.segmentations import add_segment, set_reference_geometry
@@ -23,7 +24,14 @@ from cardiactwins.twin.twin_grid import Twin
 from cardiactwins.twin.twin_import import return_labels
 from cardiactwins.twin.violation_places import violation_places
 
-__all__ = ["SiblingNodes", "TwinCase", "new_difference", "new_sibling_nodes", "new_violation_markups"]
+__all__ = [
+    "SiblingNodes",
+    "TwinCase",
+    "new_difference",
+    "new_sibling_nodes",
+    "new_violation_markups",
+    "unused_name",
+]
 
 LOST = ("No longer heart", (0.45, 0.45, 0.45))
 
@@ -121,6 +129,14 @@ def new_sibling_nodes(
         table = _table(f"{name}: volumes", tissue_changes(case.twin.labels, sibling.labels))
     violations = new_violation_markups(f"{name}: violations", sibling.checks, case)
     return SiblingNodes(sibling, node, table, violations, region)
+
+
+def unused_name(stem: str) -> str:
+    """The stem and the first number that no node of the scene has with it."""
+    scene, number = start().scene, 1
+    while scene.GetFirstNodeByName(f"{stem} {number}") is not None:
+        number += 1
+    return f"{stem} {number}"
 
 
 def new_violation_markups(name: str, checks: Sequence[TopologyCheck], case: TwinCase) -> Any:

@@ -26,6 +26,7 @@ from cardiactwins.mrml.twin_case import (
     new_difference,
     new_sibling_nodes,
     new_violation_markups,
+    unused_name,
 )
 from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, evaluate_cohort, known_cohort
 from cardiactwins.mrml.twin_models import new_surface_models
@@ -60,7 +61,8 @@ class TwinEditorLogic:
 
     Methods and arguments are named in 3D Slicer's style. All take plain values or nodes and work the same in
     the application and on slicer-core. A method adds nothing to the scene before it has its whole result.
-    What to keep in mind of siblings stands in their `remarks`.
+    What to keep in mind of siblings stands in their `remarks`. Several siblings are numbered in their
+    names, and so is one whose name a node has already, with numbers that no node has.
 
         logic = TwinEditorLogic()
         case = logic.importTwin(segmentation)
@@ -258,9 +260,7 @@ class TwinEditorLogic:
                 attempts=attempts,
             )
             progress(number, len(plans), f"Sibling {number + 1} of {len(plans)}")
-            title = name or f"{case.name}: sibling"
-            title = title if len(plans) == 1 else f"{title} {number + 1}"
-            made += self._make(case, recipe, 1, None, title, afterStep, progress)
+            made += self._make(case, recipe, 1, None, name, afterStep, progress, len(plans) > 1)
         return tuple(made)
 
     def estimate(self, recipe: Recipe, number: int, case: TwinCase | None = None) -> SiblingEstimate:
@@ -396,6 +396,7 @@ class TwinEditorLogic:
         name: str,
         after_step: Any,
         progress: Progress,
+        numbered: bool = False,
     ) -> tuple[SiblingNodes, ...]:
         if number < 1:
             raise ValueError(f"The number of siblings is 1 or more; found {number}.")
@@ -408,12 +409,15 @@ class TwinEditorLogic:
             progress=progress,
         )
         title = name or f"{case.name}: sibling"
-        names = [title if number == 1 else f"{title} {n + 1}" for n in range(number)]
+        numbered = numbered or number > 1 or start().scene.GetFirstNodeByName(title) is not None
         unseen = self.unseen(case) if recipe.twin else ""
         remarks = (unseen,) if unseen else ()
         return tuple(
-            replace(new_sibling_nodes(case, sibling, one, region), remarks=remarks)
-            for sibling, one in zip(siblings, names, strict=True)
+            replace(
+                new_sibling_nodes(case, sibling, unused_name(title) if numbered else title, region),
+                remarks=remarks,
+            )
+            for sibling in siblings
         )
 
 

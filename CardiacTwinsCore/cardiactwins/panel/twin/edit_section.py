@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from cardiactwins.compute.files import json_text
 from cardiactwins.compute.worker_process import WorkerEvent
-from cardiactwins.mrml.twin_case import TwinCase, new_sibling_nodes
+from cardiactwins.mrml.twin_case import TwinCase, new_sibling_nodes, unused_name
 from cardiactwins.mrml.twin_sources import unplaced_case
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.context import ShownSibling, TwinContext
@@ -173,11 +173,3 @@ def sibling_title(place: TwinCase, recipes: Sequence[Recipe]) -> str:
     """What an undo of siblings is called."""
     what = recipes[0].title().partition("; seed")[0]
     return _("{count} of {name}: {what}").format(count=len(recipes), name=place.name, what=what)
-
-
-def unused_name(stem: str) -> str:
-    """The stem and the first number that no node of the scene has with it."""
-    number = 1
-    while slicer.mrmlScene.GetFirstNodeByName(f"{stem} {number}") is not None:
-        number += 1
-    return f"{stem} {number}"
