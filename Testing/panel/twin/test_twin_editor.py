@@ -214,6 +214,30 @@ def test_edits_follow_each_other_and_are_taken_back_one_by_one(host, heart):
     np.testing.assert_array_equal(context.case().current, twin.labels)
 
 
+def test_edits_of_an_earlier_import_come_back(host, heart):
+    ui, context = heart.ui, heart.panel.context
+    show_siblings(host, heart, sibling_of(context.case(), 1), sibling_of(context.case(), 2))
+    host.click(ui.goOnButton)
+    edited = context.case()
+    for _ in range(2):
+        finish(host, heart, ui.importButton)
+        assert "Back one edit" in ui.statusLabel.text
+        assert len(context.case().edits) == 0 and context.case().twin is not edited.twin
+    assert "An earlier import with 1 edit is kept" in ui.editsLabel.text and not ui.goOnButton.enabled
+    show_siblings(host, heart, sibling_of(context.case(), 3))
+    ui.siblingsTable.selectRow(2)
+    host.click(ui.goOnButton)
+    host.click(ui.backButton)
+    assert len(context.case().edits) == 0
+    host.click(ui.backButton)
+    assert context.case() is edited and "1. perturbational, psi 0.5; seed 1" in ui.editsLabel.text
+    assert "after edit 1" in ui.statusLabel.text
+    ui.siblingsTable.selectRow(1)
+    assert ui.goOnButton.enabled
+    host.click(ui.backButton)
+    assert not ui.backButton.enabled and "earlier" not in ui.editsLabel.text
+
+
 def test_siblings_are_shown_hidden_and_compared(host, heart):
     ui, context = heart.ui, heart.panel.context
     show_siblings(host, heart, sibling_of(context.case(), 1), sibling_of(context.case(), 2))

@@ -43,13 +43,15 @@ class ImportedHeart:
     """A heart that was imported in this session.
 
     case: the twin with its edits. sources: name of the segment of each tissue. version: of the segmentation
-    when it was read (`content_version`). checks: of the twin.
+    when it was read (`content_version`). checks: of the twin. earlier: an import of the same segmentation
+    that was edited, None without one.
     """
 
     case: TwinCase
     sources: dict[Any, str]
     version: int
     checks: tuple[TopologyCheck, ...]
+    earlier: ImportedHeart | None = None
 
     @classmethod
     def of(cls, case: TwinCase, sources: dict[Any, str], version: int) -> ImportedHeart:
@@ -112,6 +114,21 @@ class TwinContext(PanelContext):
         """Go on with more or fewer edits of the chosen heart."""
         key = self.parameterNode.segmentation.GetID()
         self.imported[key] = replace(self.imported[key], case=case)
+
+    def addHeart(self, key: str, heart: ImportedHeart) -> None:
+        """Edit a heart from now on; one of the same segmentation that was edited is kept for `back`."""
+        before = self.imported.get(key)
+        if before is not None:
+            before = before if len(before.case.edits) else before.earlier
+        self.imported[key] = replace(heart, earlier=before)
+
+    def back(self) -> None:
+        """Take the latest edit of the chosen heart back; where there is none, its latest import."""
+        heart = self.heart()
+        if len(heart.case.edits) or heart.earlier is None:
+            self.setCase(heart.case.undone())
+        else:
+            self.imported[self.parameterNode.segmentation.GetID()] = heart.earlier
 
     @property
     def siblings(self) -> list[ShownSibling]:

@@ -57,9 +57,9 @@ class SiblingsSection(Section):
             self.context.say(_("The next edit starts from {name}.").format(name=sibling.name))
 
     def back(self, _checked: bool = False) -> None:
-        """Let the next edit start from what the last one had started from."""
+        """Let the next edit start from what the last one had started from, or from an earlier import."""
         with slicer.util.tryWithErrorDisplay(_("The edit cannot be taken back.")):
-            self.context.setCase(self.context.case().undone())
+            self.context.back()
             self.context.panelChanged()
             edits = len(self.context.case().edits)
             self.context.say(
@@ -108,6 +108,12 @@ class SiblingsSection(Section):
         if edits:
             lines = [_("{name}, and then:").format(name=heart.case.name)]
             lines += [f"{row['edit']}. {row['what']} ({changes_text(row)})" for row in edits]
+        if heart.earlier is not None:
+            count = len(heart.earlier.case.edits)
+            number = _("1 edit") if count == 1 else _("{count} edits").format(count=count)
+            lines.append(
+                _("An earlier import with {edits} is kept; going back leads to it.").format(edits=number)
+            )
         self.ui.editsLabel.text = "\n".join(lines)
 
     def _enable(self) -> None:
@@ -115,7 +121,9 @@ class SiblingsSection(Section):
         ui.showButton.enabled = ui.differenceButton.enabled = sibling is not None
         own = sibling is not None and case is not None and sibling.case.twin is case.twin
         ui.goOnButton.enabled = own
-        ui.backButton.enabled = case is not None and len(case.edits) > 0
+        ui.backButton.enabled = case is not None and (
+            len(case.edits) > 0 or self.context.heart().earlier is not None
+        )
 
     def _onSelected(self) -> None:
         rows = {index.row() for index in self.ui.siblingsTable.selectionModel().selectedRows()}

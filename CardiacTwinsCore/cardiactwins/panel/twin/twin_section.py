@@ -93,9 +93,12 @@ class TwinSection(Section):
                 return
             twin = load_twin(folder, result, arguments["name"], heart.geometry)
             case = TwinCase(replace(twin, remarks=(*heart.remarks, *twin.remarks)), heart.styles)
-            self.context.imported[node.GetID()] = ImportedHeart.of(case, dict(heart.sources), version)
+            self.context.addHeart(node.GetID(), ImportedHeart.of(case, dict(heart.sources), version))
             self.context.panelChanged()
-            self.context.say(_("{name} is imported. Edit it in section 2.").format(name=case.name))
+            text = _("{name} is imported. Edit it in section 2.")
+            if self.context.imported[node.GetID()].earlier is not None:
+                text = _("{name} is imported anew. Back one edit brings back the one before, with its edits.")
+            self.context.say(text.format(name=case.name))
 
         self.context.start(self.controls, "cardiactwins.twin.case_jobs:import_job", prepare, done)
 
