@@ -145,11 +145,19 @@ class Section:
     def __init__(self, context: PanelContext) -> None:
         self.context = context
         self.ui = context.ui
+        self._toolTips: dict[Any, str] = {}
 
     @property
     def parameterNode(self) -> Any:
         """The wrapped parameter node; sections are updated only while there is one."""
         return self.context.parameterNode
+
+    def allow(self, button: Any, missing: Iterable[str]) -> None:
+        """Enable a button where nothing is missing; where something is, its tooltip lists it, a line each."""
+        missing, own = list(missing), self._toolTips.setdefault(button, button.toolTip)
+        button.enabled = not missing
+        lines = [_("Still missing:"), *(f"- {line}" for line in missing)] if missing else []
+        button.toolTip = "\n".join([own, *lines])
 
     def update(self) -> None:
         """Bring enabled states and texts in line with the parameter node."""

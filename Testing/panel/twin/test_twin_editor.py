@@ -33,8 +33,37 @@ def test_buttons_say_what_is_missing_before_anything_is_chosen(editor):
     ):
         assert not button.enabled
         assert text in button.toolTip
-    rest = (ui.undoButton, ui.goOnButton, ui.backButton, ui.showButton, ui.differenceButton, ui.cleanButton)
-    assert not any(button.enabled for button in (*rest, ui.placesButton, ui.chartButton, ui.reportButton))
+    assert not ui.undoButton.enabled
+    for button, text in (
+        (ui.chartButton, "run a task of a cohort"),
+        (ui.reportButton, "run a task of a cohort"),
+        (ui.cleanButton, "import a heart in section 1"),
+        (ui.placesButton, "import a heart in section 1"),
+        (ui.backButton, "import a heart in section 1"),
+        (ui.showButton, "choose a sibling in the table"),
+        (ui.differenceButton, "choose a sibling in the table"),
+        (ui.goOnButton, "choose a sibling in the table"),
+    ):
+        assert not button.enabled and f"Still missing:\n- {text}" in button.toolTip
+
+
+def test_grey_buttons_of_a_heart_and_its_siblings_say_why(host, heart):
+    ui, context = heart.ui, heart.panel.context
+    for button, text in (
+        (ui.cleanButton, "nothing is wrong with it"),
+        (ui.placesButton, "all topology checks hold"),
+        (ui.backButton, "starts from the twin"),
+        (ui.goOnButton, "choose a sibling"),
+    ):
+        assert not button.enabled and text in button.toolTip
+    own = "The next edit starts from this sibling. The twin itself is kept."
+    show_siblings(host, heart, sibling_of(context.case(), 1))
+    assert ui.goOnButton.enabled and ui.goOnButton.toolTip == own
+    finish(host, heart, ui.importButton)
+    assert not ui.goOnButton.enabled and "this one is of another" in ui.goOnButton.toolTip
+    assert ui.differenceButton.enabled and "missing" not in ui.differenceButton.toolTip
+    parameters(heart).segmentation = None
+    assert not ui.goOnButton.enabled and "import a heart in section 1" in ui.goOnButton.toolTip
 
 
 def test_every_control_that_a_person_can_use_has_a_tooltip(editor):

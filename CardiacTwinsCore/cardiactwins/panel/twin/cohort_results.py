@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from cardiactwins.mrml.plots import new_scatter_plot
 from cardiactwins.mrml.tables import new_table
-from cardiactwins.panel.context import fillTable, inScene
+from cardiactwins.panel.context import Section, fillTable, inScene
 from cardiactwins.panel.twin.context import TwinContext
 from cardiactwins.panel.views import show_chart
 
@@ -24,11 +24,11 @@ MOST_DOUBTFUL = 10
 """Hearts that are named; there may be hundreds."""
 
 
-class CohortResults:
+class CohortResults(Section):
     """Shows the result of `cohort_job`; table and chart become nodes."""
 
     def __init__(self, context: TwinContext) -> None:
-        self.context, self.ui = context, context.ui
+        super().__init__(context)
         self.chart: Any = None
         self._figures: list[Path] = []
         self._report = ""
@@ -57,8 +57,7 @@ class CohortResults:
         self._figures = [Path(path) for path in result["figures"]]
         self._report = str(result["report"])
         self._offerFigures()
-        self.ui.chartButton.enabled = inScene(self.chart)
-        self.ui.reportButton.enabled = bool(self._report)
+        self._enable()
         self.ui.cohortLabel.text = "\n".join(filter(None, (self._report, *doubtful_lines(result))))
         self.showChart()
         self.context.say(_("{title}: done.").format(title=title))
@@ -77,8 +76,14 @@ class CohortResults:
         self.chart, self._figures, self._report = None, [], ""
         fillTable(self.ui.cohortTable, [], [])
         self._offerFigures()
-        self.ui.chartButton.enabled = self.ui.reportButton.enabled = False
+        self._enable()
         self.ui.cohortLabel.text = ""
+
+    def _enable(self) -> None:
+        missing = [] if self._report else [_("run a task of a cohort")]
+        self.allow(self.ui.reportButton, missing)
+        charted = inScene(self.chart)
+        self.allow(self.ui.chartButton, [] if charted else missing or [_("a chart: this task has none")])
 
     def _offerFigures(self) -> None:
         box = self.ui.figureBox

@@ -8,7 +8,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from cardiactwins.panel.context import Section, fillTable, inScene
-from cardiactwins.panel.twin.context import ShownSibling, TwinContext
+from cardiactwins.panel.twin.context import ImportedHeart, ShownSibling, TwinContext
 from cardiactwins.panel.twin.sibling_tables import SiblingTables
 from cardiactwins.panel.views import show_segmentation
 
@@ -117,13 +117,26 @@ class SiblingsSection(Section):
         self.ui.editsLabel.text = "\n".join(lines)
 
     def _enable(self) -> None:
-        ui, sibling, case = self.ui, self.context.sibling(), self.context.case()
-        ui.showButton.enabled = ui.differenceButton.enabled = sibling is not None
-        own = sibling is not None and case is not None and sibling.case.twin is case.twin
-        ui.goOnButton.enabled = own
-        ui.backButton.enabled = case is not None and (
-            len(case.edits) > 0 or self.context.heart().earlier is not None
-        )
+        ui, sibling, heart = self.ui, self.context.sibling(), self.context.heart()
+        none = [_("choose a sibling in the table")] if sibling is None else []
+        self.allow(ui.showButton, none)
+        self.allow(ui.differenceButton, none)
+        self.allow(ui.goOnButton, none or self._strange(sibling, heart))
+        if heart is None:
+            back = [_("import a heart in section 1")]
+        else:
+            first = not len(heart.case.edits) and heart.earlier is None
+            back = [_("an edit: the next one starts from the twin")] if first else []
+        self.allow(ui.backButton, back)
+
+    @staticmethod
+    def _strange(sibling: ShownSibling, heart: ImportedHeart | None) -> list[str]:
+        """Why the next edit cannot start from a sibling."""
+        if heart is None:
+            return [_("import a heart in section 1")]
+        if sibling.case.twin is heart.case.twin:
+            return []
+        return [_("a sibling of this import of {name}: this one is of another").format(name=heart.case.name)]
 
     def _onSelected(self) -> None:
         rows = {index.row() for index in self.ui.siblingsTable.selectionModel().selectedRows()}

@@ -132,8 +132,11 @@ class TwinSection(Section):
 
     def _show(self, heart: ImportedHeart | None, stale: bool, unseen: str) -> None:
         ui = self.ui
-        ui.cleanButton.enabled = heart is not None and bool(heart.case.twin.remarks)
-        ui.placesButton.enabled = heart is not None and not all(check.holds for check in heart.checks)
+        nothing = [_("import a heart in section 1")] if heart is None else []
+        clean = heart is not None and not heart.case.twin.remarks
+        self.allow(ui.cleanButton, nothing or [_("something to clean: nothing is wrong with it")] * clean)
+        sound = heart is not None and all(check.holds for check in heart.checks)
+        self.allow(ui.placesButton, nothing or [_("a place to show: all topology checks hold")] * sound)
         if heart is None:
             ui.reviewLabel.text = ""
             fillTable(ui.twinTable, [], [])
