@@ -197,6 +197,21 @@ def test_a_segmentation_that_is_painted_in_later_has_to_be_imported_again(heart)
     assert "was changed since it was imported" in heart.ui.reviewLabel.text
 
 
+def test_a_segmentation_that_loses_a_segment_has_to_be_imported_again(heart):
+    from cardiactwins.panel.twin.context import ImportedHeart, content_version
+
+    node, context = parameters(heart).segmentation, heart.panel.context
+    segmentation = node.GetSegmentation()
+    segmentation.SeparateSegmentLabelmap("Ao")
+    segmentation.GetSegment("LV").GetRepresentation("Binary labelmap").Modified()
+    context.imported[node.GetID()] = ImportedHeart.of(context.case(), {}, content_version(node))
+    heart.panel.update()
+    assert "was changed" not in heart.ui.reviewLabel.text
+    segmentation.RemoveSegment("Ao")
+    heart.panel.update()
+    assert "was changed since it was imported" in heart.ui.reviewLabel.text
+
+
 def test_a_segmentation_that_is_painted_in_while_it_is_imported_has_to_be_imported_again(host, editor):
     host.click(editor.ui.sampleButton)
     host.click(editor.ui.importButton)

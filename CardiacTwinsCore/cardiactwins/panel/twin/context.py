@@ -25,7 +25,15 @@ from cardiactwins.panel.twin.edit_estimate import EditEstimates
 from cardiactwins.twin.soft_measures import hard_measures
 from cardiactwins.twin.targets import unseen_text
 
-__all__ = ["HOW_TO_GET", "ImportedHeart", "ShownSibling", "TwinContext", "card_of", "content_version"]
+__all__ = [
+    "HOW_TO_GET",
+    "ContentVersion",
+    "ImportedHeart",
+    "ShownSibling",
+    "TwinContext",
+    "card_of",
+    "content_version",
+]
 
 HOW_TO_GET = {
     "torch": _("PyTorch is not installed (it comes with the PyTorch extension)"),
@@ -36,6 +44,10 @@ HOW_TO_GET = {
     "safetensors": _("safetensors is not installed (Setup and diagnostics installs it)"),
 }
 """Package that the model needs -> what to do where it is missing."""
+
+
+ContentVersion = frozenset[tuple[str, int]]
+"""Id of each segment, and when its voxels changed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +61,16 @@ class ImportedHeart:
 
     case: TwinCase
     sources: dict[Any, str]
-    version: int
+    version: ContentVersion
     checks: tuple[TopologyCheck, ...]
     earlier: ImportedHeart | None = None
 
     @classmethod
-    def of(cls, case: TwinCase, sources: dict[Any, str], version: int) -> ImportedHeart:
+    def of(cls, case: TwinCase, sources: dict[Any, str], version: ContentVersion) -> ImportedHeart:
         return cls(case, sources, version, topology_checks(case.twin.labels))
 
     def stale(self, node: Any) -> bool:
-        """Whether the segmentation was painted in since."""
+        """Whether the segmentation was painted in, or has other segments, since."""
         return content_version(node) != self.version
 
 
@@ -194,10 +206,10 @@ def card_of(file: WeightsFile) -> dict[str, Any]:
         return {}
 
 
-def content_version(node: Any) -> int:
-    """A number that grows when the voxels of a segmentation change, but not when it is shown in 3D."""
-    parts = (
-        node.GetSegmentation().GetSegment(key).GetRepresentation("Binary labelmap")
-        for key in segment_names(node)
-    )
-    return max((part.GetMTime() for part in parts if part is not None), default=0)
+def content_version(node: Any) -> ContentVersion:
+    """What differs when segments or their voxels change, but not when the segmentation is shown in 3D."""
+    segmentation = node.GetSegmentation()
+    parts = {
+        key: segmentation.GetSegment(key).GetRepresentation("Binary labelmap") for key in segment_names(node)
+    }
+    return frozenset((key, 0 if part is None else part.GetMTime()) for key, part in parts.items())

@@ -19,7 +19,7 @@ from cardiactwins.mrml.twin_segmentation import SegmentedHeart, segments_of_tiss
 from cardiactwins.mrml.twin_sources import heart_of
 from cardiactwins.panel.context import Section, fillTable, inScene
 from cardiactwins.panel.segment_choices import SegmentChoices
-from cardiactwins.panel.twin.context import ImportedHeart, TwinContext, content_version
+from cardiactwins.panel.twin.context import ContentVersion, ImportedHeart, TwinContext, content_version
 from cardiactwins.panel.twin.sample_data import addSample
 from cardiactwins.panel.views import show_segmentation
 from cardiactwins.twin.case_jobs import load_twin
@@ -72,7 +72,7 @@ class TwinSection(Section):
             "alignment": self.parameterNode.alignment.value,
         }
         read: list[SegmentedHeart] = []
-        versions: list[int] = []
+        versions: list[ContentVersion] = []
 
         def steps() -> Iterator[tuple[int, int, str]]:
             yield 0, 1, _("Reading the segmentation")
@@ -82,7 +82,9 @@ class TwinSection(Section):
 
         self.controls.runSteps(steps(), lambda: self._start(node, read[0], versions[0], arguments))
 
-    def _start(self, node: Any, heart: SegmentedHeart, version: int, arguments: dict[str, Any]) -> None:
+    def _start(
+        self, node: Any, heart: SegmentedHeart, version: ContentVersion, arguments: dict[str, Any]
+    ) -> None:
         def prepare(folder: Path) -> dict[str, Any]:
             np.savez(folder / "heart.npz", labels=heart.labels, ijk_to_ras=heart.geometry.ijk_to_ras)
             return arguments
