@@ -58,7 +58,9 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0.01, help="Train for so long, both networks together, instead of a number of steps."
+            min=0.01,
+            help="Train for so long, both networks together, instead of a number of steps. Matching the "
+            "spread of latents takes some minutes more.",
         ),
     ] = None,
     seed: Seed = 0,

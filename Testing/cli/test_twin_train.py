@@ -179,3 +179,25 @@ def test_hearts_that_are_cut_off_are_told_and_left_out_where_asked(tmp_path, mon
         told, other = (left_out, doubtful) if leave_out else (doubtful, left_out)
         assert list(told) == ["heart-1.nii.gz"] and "LV is cut off" in told["heart-1.nii.gz"] and not other
         assert (len(known), len(held_out)) == (1 if leave_out else 2, 1)
+
+
+def test_a_training_that_was_stopped_at_its_end_repeats_nothing_that_is_finished(
+    training, tmp_path, monkeypatch
+):
+    from cardiactwins.twin import model_finishing
+    from cardiactwins.twin.training_run import TrainingRun
+
+    def stop(*_arguments, **_options):
+        raise Cancelled
+
+    options = ("--out", tmp_path / "t", "--minutes", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(model_finishing, "match_spread", stop)
+        with pytest.raises(Cancelled, match="the same command goes on"):
+            training(*options)
+    assert "spread" not in json.loads((tmp_path / "t" / "twin.json").read_text())
+    kept = (tmp_path / "t" / "autoencoder.safetensors").read_bytes()
+    monkeypatch.setattr(TrainingRun, "descend", stop)
+    training(*options)
+    assert "after" in json.loads((tmp_path / "t" / "twin.json").read_text())["spread"]
+    assert (tmp_path / "t" / "autoencoder.safetensors").read_bytes() == kept
