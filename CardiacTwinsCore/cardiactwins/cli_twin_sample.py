@@ -157,11 +157,10 @@ def _watched(records: Sequence[SiblingRecord]) -> list[dict[str, Any]]:
 def remarks_on_run(figures: dict[str, Any]) -> list[str]:
     """The figures of a run for people."""
     hearts, attempts = figures["made"] + figures["found"], figures["attempts"]
+    counted = "1 heart" if figures["made"] == 1 else f"{figures['made']} hearts"
+    there = f"{figures['found']} {'was' if figures['found'] == 1 else 'were'} there"
     of_attempts = f" of {attempts} attempts" if attempts > hearts else ""
-    remarks = [
-        f"{figures['made']} hearts made, {figures['found']} were there; the guard accepted "
-        f"{figures['accepted']}{of_attempts}."
-    ]
+    remarks = [f"{counted} made, {there}; the guard accepted {figures['accepted']}{of_attempts}."]
     raw, guarded = figures["violations_raw_percent"], figures["violations_guarded_percent"]
     if raw is not None:
         after = "" if guarded is None else f", {guarded:.1f} % of those accepted"

@@ -134,11 +134,13 @@ def test_help_loads_no_heavy_package():
 def test_rare_reasons_are_summed_up():
     rejected = ["a"] * 3 + ["b"] * 2 + list("cdefg")
     figures = {"made": 10, "found": 0, "attempts": 10, "accepted": 0, "failed": [], "targets": 0}
-    figures["rejected"] = rejected
-    told = remarks_on_run({**figures, "violations_raw_percent": None, "violations_guarded_percent": None})
+    figures |= {"rejected": rejected, "violations_raw_percent": None, "violations_guarded_percent": None}
+    told = remarks_on_run(figures)
     assert told[1:] == [
         "Turned away, 3: a",
         "Turned away, 2: b",
         *(f"Turned away, 1: {reason}" for reason in "cde"),
         "Turned away, 2: for other reasons, which the manifest has",
     ]
+    one = remarks_on_run({**figures, "made": 1, "found": 1})
+    assert one[0] == "1 heart made, 1 was there; the guard accepted 0 of 10 attempts."
