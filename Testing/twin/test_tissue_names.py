@@ -127,6 +127,15 @@ def test_labels_without_names_that_are_left_are_told_where_a_tissue_is_missing()
         heart_of_values("'scan'", values, given, {})
 
 
+def test_an_image_is_not_taken_for_a_label_map():
+    values = np.arange(-300, 300).reshape(6, 10, 10)
+    preset = {"Ao": 1, "Myo": 2, "RV": 3, "LV": 4, "RA": 5, "LA": 6}
+    for image, given in ((values, None), (values, preset), (values[:3], None), (values + 300, preset)):
+        with pytest.raises(ValueError, match="'scan' looks like an image, not a label map: it has"):
+            heart_of_values("'scan'", image, given, {})
+    assert heart_of_values("'scan'", values[2:4], preset, {})[0].max() == 6
+
+
 def nifti(path, extension, version=1, order="<"):
     """A NIfTI file of one voxel with one header extension, written by hand after the standard."""
     size = {1: 348, 2: 540}[version]

@@ -25,6 +25,9 @@ LABEL_PRESETS: Mapping[str, Mapping[int, Tissue]] = {
 }
 """Label values of maps that carry no names."""
 
+MOST_LABELS = 500
+"""Images have more values; whole bodies and brains have up to some hundred labels."""
+
 
 def heart_of_values(
     title: str,
@@ -36,7 +39,7 @@ def heart_of_values(
 
     title: of the map, for errors. values: (k, j, i), whole numbers. tissues: tissue ('LA') -> label value or
     name, or a key of LABEL_PRESETS; None: from the names. names: label value -> name. ValueError for other
-    values, an empty map, a missing tissue, and when there are neither names nor tissues.
+    values, an empty map, an image, a missing tissue, and when there are neither names nor tissues.
     """
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
         raise ValueError(f"{title} is no label map: its values are no whole numbers.")
@@ -44,6 +47,8 @@ def heart_of_values(
     present = [int(value) for value in np.unique(values) if value]
     if not present:
         raise ValueError(f"{title} is empty: it holds background alone.")
+    if len(present) > MOST_LABELS:
+        raise ValueError(_image_text(title, present))
     known = {value: names[value] for value in present if names.get(value)}
     chosen = _values_of_tissues(title, tissues, known, present)
     labels = np.zeros(values.shape, dtype=np.uint8)
@@ -83,9 +88,18 @@ def _values_of_tissues(
     for tissue, value in tissues_of_names(rest).items():
         chosen.setdefault(tissue, value)
     if not chosen and not any(names.values()):
+        if present[0] < 0:
+            raise ValueError(_image_text(title, present))
         listed = ", ".join(str(value) for value in present[:20])
         raise ValueError(
             f"{title} carries no names of its labels ({listed}). Say where they come from (tissues="
             f"'{list(LABEL_PRESETS)[2]}', ...) or which is which (tissues={{'LA': 2, ...}})."
         )
     return chosen
+
+
+def _image_text(title: str, present: list[int]) -> str:
+    return (
+        f"{title} looks like an image, not a label map: it has {len(present):,} values from {present[0]} to "
+        f"{present[-1]}. Give the segmentation of the image."
+    )
