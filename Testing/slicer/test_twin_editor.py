@@ -391,6 +391,8 @@ def test_bad_input_is_told_before_anything_is_made(logic, shared_case, patient, 
     before = nodes()
     with pytest.raises(ValueError, match="psi"):
         logic.perturb(shared_case, psi=1.5)
+    with pytest.raises(ValueError, match=r"seed is a whole number; found 1\.5"):
+        logic.perturb(shared_case, seed=1.5)
     with pytest.raises(ValueError, match="number of siblings"):
         logic.perturb(shared_case, number=0)
     with pytest.raises(ValueError, match="no measure 'spleen volume'"):

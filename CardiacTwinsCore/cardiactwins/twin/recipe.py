@@ -36,8 +36,9 @@ class Recipe:
     twin's volumes. guard: repair the topology within `repair_limit`. attempts: how many seeds are tried until
     the guard accepts a heart.
 
-    ValueError for what cannot be made: psi outside (0, 1], steps < 1, a localized edit without tissues or
-    region, an edit without a twin, unknown tissues, and targets that are none or of tissues that are kept.
+    ValueError for what cannot be made: psi outside (0, 1], steps < 1, fractions of seeds, steps or attempts,
+    a localized edit without tissues or region, an edit without a twin, unknown tissues, and targets that are
+    none or of tissues that are kept.
     """
 
     kind: EditKind
@@ -62,6 +63,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.kind not in ("unconditional", "perturbational", "localized"):
             raise ValueError(f"Siblings are unconditional, perturbational or localized; found '{self.kind}'.")
+        for name in ("seed", "steps", "attempts"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise ValueError(f"{name} is a whole number; found {getattr(self, name)!r}.")
         if self.steps < 1 or self.attempts < 1 or self.seed < 0:
             raise ValueError(
                 "Steps and attempts are 1 or more and the seed is 0 or more; found "
