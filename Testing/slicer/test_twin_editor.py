@@ -233,9 +233,15 @@ def test_surfaces_lie_in_the_patient_and_in_files(logic, shared_case, tmp_path, 
 
 
 def test_files_of_a_siblings_surfaces_have_its_name(logic, shared_case, tmp_path, scene):
-    (sibling,) = logic.perturb(shared_case, psi=0.2, seed=1, guard=False, name="CT 1/2: sibling")
-    _, models = logic.makeSurfaces(shared_case, sibling, edgeLength=None, directory=tmp_path, show=False)
+    (sibling,) = logic.perturb(shared_case, psi=0.2, seed=1, steps=2, guard=False, name="CT 1/2: sibling")
+    small = np.zeros_like(sibling.sibling.labels)
+    small[60:68, 60:68, 60:68] = Tissue.LV
+    sibling = replace(sibling, sibling=replace(sibling.sibling, labels=small))
+    surfaces, models = logic.makeSurfaces(
+        shared_case, sibling, edgeLength=None, directory=tmp_path, show=False
+    )
     assert models == {} and (tmp_path / "CT-1-2--sibling-mesh.json").is_file()
+    assert set(surfaces.quality.tissues) == {"LV"}  # of the sibling, not of the heart it was made from
 
 
 def test_siblings_of_another_run_have_other_names(logic, shared_case, scene):
