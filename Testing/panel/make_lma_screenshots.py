@@ -111,7 +111,7 @@ class Story:
         self.host.click(ui.lateButton)
         pictures.take("lma-late-result", "lateSection", foot=True)
         self.host.choose(ui.scalarBox, "Late region")
-        found = self.panel.panel.context.late
+        found = self.panel.panel.context.lateRegion()
         shown = [*_lined(self.node.model), found.centre]
         facing = np.asarray(found.region.centre) - np.array(self.node.model.GetPolyData().GetCenter())
         self._draw(

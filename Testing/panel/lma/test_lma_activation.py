@@ -262,7 +262,7 @@ def test_colours_legend_and_views_follow_the_controls(host, mapped):
     host.click(ui.lateButton)
     host.click(ui.lookButton)
     seen = np.array(camera.GetPosition()) - np.array(camera.GetFocalPoint())
-    centre = mapped.panel.context.late.region.centre - np.array(camera.GetFocalPoint())
+    centre = mapped.panel.context.lateRegion().region.centre - np.array(camera.GetFocalPoint())
     assert seen @ centre / np.linalg.norm(seen) / np.linalg.norm(centre) == pytest.approx(1.0, abs=1e-6)
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(model)
     assert legend.GetVisibility() and legend.GetTitleText() == TOS
@@ -326,10 +326,10 @@ def test_a_late_region_is_that_of_the_map_and_criterion_that_are_shown(host, map
     cells = model.GetPolyData().GetCellData
 
     host.click(ui.lateButton)
-    first, said = mapped.panel.context.late.centre, ui.lateLabel.text
+    first, said = mapped.panel.context.lateRegion().centre, ui.lateLabel.text
     host.type(ui.delaySlider, 80.0)
     host.click(ui.lateButton)
-    second = mapped.panel.context.late.centre
+    second = mapped.panel.context.lateRegion().centre
     assert not first.GetDisplayVisibility() and second.GetDisplayVisibility()
     host.click(ui.undoButton)
     assert first.GetDisplayVisibility() and ui.lateLabel.text == said

@@ -184,6 +184,47 @@ def test_the_report_tells_what_the_results_were_made_with(host, ready, tmp_path,
     assert "CUDA: a fast one" in page and "file tos.csv" in page
 
 
+def test_the_report_is_that_of_the_chosen_model_and_the_map_that_it_shows(host, ready, tmp_path, monkeypatch):
+    from cardiactwins.mrml import lma_report
+    from cardiactwins.mrml.offscreen import RenderingUnavailable
+
+    def nothing(*_arguments):
+        raise RenderingUnavailable("Nothing can be drawn in this test.")
+
+    monkeypatch.setattr(lma_report, "map_pictures", nothing)
+    ui, hearts = ready.ui, []
+    host.choose(ui.activationSourceBox, "TOS that is known")
+    host.type(ui.reportFolderPath, tmp_path / "report")
+    for delay, seed in ((40.0, 3), (60.0, 4)):
+        parameters(ready).seed = seed
+        finish(host, ready, ui.reconstructButton)
+        hearts.append(parameters(ready).model)
+        if len(hearts) == 1:
+            host.type(ui.tosFilePath, tos_file(ready))
+            host.click(ui.loadTosButton)
+        assert "show the map in section 3, in this session" in ui.reportButton.toolTip
+        host.click(ui.mapButton)
+        host.type(ui.delaySlider, delay)
+        host.click(ui.lateButton)
+
+    host.choose(ui.modelSelector, hearts[0].GetName())
+    host.type(ui.delaySlider, 80.0)
+    host.click(ui.lateButton)
+    host.click(ui.mapButton)
+    assert "find the late region of this map" in ui.reportButton.toolTip
+    host.click(ui.undoButton)
+    host.click(ui.undoButton)
+    assert ui.reportButton.enabled
+    host.click(ui.reportButton)
+    assert host.dialogs.texts("error") == []
+    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert (record["seed"], record["parameters"]["delay"]) == (3, 40.0)
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert f"Activation map: {hearts[0].GetName()}" in page
+    host.click(ui.undoButton)
+    assert parameters(ready).model is hearts[0] and ui.reportButton.enabled
+
+
 def test_inputs_are_guessed_from_names_and_contents(host, lma, slices, phantom):
     from cardiactwins.mrml.segmentations import new_segmentation
 

@@ -16,8 +16,8 @@ from cardiactwins.mrml.lma_map import ActivationNodes
 from cardiactwins.mrml.lma_models import FRAME
 from cardiactwins.mrml.lma_reconstruct import LMAReconstructLogic, ReconstructedHeart
 from cardiactwins.mrml.tables import columns_of_table
-from cardiactwins.panel.context import PanelContext, inScene
-from cardiactwins.panel.lma.made_from import MadeFrom
+from cardiactwins.panel.context import PanelContext
+from cardiactwins.panel.lma.session_results import SessionResults
 
 __all__ = [
     "AGREEMENT",
@@ -28,6 +28,7 @@ __all__ = [
     "LATE_CENTRE",
     "LATE_TABLE",
     "MAPPED_TOS",
+    "MAP_TABLE",
     "METHOD",
     "ONSET_WEIGHTS",
     "RATIO",
@@ -45,6 +46,7 @@ CURVES = "CardiacTwins.TOSCurves"
 LATE_TABLE = "CardiacTwins.LateRegion"
 LATE_CENTRE = "CardiacTwins.LateCentre"
 MAPPED_TOS = "CardiacTwins.MappedTOS"
+MAP_TABLE = "CardiacTwins.Map"
 REFERENCE_MODEL = "CardiacTwins.ReferenceModel"
 """References of a model node to what belongs to it."""
 METHOD = "CardiacTwins.Method"
@@ -60,9 +62,9 @@ ONSET_WEIGHTS = "lma onset"
 class LMAContext(PanelContext):
     """What the sections share.
 
-    heart, activation, late: the last results of this session, which the report is made of; `reconstructed`,
-    `mapped` and `lateRegion` give them as far as they belong to the chosen model. activationFrom, lateFrom:
-    what the map and the late region were made with.
+    session: the results of this session, which the report is made of: hearts by their models, with the record
+    of the reconstruction; maps and late regions by their tables, with a `MadeFrom`. `reconstructed`, `mapped`
+    and `lateRegion` give those of the chosen model.
     """
 
     def __init__(
@@ -74,10 +76,7 @@ class LMAContext(PanelContext):
         onChange: Callable[[], None],
     ) -> None:
         super().__init__(ui, logic, worker, requirements, "LMAReconstruct", "cardiactwins.lma.jobs", onChange)
-        self.heart: ReconstructedHeart | None = None
-        self.activation: ActivationNodes | None = None
-        self.late: LateNodes | None = None
-        self.activationFrom = self.lateFrom = MadeFrom()
+        self.session = SessionResults()
 
     def model(self) -> Any:
         """The chosen model node; None where there is none, or it does not tell its long axis."""
@@ -86,14 +85,12 @@ class LMAContext(PanelContext):
 
     def reconstructed(self) -> ReconstructedHeart | None:
         """The heart of the chosen model, if it was reconstructed in this session."""
-        heart = self.heart
-        return heart if heart is not None and inScene(heart.model) and heart.model is self.model() else None
+        return self.session.found(self.model())
 
     def mapped(self) -> ActivationNodes | None:
-        """The map of the chosen model, if it was made in this session and not taken back."""
-        found = self.activation
-        belongs = found is not None and found.model is self.model() and inScene(found.table)
-        return found if belongs else None
+        """The map that the chosen model shows, if it was made in this session."""
+        model = self.model()
+        return None if model is None else self.session.found(model.GetNodeReference(MAP_TABLE))
 
     def mappedTOS(self) -> np.ndarray | None:
         """TOS (slices, sectors) in ms of the chosen model's map, as its curves keep it; None without one."""
@@ -106,9 +103,10 @@ class LMAContext(PanelContext):
         return np.array(rows, dtype=float) if rows else None
 
     def lateRegion(self) -> LateNodes | None:
-        """The late region of `mapped`, unless it was taken back."""
-        found = self.late
-        return found if found is not None and self.mapped() is not None and inScene(found.table) else None
+        """The late region of `mapped` that the chosen model shows."""
+        if self.mapped() is None:
+            return None
+        return self.session.found(self.model().GetNodeReference(LATE_TABLE))
 
     def tosTable(self) -> TosTable | None:
         """What the chosen table of TOS holds; None where there is none. ValueError when it is unusable."""
@@ -154,5 +152,4 @@ class LMAContext(PanelContext):
 
     def forget(self) -> None:
         """Forget the results of a scene that was closed."""
-        self.heart = self.activation = self.late = None
-        self.activationFrom = self.lateFrom = MadeFrom()
+        self.session.clear()

@@ -89,9 +89,8 @@ class LateSection(Section):
                 model.SetNodeReferenceID(LATE_TABLE, found.table.GetID())
                 centre = None if found.centre is None else found.centre.GetID()
                 model.SetNodeReferenceID(LATE_CENTRE, centre)
-            self.context.late = found
             scar = "" if node.scar is None else node.scar.GetName()
-            self.context.lateFrom = MadeFrom(arguments, {"scar": scar})
+            self.context.session.keep(found.table, found, MadeFrom(arguments, {"scar": scar}))
             self.context.panelChanged()
             self.context.say(_("The late region is marked on {name}.").format(name=model.GetName()))
 

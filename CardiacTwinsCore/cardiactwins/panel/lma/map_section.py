@@ -19,7 +19,15 @@ from cardiactwins.mrml.lma_range import range_lines
 from cardiactwins.mrml.lma_views import view_direction
 from cardiactwins.mrml.result_record import ResultRecord
 from cardiactwins.panel.context import Section, fillTable
-from cardiactwins.panel.lma.context import BULLSEYE, CURVES, MAPPED_TOS, METHOD, REFERENCE_MODEL, LMAContext
+from cardiactwins.panel.lma.context import (
+    BULLSEYE,
+    CURVES,
+    MAP_TABLE,
+    MAPPED_TOS,
+    METHOD,
+    REFERENCE_MODEL,
+    LMAContext,
+)
 from cardiactwins.panel.lma.late_section import takeOffLate
 from cardiactwins.panel.lma.made_from import MadeFrom, keptMadeFrom
 from cardiactwins.panel.lma.model_colors import arraysOf, colorModel
@@ -77,12 +85,12 @@ class MapSection(Section):
                 takeOffLate(model, record)
                 model.SetNodeReferenceID(BULLSEYE, found.bullseye.GetID())
                 model.SetNodeReferenceID(CURVES, found.plot.GetID())
+                model.SetNodeReferenceID(MAP_TABLE, found.table.GetID())
                 model.SetNodeReferenceID(MAPPED_TOS, self.parameterNode.tos.GetID())
                 _hideReference(model, record)
                 if self.parameterNode.referenceModel:
                     self._addReference(found)
-            self.context.activation, self.context.late = found, None
-            self.context.activationFrom = self._madeFrom(table, heights)
+            self.context.session.keep(found.table, found, self._madeFrom(table, heights))
             self._colored = None
             self.parameterNode.scalar = type(self.parameterNode.scalar)(TOS)
             self.context.panelChanged()

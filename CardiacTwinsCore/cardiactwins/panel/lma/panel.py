@@ -47,7 +47,7 @@ class LMAReconstructPanel(ModulePanel):
         self.activation = ActivationSection(self.context)
         self.map = MapSection(self.context)
         self.late = LateSection(self.context)
-        self.report = ReportSection(self.context, self.reconstruction)
+        self.report = ReportSection(self.context)
         self.weights = WeightsSection(self.context, WEIGHTS)
         self.sections = (
             self.reconstruction,

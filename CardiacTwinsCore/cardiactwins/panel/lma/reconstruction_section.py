@@ -61,7 +61,6 @@ class ReconstructionSection(Section):
         self.segments = SegmentChoices(context, ROLE_BOXES)
         self.agreement = AgreementTable(context)
         self.preview: ModelPreview | None = None
-        self.record: RunReport | None = None
         self.ui.curvesItemBox.connect("currentItemChanged(vtkIdType)", self._onCurvesItem)
 
     def source(self) -> Any:
@@ -163,9 +162,8 @@ class ReconstructionSection(Section):
                     name=slicer.mrmlScene.GenerateUniqueName(_("{name}: LV").format(name=name)),
                 )
                 self._finish(heart, found)
-            self.context.heart = heart
-            self.record = record.finish(heart_results(heart), found.values.get("device"))
-            self.context.activation = self.context.late = None
+            finished = record.finish(heart_results(heart), found.values.get("device"))
+            self.context.session.keep(heart.model, heart, finished)
             self.parameterNode.model = heart.model
             text = _("Reconstructed by {method}; how well it meets the slices stands below the table.")
             self.context.say(text.format(method=found.method))
@@ -226,7 +224,7 @@ class ReconstructionSection(Section):
 
     def sceneChanged(self) -> None:
         self.controls.cancel()
-        self.preview = self.record = None
+        self.preview = None
         self.agreement.clear()
 
     def close(self) -> None:

@@ -16,7 +16,6 @@ from cardiactwins.mrml.lma_run import map_results
 from cardiactwins.mrml.lma_sheet import RESEARCH_ONLY
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.lma.context import LMAContext
-from cardiactwins.panel.lma.reconstruction_section import ReconstructionSection
 
 __all__ = ["ReportSection"]
 
@@ -24,9 +23,8 @@ __all__ = ["ReportSection"]
 class ReportSection(Section):
     """Writes report.html, report.pdf and report.json of the chosen model's results (about five seconds)."""
 
-    def __init__(self, context: LMAContext, reconstruction: ReconstructionSection) -> None:
+    def __init__(self, context: LMAContext) -> None:
         super().__init__(context)
-        self._reconstruction = reconstruction
         self._toolTip = self.ui.reportButton.toolTip
         self.ui.reportButton.connect("clicked(bool)", self.write)
 
@@ -62,7 +60,7 @@ class ReportSection(Section):
                 activation=mapped,
                 late=late,
                 tos=mapped.tos_table,
-                record=self._record(mapped, late),
+                record=self._record(heart, mapped, late),
             )
             self.ui.reportLabel.text = _("{page}\n{sheet}\n{note}").format(
                 page=files.page, sheet=files.sheet, note=RESEARCH_ONLY
@@ -80,14 +78,14 @@ class ReportSection(Section):
     def sceneChanged(self) -> None:
         self.ui.reportLabel.text = ""
 
-    def _record(self, mapped: Any, late: Any) -> RunReport:
+    def _record(self, heart: Any, mapped: Any, late: Any) -> RunReport:
         """The record of the reconstruction with what map and late region were made with, and their figures.
 
         Its seconds are those of the reconstruction.
         """
-        record, made = self._reconstruction.record, self.context.activationFrom
-        parts = (record, made, self.context.lateFrom)
-        figures = map_results(made.inputs["TOS by"], mapped, late)
+        parts = [self.context.session.made(node) for node in (heart.model, mapped.table, late.table)]
+        record, activation, _late = parts
+        figures = map_results(activation.inputs["TOS by"], mapped, late)
         return replace(
             record,
             parameters={key: value for part in parts for key, value in part.parameters.items()},
