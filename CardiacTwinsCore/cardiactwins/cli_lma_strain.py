@@ -16,7 +16,7 @@ from cardiactwins.cli_values import numbers_from
 __all__ = ["SLICES", "strain"]
 
 SLICES = "slices.csv"
-"""Table of the folder that names the file of each slice, and where the slice lies if that is known."""
+"""Table of the folder that names the file of each slice, its source, and where it lies if that is known."""
 NEEDED = ("phase", "mask", "times", "ke", "pixel", "insertion")
 ENDINGS = {"phaseX": " phase x", "phaseY": " phase y", "phaseZ": " phase z", "mask": " mask"}
 
@@ -28,7 +28,7 @@ def strain(
         typer.Argument(
             metavar="SOURCE...",
             help="One .npz file a slice, base to apex, or a scene with sequences 'NAME phase x', "
-            "'NAME phase y' and 'NAME mask' of each slice.",
+            "'NAME phase y' and 'NAME mask' of each slice, taken in the order of their names.",
         ),
     ],
     ke: Annotated[
@@ -77,7 +77,8 @@ def strain(
     """Compute circumferential strain of sectors from the wrapped phases of DENSE images.
 
     Writes for each slice the strain matrix as measured (slice-1.csv, for `cardiactwins lma tos`), the same
-    reduced to its modes (slice-1.modes.csv), and a picture (slice-1.png); slices.csv; and report.json.
+    reduced to its modes (slice-1.modes.csv), and a picture (slice-1.png); slices.csv, which says what
+    each was computed from; and report.json.
 
     An .npz file holds phase (2 or 3, frames, rows, columns) in rad or as --stored-range says, mask (frames,
     rows, columns), times (frames) in ms, ke in cycles/mm, pixel (2) and insertion (2) in mm along x and y; if
@@ -129,7 +130,11 @@ def strain(
         ]
         for number, nodes in enumerate(found, start=1):
             _write(nodes, folder, number)
-        rows = [_row(number, position) for number, position in enumerate(positions, start=1)]
+        named = [given["phaseX"].GetName() for given, _ in slices] if scenes else map(str, sources)
+        rows = [
+            _row(number, source, position)
+            for number, (source, position) in enumerate(zip(named, positions, strict=True), start=1)
+        ]
         write_table(folder / SLICES, rows)
         progress(len(slices), len(slices), "Done")
     figures = _figures(found)
@@ -202,6 +207,7 @@ def _slices_of_scene(
 ) -> list[tuple[dict[str, Any], Any]]:
     """Arguments of `computeStrain` of each slice in a scene; its position comes with the volumes."""
     from cardiactwins.mrml.headless import start
+    from cardiactwins.mrml.name_order import name_order
     from cardiactwins.mrml.scene_files import load_scene, sequence_named
 
     load_scene(path)
@@ -210,7 +216,10 @@ def _slices_of_scene(
         scene = start().scene
         count = scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")
         found = {scene.GetNthNodeByClass(n, "vtkMRMLSequenceNode").GetName() for n in range(count)}
-        stems = sorted(name.removesuffix(ENDINGS["phaseX"]) for name in found if name.endswith(" phase x"))
+        stems = sorted(
+            (name.removesuffix(ENDINGS["phaseX"]) for name in found if name.endswith(ENDINGS["phaseX"])),
+            key=name_order,
+        )
         if not stems:
             listed = ", ".join(f"'{name}'" for name in sorted(found)) or "none"
             raise ValueError(
@@ -249,9 +258,10 @@ def _write(nodes: Any, folder: Path, number: int) -> None:
         figure.savefig(path)
 
 
-def _row(number: int, position: Any) -> dict[str, Any]:
+def _row(number: int, source: str, position: Any) -> dict[str, Any]:
     values = ["", "", ""] if position is None else [float(value) for value in position]
-    return {"slice": number, "file": f"slice-{number}.csv", **dict(zip("RAS", values, strict=True))}
+    row = {"slice": number, "file": f"slice-{number}.csv", "source": source}
+    return row | dict(zip("RAS", values, strict=True))
 
 
 def _figures(found: Sequence[Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from cardiactwins.lma.tos_table import read_tos_csv
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import segmentation_from_file
 from cardiactwins.mrml.lma_sample import new_sample_heart
-from cardiactwins.mrml.saving import save_node
+from cardiactwins.mrml.saving import save_node, save_scene
+from cardiactwins.mrml.scene_files import load_scene, sequence_named
 from cardiactwins.mrml.segmentations import geometry_of_segmentation, segment_array, segment_names
 from cardiactwins.mrml.volumes import new_label_volume
 
@@ -56,6 +57,7 @@ def test_dense_images_become_strain_matrices_with_their_places(strained, rows, s
     with np.load(sample_folder / "dense-2.npz") as given:
         np.testing.assert_allclose([float(row["time"]) for row in table], given["times"][:-5])
         places = rows(out / "slices.csv")
+        assert [row["source"] for row in places] == [str(sample_folder / f"dense-{n}.npz") for n in (2, 3)]
         np.testing.assert_allclose([float(places[0][axis]) for axis in "RAS"], given["position"])
     peaks = [slice_["peak_strain"] for slice_ in outcome.summary["slices"]]
     assert all(-0.3 < peak < -0.05 for peak in peaks)
@@ -82,6 +84,25 @@ def test_a_scene_with_sequences_gives_the_same_strain(lma, strained, sample_fold
         np.testing.assert_allclose(one, other, atol=3e-3)
     one, other = (rows(folder / "slices.csv") for folder in (tmp_path / "s", strained[1]))
     assert [float(row["R"]) for row in one] == pytest.approx([float(row["R"]) for row in other], abs=0.01)
+
+
+def test_slices_of_a_scene_are_taken_in_the_order_of_their_numbers_and_named(
+    lma, sample_folder, tmp_path, rows
+):
+    load_scene(sample_folder / "scene.mrb")
+    names = {1: "first", 2: "DENSE 10", 3: "DENSE 2", 4: "last"}
+    for number, name in names.items():
+        for part in ("phase x", "phase y", "mask"):
+            ending = part if "DENSE" in name else f"{part} left out"
+            sequence_named(f"LBBB phantom: DENSE {number} {part}").SetName(f"{name} {ending}")
+    save_scene(tmp_path / "scene.mrb")
+    start().scene.Clear(False)
+    outcome = lma("strain", tmp_path / "scene.mrb", "--ke", 0.1, "--sectors", 4, "--out", tmp_path / "s")
+    assert outcome.exit_code == 0, outcome.stderr
+    table = rows(tmp_path / "s" / "slices.csv")
+    assert [row["source"] for row in table] == ["DENSE 2 phase x", "DENSE 10 phase x"]
+    with np.load(sample_folder / "dense-3.npz") as given:
+        np.testing.assert_allclose([float(table[0][axis]) for axis in "RAS"], given["position"], atol=0.01)
 
 
 def test_images_as_a_scanner_stores_them_give_the_same_strain(lma, strained, sample_folder, tmp_path, rows):

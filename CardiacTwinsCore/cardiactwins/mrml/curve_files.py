@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import curve_from_file, points_from_file
+from cardiactwins.mrml.name_order import name_order
 
 __all__ = ["curves_from_folder", "curves_of_scene"]
 
@@ -31,15 +32,16 @@ def curves_from_folder(folder: str | Path) -> Iterator[tuple[list[Any], NDArray[
     are None where there is no point list. ValueError when there is no closed curve or a file cannot be read.
     """
     start()
-    kinds = {path: _kind(path) for path in sorted(Path(folder).glob("*.mrk.json"), key=_order_of_file)}
+    files = sorted(Path(folder).glob("*.mrk.json"), key=lambda path: name_order(path.name))
+    kinds = {path: _kind(path) for path in files}
     curves = [path for path, kind in kinds.items() if kind == CURVE]
     if not curves:
         raise ValueError(
             f"The folder {folder} holds no closed curves of the Markups module (epi 1.mrk.json, ...)."
         )
-    files = [path for path, kind in kinds.items() if kind == POINTS]
-    named = [path for path in files if INSERTION.search(path.name)]
-    lists = [points_from_file(path) for path in named or files]
+    others = [path for path, kind in kinds.items() if kind == POINTS]
+    named = [path for path in others if INSERTION.search(path.name)]
+    lists = [points_from_file(path) for path in named or others]
     points = np.concatenate(lists) if lists else None
     with ExitStack() as opened:
         nodes = [opened.enter_context(curve_from_file(path)) for path in curves]
@@ -51,7 +53,7 @@ def curves_of_scene() -> list[Any]:
     scene = start().scene
     count = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsClosedCurveNode")
     nodes = [scene.GetNthNodeByClass(index, "vtkMRMLMarkupsClosedCurveNode") for index in range(count)]
-    return sorted(nodes, key=lambda node: _order(node.GetName()))
+    return sorted(nodes, key=lambda node: name_order(node.GetName()))
 
 
 def _kind(path: Path) -> str:
@@ -61,13 +63,3 @@ def _kind(path: Path) -> str:
         return str(content["markups"][0]["type"])
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path} is no markups file or is damaged ({error}).") from error
-
-
-def _order_of_file(path: Path) -> list[tuple[int, int | str]]:
-    return _order(path.name)
-
-
-def _order(name: str) -> list[tuple[int, int | str]]:
-    """Sorts 'epi 10' behind 'epi 9'."""
-    parts = re.split(r"(\d+)", name.lower())
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]

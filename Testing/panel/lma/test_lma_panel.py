@@ -242,6 +242,15 @@ def test_inputs_are_guessed_from_names_and_contents(host, lma, slices, phantom):
     assert lma.ui.reconstructButton.enabled
 
 
+def test_slices_of_dense_images_are_guessed_in_the_order_of_their_numbers(host, lma):
+    for number in (10, 2):
+        for part in ("phase x", "phase y", "mask"):
+            host.scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"DENSE {number} {part}")
+    host.click(lma.ui.guessButton)
+    listed = [lma.ui.slicesTable.item(row, 1).text() for row in range(lma.ui.slicesTable.rowCount)]
+    assert listed == ["DENSE 2 phase x", "DENSE 10 phase x"]
+
+
 def test_several_long_axis_slices_are_guessed_and_go_to_the_reconstruction(
     host, ready, slices, phantom, monkeypatch
 ):

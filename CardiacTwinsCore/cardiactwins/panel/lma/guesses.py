@@ -9,6 +9,7 @@ import slicer
 import slicer.util
 import vtk
 
+from cardiactwins.mrml.name_order import name_order
 from cardiactwins.mrml.role_guess import guess_roles
 from cardiactwins.panel.lma.context import SEGMENTATION
 
@@ -59,7 +60,8 @@ def guessedInputs() -> dict[str, Any]:
 
 
 def denseSlices() -> list[dict[str, Any]]:
-    """The slices of DENSE images in the scene, as role -> sequence node, by the endings of their names.
+    """The slices of DENSE images in the scene, as role -> sequence node, by the endings of their names,
+    numbers in them by their size.
 
     '... phase x', '... phase y' and '... mask' of one beginning are a slice; '... phase z' may be there.
     """
@@ -68,7 +70,8 @@ def denseSlices() -> list[dict[str, Any]]:
         match = PART.match(node.GetName())
         if match:
             slices.setdefault(match["slice"], {})[PARTS[match["part"].lower()]] = node
-    return [slices[name] for name in sorted(slices) if {"phaseX", "phaseY", "mask"} <= slices[name].keys()]
+    ordered = sorted(slices, key=name_order)
+    return [slices[name] for name in ordered if {"phaseX", "phaseY", "mask"} <= slices[name].keys()]
 
 
 def closedCurves(item: int) -> list[Any]:
