@@ -223,7 +223,7 @@ def _figures(found: Any) -> dict[str, Any]:
     """What the map adds to the figures of the heart."""
     results = found.record.results
     keys = ("tos_method", "tos_ms", "tos_longitudinal", "segment_tos_ms", "late_segments", "target", "late")
-    return {key: results[key] for key in keys}
+    return {key: results[key] for key in (*keys, "tos_beyond_frames") if key in results}
 
 
 def _table(late: dict[str, list[str]]) -> Any:
@@ -241,6 +241,8 @@ def _remark(found: Any) -> str:
     from cardiactwins.mrml.lma_late import LEAST_EXTRAPOLATED
 
     how = "TOS as given." if found.tos is None else f"TOS by the {found.tos.method}."
+    if found.tos is not None and found.tos.remark:
+        how += f"\n{found.tos.remark}"
     beyond = 100 * (found.late.extrapolated or 0.0)
     if beyond >= LEAST_EXTRAPOLATED:
         how += (

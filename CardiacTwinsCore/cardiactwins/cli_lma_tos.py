@@ -88,8 +88,10 @@ def tos(
             figure.savefig(temporary)
     write_table(out, _rows(found.table, positions))
     figures = _figures(found.table)
-    run.show(_table(figures), "", f"TOS by the {found.method}{'' if method == 'auto' else ', as asked'}.")
+    how = f"TOS by the {found.method}{'' if method == 'auto' else ', as asked'}."
+    run.show(_table(figures), "", how, *filter(None, [found.remark]))
     results = {"method": found.method, "slices": figures, "tos_ms": found.table.values}
+    results["tos_beyond_frames"] = found.beyond_frames
     outputs = {"tos": out} | {f"picture_{number}": path for number, path in enumerate(pictures, start=1)}
     run.finish(results, outputs, report)
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from cardiactwins.lma.strain_phantom import simulate_strain
 from cardiactwins.lma.tos_table import read_tos_csv
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.image_files import segmentation_from_file
@@ -161,6 +162,27 @@ def test_strain_tables_typed_by_somebody_are_read_with_their_heights(lma, strain
     assert outcome.exit_code == 0, outcome.stderr
     assert "TOS by the change point" in outcome.stdout
     np.testing.assert_allclose(read_tos_csv(tmp_path / "t.csv").longitudinal, [0.3, 0.7])
+
+
+def test_onsets_after_the_last_frame_are_told(lma, sample_folder, tmp_path):
+    pytest.importorskip("torch")
+    made = simulate_strain("LBBB", np.random.default_rng(0))
+    lines = [",".join(["time", *(f"sector {n}" for n in range(1, 19))])]
+    for time, column in zip(made.times[:8], made.strain.T[:8], strict=True):
+        lines.append(",".join(map(str, [time, *column])))
+    (tmp_path / "short.csv").write_text("\n".join(lines))
+    given = (tmp_path / "short.csv", "--method", "network", "--heights", 0.5)
+    outcome = lma("tos", *given, "--out", tmp_path / "t.csv", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    (beyond,) = outcome.summary["tos_beyond_frames"]
+    assert beyond == (np.flatnonzero(np.array(outcome.summary["tos_ms"][0]) > 136) + 1).tolist() != []
+    said = f"in sectors of slice 1 (136 ms): {', '.join(map(str, beyond))}. Do not rely on it"
+    assert said in lma("tos", *given, "--out", tmp_path / "t.csv", "--force").stdout
+    slices, strain = sample_folder / "slices.seg.nrrd", ("--strain", tmp_path / "short.csv")
+    again = ("--onset", "network", "--heights", 0.5, *QUICK, "--out", tmp_path / "m")
+    assert said in lma("map", slices, *strain, *again).stdout
+    report = json.loads((tmp_path / "m" / "report.json").read_text())
+    assert report["results"]["tos_beyond_frames"] == [beyond]
 
 
 def test_tables_of_a_spreadsheet_are_read_whatever_their_order_and_decimal_sign(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cardiactwins.lma.last_frames import beyond_frames, remark_on_frames
 from cardiactwins.lma.onset import OnsetEstimate, estimate_onset
 from cardiactwins.lma.onset_methods import chosen_onset_method, estimate_onset_by
 from cardiactwins.lma.strain_phantom import simulate_strain
@@ -16,6 +17,16 @@ def table():
     return TosTable(
         values, np.arange(1, 4), np.array([0.2, 0.5, 0.8]), values - 10, values + 12, rng.random((3, 18))
     )
+
+
+def test_onsets_after_the_last_frame_of_their_slice_are_named():
+    table = TosTable(np.array([[40.0, 150.0, 136.0], [np.nan, 150.0, 10.0]]), np.array([1, 4]))
+    assert beyond_frames(table.values, [136, 160]) == [[2], []]
+    assert remark_on_frames(table, [136, 160]).startswith(
+        "TOS lies after the last frame, where nothing was measured, in sectors of slice 1 (136 ms): 2. Do not"
+    )
+    assert "slice 1 (30 ms): 1, 2, 3; of slice 4 (149 ms): 2." in remark_on_frames(table, [30, 149])
+    assert remark_on_frames(table, [160, 160]) == ""
 
 
 def test_columns_give_the_table_back_in_any_order_of_rows(table):

@@ -78,7 +78,7 @@ def onset_job(
     """TOS of slices by their strain matrices (S, T) and times (T,) in ms. See `estimate_onset_by`.
 
     Returns lists, one entry a slice: "tos", "sd", "lower", "upper" in ms; "noise"; "late", None from a method
-    that does not tell it; and the "method" that was used.
+    that does not tell it; "last_frame", its time in ms; and the "method" that was used.
     """
     used = chosen_onset_method(method, weights)
     result: dict[str, Any] = {name: [] for name in ("tos", "sd", "lower", "upper", "noise", "late")}
@@ -92,7 +92,7 @@ def onset_job(
             value = getattr(found, name, None)
             values.append(value.tolist() if isinstance(value, np.ndarray) else value)
     progress(len(strain), len(strain), "Done")
-    return {**result, "method": used}
+    return {**result, "last_frame": [float(frames[-1]) for frames in times], "method": used}
 
 
 def strain_job(

@@ -102,10 +102,11 @@ class OnsetLogic:
         """
         slices = strain_slices(strain)
         used = chosen_onset_method(method, weights)
-        estimates = []
+        estimates, last_frames = [], []
         for number, slice_ in enumerate(slices, start=1):
             progress(number - 1, len(slices), f"Onset of shortening of slice {number}")
             matrix, times = _strain(slice_, sectors)
+            last_frames.append(float(times[-1]))
             estimates.append(estimate_onset_by(matrix, times, method=used, sectors=sectors, weights=weights))
         heights = slice_heights(
             slicePositions, known_frame(model), model if isinstance(model, ReconstructedHeart) else None
@@ -115,7 +116,7 @@ class OnsetLogic:
         late = [getattr(estimate, "late", None) for estimate in estimates]
         known = all(values is not None for values in late)
         table = TosTable.of_estimates(estimates, heights, late if known else None)
-        return EstimatedTOS(table, tuple(estimates), used, new_tos_table(name, table))
+        return EstimatedTOS(table, tuple(estimates), used, new_tos_table(name, table), tuple(last_frames))
 
     def loadTOS(self, path: str | Path, *, sectors: int | None = None, name: str | None = None) -> Any:
         """A TOS table node from a CSV file; see `read_tos_csv`. ValueError when it cannot be used."""

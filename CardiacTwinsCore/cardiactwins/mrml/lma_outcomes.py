@@ -9,6 +9,7 @@ import numpy as np
 
 from cardiactwins.compute.report import RunReport
 from cardiactwins.lma.heart_reconstruction import HeartReconstruction
+from cardiactwins.lma.last_frames import beyond_frames, remark_on_frames
 from cardiactwins.lma.onset import OnsetEstimate
 from cardiactwins.lma.prepared_heart import PreparedHeart
 from cardiactwins.lma.tos_table import TosTable
@@ -50,12 +51,27 @@ class ReconstructedHeart:
 
 @dataclass(frozen=True, eq=False)
 class EstimatedTOS:
-    """table: TOS in ms of slices and sectors. estimates: of each slice. method: used. node: the table's."""
+    """Onsets in the scene.
+
+    table: TOS in ms of slices and sectors. estimates: of each slice. method: used. node: the table's.
+    last_frames: time in ms of the last frame of each slice.
+    """
 
     table: TosTable
     estimates: tuple[OnsetEstimate, ...]
     method: str
     node: Any
+    last_frames: tuple[float, ...]
+
+    @property
+    def beyond_frames(self) -> list[list[int]]:
+        """Sectors of each slice, counted from 1, whose TOS lies after its last frame."""
+        return beyond_frames(self.table.values, self.last_frames)
+
+    @property
+    def remark(self) -> str:
+        """What to know of these onsets: which lie after the last frame; "" where none does."""
+        return remark_on_frames(self.table, self.last_frames)
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,8 @@ def run_steps(
     )
     tos_method = "given" if estimated is None else estimated.method
     results = heart_results(heart) | map_results(tos_method, activation, late_nodes)
+    if estimated is not None:
+        results["tos_beyond_frames"] = estimated.beyond_frames
     record = record.finish(results, heart.reconstruction.values.get("device"))
     report = None
     if directory is not None:

@@ -126,6 +126,9 @@ def test_strain_tables_give_tos_when_their_heights_are_typed_in(host, heart):
     ui.slicesTable.item(2, 2).setText("0.8")
     finish(host, heart, ui.activationButton)
     np.testing.assert_allclose(heart.panel.context.tosTable().longitudinal, (0.2, 0.5, 0.8))
+    assert "after the last frame" not in ui.activationLabel.text
+    ui.tosTable.item(2, 4).setText(f"{made.times[-1] + 1:.0f}")
+    assert f"in sectors of slice 3 ({made.times[-1]:.0f} ms): 4. Do not" in ui.activationLabel.text
     ui.slicesTable.setCurrentCell(1, 0)
     ui.slicesTable.cellClicked.emit(1, 0)
     chart = host.scene.GetFirstNodeByName("Strain 2: curves")

@@ -12,6 +12,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from cardiactwins.lma.last_frames import remark_on_frames
 from cardiactwins.lma.tos_table import TosTable
 from cardiactwins.mrml.lma_dense import dense_slice
 from cardiactwins.mrml.lma_models import surface_of_model
@@ -42,6 +43,8 @@ DENSE_WIDGETS = (
     "frameIntervalBox",
     "trimBox",
 )
+LAST_FRAMES = "CardiacTwins.LastFrames"
+"""Attribute of a table of TOS that was estimated: time of the last frame of each slice, ms."""
 TABLE_SLICES = 4
 """Slices of a new table of TOS where no reconstruction says how many (4 in jayakumar-2023)."""
 
@@ -171,6 +174,7 @@ class ActivationSection(Section):
             with self.context.results.recording(_("Compute strain and TOS")):
                 tos = self.context.logic.showTOS(table, slicer.mrmlScene.GenerateUniqueName("TOS"))
                 tos.SetAttribute(METHOD, result["method"])
+                tos.SetAttribute(LAST_FRAMES, " ".join(f"{time:g}" for time in result["last_frame"]))
                 keepMadeFrom(tos, made)
                 tieStrain(
                     tos,
@@ -327,6 +331,8 @@ class ActivationSection(Section):
                     slices=len(table.values),
                 )
             )
+            remark = _remark(node, table)
+            lines += [remark] if remark else []
         elif table is not None:
             lines.append(_("The table is empty: double-click its cells and type in ms."))
         if table is not None and node is not None and self.parameterNode.tosHeights.strip():
@@ -365,6 +371,12 @@ class ActivationSection(Section):
             return
         with slicer.util.tryWithErrorDisplay(_("The curves cannot be shown.")):
             show_chart(chartOf(self.context, table))
+
+
+def _remark(node: Any, table: TosTable) -> str:
+    """Which onsets of a table lie after the last frame, as far as it tells; "" without such."""
+    last = [float(time) for time in (node.GetAttribute(LAST_FRAMES) or "").split()]
+    return remark_on_frames(table, last) if len(last) == len(table.values) else ""
 
 
 def _madeFrom(
