@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cardiactwins.anatomy.axis import apex_is_first
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.lma.slice_stack import FEWEST_SLICES, SliceStack
+from cardiactwins.lma.slice_stack import FEWEST_SLICES, SliceStack, check_apart
 
 __all__ = ["SliceContours", "stack_of_contours"]
 
@@ -107,12 +107,8 @@ def _common_normal(contours: Sequence[SliceContours]) -> NDArray[np.float64]:
 
 
 def _check_order(contours: Sequence[SliceContours], heights: NDArray[np.float64]) -> None:
+    check_apart(heights, [contour.name for contour in contours])
     steps = np.diff(heights) * np.sign(heights[-1] - heights[0])
-    if (np.abs(steps) < 0.5).any():
-        index = int(np.argmin(np.abs(steps)))
-        raise ValueError(
-            f"{contours[index].name} and {contours[index + 1].name} lie at the same height. Keep one of them."
-        )
     if (steps < 0).any():
         index = int(np.argmin(steps)) + 1
         raise ValueError(

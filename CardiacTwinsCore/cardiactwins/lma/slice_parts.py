@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from cardiactwins.anatomy.axis import apex_is_first, slice_axis
 from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.lma.slice_stack import FEWEST_SLICES, SliceStack
+from cardiactwins.lma.slice_stack import FEWEST_SLICES, SliceStack, check_apart
 
 __all__ = ["SlicePart", "stack_of_parts"]
 
@@ -37,6 +37,12 @@ class _Slice:
     part: SlicePart
     along: int
     index: int
+
+    @property
+    def name(self) -> str:
+        """For messages: that of its part, with its number from 1 where the part has room for several."""
+        single = self.part.geometry.shape[self.along] == 1
+        return f"'{self.part.name}'" if single else f"slice {self.index + 1} of '{self.part.name}'"
 
     @property
     def steps(self) -> NDArray[np.float64]:
@@ -65,7 +71,8 @@ def stack_of_parts(parts: Sequence[SlicePart]) -> SliceStack:
     """One stack of the slices of several images, in any order.
 
     They are resampled onto one grid with the finest pixels among them. ValueError for fewer than 3 slices,
-    slices that are not parallel (over 10 degrees), two at one height, or no cavity.
+    slices that are not parallel (over 10 degrees), two of different images less than 0.5 mm apart, or no
+    cavity.
     """
     slices = [slice_ for part in parts for slice_ in _slices(part)]
     if len(slices) < FEWEST_SLICES:
@@ -78,6 +85,7 @@ def stack_of_parts(parts: Sequence[SlicePart]) -> SliceStack:
     heights = np.array([float(points.mean(axis=0) @ normal) for points in pixels])
     order = np.argsort(heights)
     slices, pixels, heights = [slices[n] for n in order], [pixels[n] for n in order], heights[order]
+    _check_parts(slices, heights)
     plane = _plane(slices, np.concatenate(pixels), normal)
     shares = []
     grid = np.moveaxis(np.indices(plane.shape[1:]), 0, -1)
@@ -123,6 +131,14 @@ def _common_normal(slices: Sequence[_Slice]) -> NDArray[np.float64]:
             "long-axis slices as such."
         )
     return middle
+
+
+def _check_parts(slices: Sequence[_Slice], heights: NDArray[np.float64]) -> None:
+    """Refuse slices of different images that lie nearly on top of each other; those of one image fit."""
+    for index in range(len(slices) - 1):
+        pair = slices[index : index + 2]
+        if pair[0].part is not pair[1].part:
+            check_apart(heights[index : index + 2], [slice_.name for slice_ in pair])
 
 
 def _plane(

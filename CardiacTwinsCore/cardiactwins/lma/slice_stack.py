@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,18 @@ from cardiactwins.lma.heart_reconstruction import SliceOutlines
 from cardiactwins.lma.pose import Pose, pose_of_centers
 from cardiactwins.lma.shape_volume import SIZE
 
-__all__ = ["SliceStack", "gap_axis", "outlines_in_grid", "pose_of_stack", "stack_of_labels"]
+__all__ = [
+    "SliceStack",
+    "check_apart",
+    "gap_axis",
+    "outlines_in_grid",
+    "pose_of_stack",
+    "stack_of_labels",
+]
 
 FEWEST_SLICES = 3
+LEAST_APART_MM = 0.5
+"""Slices that were outlined one by one differ by more than what lies so close together does."""
 BASE_ABOVE_MM = 8.0
 """The base plane lies half a slice distance above the first slice, but no farther than so."""
 FINENESS = 3
@@ -126,6 +136,21 @@ class SliceStack:
     def moved(self, shifts: ArrayLike) -> SliceStack:
         """The same slices, each moved by `shifts` (S, 3) RAS mm."""
         return replace(self, offsets=self.offsets + np.asarray(shifts, dtype=float))
+
+
+def check_apart(heights: ArrayLike, names: Sequence[str]) -> None:
+    """Refuse neighbours of slices, each outlined by itself, that lie less than 0.5 mm apart.
+
+    heights: (S,) mm across the slices, in any order of which neighbours follow one another. names: of the
+    slices. ValueError names the two that lie closest together.
+    """
+    steps = np.abs(np.diff(np.asarray(heights, dtype=float)))
+    index = int(np.argmin(steps))
+    if steps[index] < LEAST_APART_MM:
+        raise ValueError(
+            f"{names[index]} and {names[index + 1]} lie at the same height ({steps[index]:.2g} mm apart, at "
+            f"least {LEAST_APART_MM:g} are needed). Keep one of them."
+        )
 
 
 def stack_of_labels(geometry: ImageGeometry, cavity: ArrayLike, myocardium: ArrayLike) -> SliceStack:

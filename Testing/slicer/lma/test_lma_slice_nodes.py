@@ -43,7 +43,15 @@ def test_slices_on_grids_of_their_own_make_the_same_heart(logic, phantom):
         logic.prepare([*nodes, *nodes, odd], phantom.insertion_points)
     with pytest.raises(ValueError, match="outlined in 2 slices"):
         logic.prepare(nodes[:2], phantom.insertion_points)
-    with pytest.raises(ValueError, match="out of order"):
+    beside = np.eye(4)
+    beside[:3, 3] = 0.3 * whole.stack.normal
+    masks = {"cavity": phantom.cavity, "myocardium": phantom.myocardium}
+    shown = np.isin(np.arange(len(phantom.cavity)), (2,))[:, None, None]
+    geometry = ImageGeometry(phantom.geometry.shape, beside @ phantom.geometry.ijk_to_ras)
+    again = new_segmentation("again", geometry, {role: mask & shown for role, mask in masks.items()})
+    with pytest.raises(ValueError, match=r"'slice 2' and slice 3 of 'again' lie at the same height \(0.3 mm"):
+        logic.prepare([*nodes, again], phantom.insertion_points)
+    with pytest.raises(ValueError, match="'slice 2' and 'slice 2' lie at the same height"):
         logic.prepare([*nodes, nodes[0]], phantom.insertion_points)
 
 
