@@ -65,7 +65,9 @@ def test_weights_come_back_and_answer_with_shares(name, cups, tmp_path):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(name, cups, tmp_path):
+    state = torch.get_rng_state()
     whole = train_baseline(name, cups[:4], cups[4:], tmp_path / "whole", TINY)
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers go on as they would have
 
     def stop(step, total, message="", values=None):
         if step == 4:

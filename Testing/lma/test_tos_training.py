@@ -114,7 +114,9 @@ def test_a_training_learns_and_its_card_tells_how_it_was_made(tmp_path):
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path):
+    state = torch.get_rng_state()
     whole = train_onset_network(tmp_path / "whole", TINY, seed=2)
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers go on as they would have
 
     def stop(step, *_state):
         if step == 13:

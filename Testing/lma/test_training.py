@@ -63,7 +63,9 @@ def test_a_training_learns_and_its_weights_come_back_with_their_card(cups, tmp_p
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(cups, tmp_path):
     short = replace(TINY, steps=8, validate_every=3)
+    state = torch.get_rng_state()
     whole = train_reconstruction(cups[:4], cups[4:], tmp_path / "whole", short, seed=2)
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers go on as they would have
 
     def stop(step, *_state):
         if step == 5:

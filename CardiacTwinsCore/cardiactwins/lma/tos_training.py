@@ -111,6 +111,7 @@ def mixed(batch: OnsetBatch, share: float) -> OnsetBatch:
     return OnsetBatch(mix(batch.given), mix(batch.onset), mix(batch.late), mix(batch.tos))
 
 
+@torch.random.fork_rng(devices=[])
 def train_onset_network(
     folder: str | Path,
     settings: TosTrainingSettings | None = None,
@@ -184,7 +185,7 @@ class _Run:
     """Network, its running mean, optimizer and random numbers of a training."""
 
     def __init__(self, settings: TosTrainingSettings, seed: int) -> None:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # that of the CPU, where all networks are made
         self.settings, self.seed = settings, seed
         self.network = OnsetNetwork(settings.width)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), settings.rate, weight_decay=1e-3)

@@ -34,6 +34,7 @@ SLICE_COUNTS = (4, 6, 8, 10)
 VALIDATION_SLICES = 8
 
 
+@torch.random.fork_rng(devices=[])
 def train_reconstruction(
     training: Sequence[ShapeVolume],
     validation: Sequence[ShapeVolume],
@@ -100,7 +101,7 @@ class _Run:
         seed: int,
         prepared: tuple[Tensor, VelocityPrior] | None,
     ) -> None:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # that of the CPU, where all networks are made
         self.settings, self.seed = settings, seed
         atlas, prior = prepared or (torch.stack(list(volumes)).mean(dim=0), None)
         self.model = ReconstructionModel(atlas, settings, prior)

@@ -65,6 +65,7 @@ class BaselineSettings:
     jitter: int = 2
 
 
+@torch.random.fork_rng(devices=[])
 def train_baseline(
     name: str,
     training: Sequence[ShapeVolume],
@@ -156,7 +157,7 @@ class _Run:
     """Network, optimizer and random numbers of a training."""
 
     def __init__(self, name: str, settings: BaselineSettings, seed: int) -> None:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # that of the CPU, where all networks are made
         self.name, self.settings, self.seed = name, settings, seed
         self.network = _network(name, settings.width)
         self.optimizer = torch.optim.Adam(self.network.parameters(), settings.rate)
