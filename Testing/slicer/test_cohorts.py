@@ -28,6 +28,7 @@ from cardiactwins.mrml.segmentations import (
     segment_names,
 )
 from cardiactwins.mrml.tables import new_table
+from cardiactwins.twin.cohort_files import CohortFolder
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +186,24 @@ def test_a_manifest_of_something_else_is_refused(tmp_path):
         ("{", "is damaged"),
         (json.dumps({"format": "x"}), "not the manifest"),
         ("[]", "not the"),
+        (json.dumps({"format": cohorts.FORMAT}), "lists no cases"),
     ):
         (tmp_path / cohorts.MANIFEST).write_text(text)
         with pytest.raises(ValueError, match=message):
             read_manifest(tmp_path)
+
+
+def test_cohorts_of_infarcts_and_of_siblings_are_not_taken_for_each_other(hearts, tmp_path):
+    siblings = CohortFolder.create(tmp_path / "siblings", hearts[0].geometry)
+    siblings.write_manifest()
+    with pytest.raises(ValueError, match=r"a cohort of siblings \(TwinEditor\), not of infarcts"):
+        read_manifest(siblings.path)
+    infarcts = write_cohort(tmp_path / "infarcts", hearts[:1])
+    with pytest.raises(ValueError, match="holds a cohort of infarcts"):
+        CohortFolder.create(infarcts, hearts[0].geometry)
+    with pytest.raises(ValueError, match=r"infarcts \(InfarctSynth\), not of siblings"):
+        _ = CohortFolder(infarcts).geometry
+    assert len(read_manifest(infarcts)["cases"]) == 1
 
 
 def test_a_full_disk_leaves_nothing_half_written(oblique_grid, tiny_disk):

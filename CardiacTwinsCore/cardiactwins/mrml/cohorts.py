@@ -30,6 +30,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FORMAT = "cardiactwins cohort 1"
+"""That of cohorts of siblings (`twin.cohort_files`) as well, which list siblings in place of cases."""
 
 
 def new_cohort_sequence(name: str, hearts: Iterable[InfarctedHeart], progress: Progress = silent) -> Any:
@@ -111,6 +112,13 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}). Write the cohort again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{path} is not the manifest of a CardiacTwins cohort.")
+    if "siblings" in manifest:
+        raise ValueError(
+            f"{path} is the manifest of a cohort of siblings (TwinEditor), not of infarcts. Choose a folder "
+            "that InfarctSynth has written."
+        )
+    if not isinstance(manifest.get("cases"), list):
+        raise ValueError(f"{path} is damaged (it lists no cases). Write the cohort again.")
     return manifest
 
 

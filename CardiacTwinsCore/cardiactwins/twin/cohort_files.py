@@ -30,6 +30,7 @@ from cardiactwins.twin.topology_guard import Guarded
 __all__ = ["CohortFolder", "SiblingRecord", "attempts_of", "cohort_of"]
 
 FORMAT = "cardiactwins cohort 1"
+"""That of cohorts of infarcts (`mrml.cohorts`) as well, whose manifest lists cases in place of siblings."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,18 @@ class CohortFolder:
 
     @classmethod
     def create(cls, path: str | Path, geometry: ImageGeometry) -> CohortFolder:
-        """A new cohort on a grid, or the one that is there. ValueError when that lies on another grid."""
+        """A new cohort on a grid, or the one that is there.
+
+        ValueError when that lies on another grid, or is a cohort of infarcts.
+        """
         folder = cls(Path(path))
         if (folder.path / "cohort.json").is_file():
             found = folder.geometry
             if found.shape != geometry.shape or not np.allclose(found.ijk_to_ras, geometry.ijk_to_ras):
                 raise ValueError(f"{path} holds a cohort on another grid. Choose another folder.")
             return folder
+        if folder._holds_infarcts:
+            raise ValueError(f"{path} holds a cohort of infarcts (InfarctSynth). Choose another folder.")
         for part in ("twins", "regions", "siblings"):
             check_writable(folder.path / part)
         description = {"format": FORMAT, "shape": geometry.shape, "ijk_to_ras": geometry.ijk_to_ras}
@@ -94,10 +100,15 @@ class CohortFolder:
 
     @property
     def geometry(self) -> ImageGeometry:
-        """The grid of all hearts. ValueError when the folder holds no cohort."""
+        """The grid of all hearts. ValueError when the folder holds no cohort of siblings."""
         try:
             described = json.loads((self.path / "cohort.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
+            if self._holds_infarcts:
+                raise ValueError(
+                    f"{self.path} holds a cohort of infarcts (InfarctSynth), not of siblings. Choose a "
+                    "folder that TwinEditor has written."
+                ) from error
             raise ValueError(f"{self.path} holds no cohort ({error}).") from error
         if described.get("format") != FORMAT:
             raise ValueError(f"{self.path} holds '{described.get('format')}', not '{FORMAT}'.")
@@ -183,6 +194,15 @@ class CohortFolder:
         writer.writeheader()
         writer.writerows(_row(record) for record in records)
         return write_text_atomic(self.path / "manifest.csv", text.getvalue())
+
+    @property
+    def _holds_infarcts(self) -> bool:
+        """Whether the manifest is that of a cohort of infarcts."""
+        try:
+            manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(manifest, dict) and "cases" in manifest
 
     def _add(self, part: str, name: str, values: NDArray[np.uint8]) -> None:
         if not name or any(sign in name for sign in "/\\:.") or values.shape != self.geometry.shape:
