@@ -49,13 +49,16 @@ def test_cancel_without_a_job_does_nothing(worker, tmp_path):
 
 @posix
 @pytest.mark.parametrize("to_terminate", ["", "child", "both"])
-def test_a_deaf_job_is_terminated_then_killed_with_its_children(worker, tmp_path, to_terminate):
+def test_a_deaf_job_is_terminated_then_killed_with_its_children(worker, started, tmp_path, to_terminate):
     worker.stop_seconds, worker.terminate_seconds = 0.1, 0.3 if to_terminate == "both" else 20
     worker.submit(Job(tmp_path / "deaf", "worker_jobs:deaf", {"to_terminate": to_terminate}))
+    (home,) = (Path(text) for text in started[0].args if "cardiactwins-worker-" in text)
+    assert home.is_dir()
     pids = events_until(worker, "progress")[0].values["pids"]
     assert all(map(alive, pids))
     worker.cancel()
     assert last_event(worker).kind == "cancelled"
+    assert not home.exists()
     assert all_gone(pids)
     # Only a job that is killed has no time to clean up.
     assert (tmp_path / "deaf" / "cleaned").exists() is (to_terminate != "both")
@@ -145,11 +148,15 @@ while True:
         print(*event.values["pids"], flush=True)
     time.sleep(0.01)
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    found = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": found, "TMPDIR": str(temporary)}
     with subprocess.Popen(
         [sys.executable, "-c", program, tmp_path], env=environment, stdout=subprocess.PIPE
     ) as parent:
         pids = [int(text) for text in parent.stdout.readline().split()]
-        assert len(pids) == 2 and all(map(alive, pids))
+        assert len(pids) == 2 and all(map(alive, pids)) and list(temporary.iterdir())
         parent.kill()
     assert all_gone(pids)
+    assert list(temporary.iterdir()) == []

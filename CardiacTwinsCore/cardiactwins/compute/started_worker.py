@@ -96,6 +96,11 @@ class StartedWorker:
                 self.stray.append(text)
 
     @property
+    def serves(self) -> bool:
+        """Whether it takes jobs: it has not ended, nor been ended and its folder removed."""
+        return not self.ended and self.remove.alive
+
+    @property
     def ended(self) -> bool:
         return self.process.poll() is not None
 

@@ -2,7 +2,8 @@
 
 `python -m cardiactwins.compute.worker JOB.json [...]` runs these jobs and ends. With `--serve FOLDER` it runs
 the jobs named in FOLDER/*.ticket as they appear, so that its start-up and its imports are paid once; it ends
-when FOLDER/close appears (or FOLDER disappears), after an idle time, and when the process `--parent` is gone.
+when FOLDER/close appears (or FOLDER disappears), after an idle time, and when the process `--parent` is gone,
+with FOLDER.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import faulthandler
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -44,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--idle", type=float, default=600.0, metavar="SECONDS")
     options = parser.parse_args(arguments)
 
-    lines = _Lines()
+    lines = _Lines(options.serve)
     signal.signal(signal.SIGTERM, _interrupt)
     faulthandler.enable()
     if options.serve is not None:
         lead_own_group()
     if options.parent is not None:
-        threading.Thread(target=_end_with, args=(options.parent,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(options.parent, options.serve), daemon=True).start()
     try:
         done = [run_job_file(path, lines) for path in options.jobs]
         if options.serve is not None:
@@ -120,15 +122,26 @@ def _interrupt(signal_number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, folder: Path | None) -> None:
     wait_for_end(parent)
+    _end_alone(folder)
+
+
+def _end_alone(folder: Path | None) -> None:
+    """Kill this process and all its descendants after their program, which can no more remove `folder`."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     end_own_tree()
 
 
 class _Lines:
-    """The real standard output, for JSON lines alone: what is printed from now on goes to standard error."""
+    """The real standard output, for JSON lines alone: what is printed from now on goes to standard error.
 
-    def __init__(self) -> None:
+    folder: of the tickets, None without; it goes with this process when nobody reads any more.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._file = os.dup(1)
         self._lock = threading.Lock()
         os.dup2(2, 1)
@@ -145,7 +158,7 @@ class _Lines:
                     rest = rest[os.write(self._file, rest) :]
             except OSError:
                 # Nobody reads any more.
-                end_own_tree()
+                _end_alone(self._folder)
 
 
 class _Unfailing(io.RawIOBase):

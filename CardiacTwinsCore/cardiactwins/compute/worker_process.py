@@ -124,7 +124,7 @@ class WorkerProcess:
         job = replace(job, folder=Path(job.folder).absolute())
         job.write()
         self._latest = job
-        self._was_idle = self._running is not None and not self._running.ended
+        self._was_idle = self._running is not None and self._running.serves
         if not self._was_idle:
             self._start()
         self._running.stray.clear()
@@ -202,7 +202,8 @@ class WorkerProcess:
         if ladder is not None and ladder.climbed:
             # It ends by itself now, but what it had started may not.
             self._running.end(force=True)
-        if self._running is not None and self._running.ended:
+            self._running.remove()
+        elif self._running is not None and self._running.ended:
             # Should only a launcher have ended, the worker sees that it is not needed.
             self._running.remove()
         if ladder is not None and event.kind != "cancelled":
