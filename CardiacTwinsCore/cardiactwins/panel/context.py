@@ -110,7 +110,8 @@ class PanelContext:
 
     def _drop(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        self._folders.remove(folder)
+        if folder in self._folders:
+            self._folders.remove(folder)
 
     def weights(self) -> list[WeightsFile]:
         """The trained networks on this computer."""

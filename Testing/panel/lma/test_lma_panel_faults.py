@@ -110,6 +110,24 @@ def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_mod
     assert "choose the segmentation" in ready.ui.reconstructButton.toolTip
 
 
+def test_a_panel_that_is_closed_while_a_result_is_shown_keeps_no_folder_and_fails_nowhere(
+    host, lma, tmp_path
+):
+    class Controls:
+        def start(self, job, onDone, onProgress, onFailed, onCancelled):
+            self.done, self.failed = onDone, onFailed
+
+    context = lma.panel.context
+    for end in ("done", "failed"):
+        controls = Controls()
+        context.start(controls, "job", lambda folder: {}, lambda folder, result: context.close())
+        assert list((tmp_path / "jobs").iterdir()) != []
+        if end == "failed":
+            context.close()
+        getattr(controls, end)({})
+        assert list((tmp_path / "jobs").iterdir()) == []
+
+
 def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, ready, tmp_path):
     torch = pytest.importorskip("torch")
     from cardiactwins.lma.reconstruction_model import ReconstructionModel, TrainingSettings
