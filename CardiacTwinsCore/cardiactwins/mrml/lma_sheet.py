@@ -144,8 +144,10 @@ def _pictures(figure: Figure, sheet: MapSheet) -> None:
 
 
 def _drawn(images: Sequence[NDArray]) -> tuple[slice, slice]:
-    """Rows and columns of pictures of one size outside of which all are white."""
+    """Rows and columns of pictures of one size outside of which all are white; all of blank ones."""
     dark = np.any([image[..., :3].min(axis=2) < 0.99 for image in images], axis=0)
+    if not dark.any():
+        return slice(None), slice(None)
     rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 

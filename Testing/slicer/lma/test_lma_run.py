@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.image import imsave
 
 from cardiactwins.anatomy.phantoms import lv_phantom
 from cardiactwins.compute.progress import Cancelled
@@ -12,6 +13,7 @@ from cardiactwins.lma.long_axis_frame import LongAxisFrame
 from cardiactwins.lma.pose import Pose
 from cardiactwins.lma.reference_heart import reference_heart
 from cardiactwins.lma.strain_phantom import simulate_strain
+from cardiactwins.mrml import lma_report
 from cardiactwins.mrml.installation import slicer
 from cardiactwins.mrml.lma_inputs import known_points
 from cardiactwins.mrml.lma_models import open_edges, surface_of_model
@@ -68,6 +70,16 @@ def test_a_run_from_a_table_needs_no_image_and_no_network(logic, outlined):
     assert found.report is None and found.tos is None
     assert found.late.region.share == pytest.approx(0.2, abs=0.01)
     np.testing.assert_allclose(found.activation.tos_table.longitudinal, (np.arange(5) + 0.5) / 5, atol=0.08)
+
+
+def test_pictures_that_show_nothing_are_no_reason_to_write_no_report(logic, outlined, tmp_path, monkeypatch):
+    def white(_models, folder, _marks):
+        imsave(folder / "white.png", np.ones((40, 60, 3)))
+        return {"Patient, LAO": folder / "white.png"}
+
+    monkeypatch.setattr(lma_report, "map_pictures", white)
+    logic.run(*outlined, tos=np.full((5, 18), 40.0), method="interpolation", directory=tmp_path / "report")
+    assert (tmp_path / "report" / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_a_run_from_dense_takes_the_insertion_that_the_right_ventricle_shows(logic, scene):
