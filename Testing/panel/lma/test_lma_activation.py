@@ -64,6 +64,7 @@ def test_tos_of_a_file_needs_to_know_where_its_slices_lie(host, heart):
         ("0.2 0.4", "4 slices of TOS need as many heights; 2 are given"),
         ("low high", "numbers with spaces between"),
         ("0.2 0.4 0.6 1.8", "lie between 0 (base) and 1 (apex)"),
+        ("0.2 0.4 0.6 nan", "lie between 0 (base) and 1 (apex)"),
     ):
         host.type(ui.heightsEdit, typed)
         assert not ui.mapButton.enabled and said in ui.mapButton.toolTip

@@ -138,7 +138,7 @@ class LMAContext(PanelContext):
                         slices=len(table.values), count=len(heights)
                     )
                 )
-            if heights.min() < 0 or heights.max() > 1:
+            if not ((heights >= 0) & (heights <= 1)).all():
                 raise ValueError(_("heights of slices lie between 0 (base) and 1 (apex)"))
             return heights
         if table.longitudinal is not None and np.isfinite(table.longitudinal).all():
