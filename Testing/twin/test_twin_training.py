@@ -46,7 +46,9 @@ def test_an_autoencoder_learns_shapes_it_has_not_seen(tmp_path, fabric):
 
 
 def test_a_training_of_an_autoencoder_that_was_stopped_ends_with_the_same_weights(tmp_path, fabric):
+    state = torch.get_rng_state()
     whole = train_autoencoder(HEARTS[:4], HEARTS[4:], tmp_path / "whole", CODING, fabric=fabric)
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers go on as they would have
     parts = tmp_path / "parts"
     with pytest.raises(Cancelled):
         train_autoencoder(HEARTS[:4], HEARTS[4:], parts, CODING, fabric=fabric, progress=stopped_after(5))
@@ -83,7 +85,9 @@ def test_the_papers_settings_are_those_of_its_appendix():
 
 def test_a_training_of_a_denoiser_that_was_stopped_ends_with_the_same_model(tmp_path, autoencoder, fabric):
     known, held_out = latents_of_modes(20), latents_of_modes(4, seed=1)
+    state = torch.get_rng_state()
     whole = train_denoiser(autoencoder, known, held_out, tmp_path / "whole", DENOISING, fabric=fabric)
+    assert torch.equal(torch.get_rng_state(), state)
     parts = tmp_path / "parts"
     with pytest.raises(Cancelled):
         train_denoiser(

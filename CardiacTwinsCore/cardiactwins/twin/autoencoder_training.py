@@ -84,6 +84,7 @@ PAPER_AUTOENCODER_TRAINING = AutoencoderTraining(
 """Appendix A: Adam at 1e-4, mean squared error, 1e-6 of the divergence, its augmentation."""
 
 
+@torch.random.fork_rng(devices=[])
 def train_autoencoder(
     training: LabelMaps,
     validation: LabelMaps,

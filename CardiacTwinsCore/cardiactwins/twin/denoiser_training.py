@@ -70,6 +70,7 @@ PAPER_DENOISER_TRAINING = DenoiserTraining(
 """Appendix A: Adam at 2.5e-5."""
 
 
+@torch.random.fork_rng(devices=[])
 def train_denoiser(
     autoencoder: Autoencoder,
     training: Tensor,
