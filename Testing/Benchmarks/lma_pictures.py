@@ -97,8 +97,10 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
             curves[data, "ours-network"] = _own_curve(models / data / "training.safetensors")
     if not curves:
         return None
-    figure = new_figure(8, 3.2)
-    axes = dict(zip(("phantoms", "mesa"), figure.subplots(1, 2, sharey=True), strict=True))
+    populations = [data for data in ("phantoms", "mesa") if any(key[0] == data for key in curves)]
+    figure = new_figure(4 * len(populations), 3.2)
+    drawn = figure.subplots(1, len(populations), sharey=True, squeeze=False)[0]
+    axes = dict(zip(populations, drawn, strict=True))
     for (data, name), rows in curves.items():
         color = SERIES[["ours-network", *BASELINES].index(name)]
         seconds, dice = ([row[key] for row in rows] for key in ("seconds", "dice"))
@@ -108,9 +110,8 @@ def curves_figure(models: Path, path: str | Path) -> Path | None:
         axis.set_title(f"trained on {data}", fontsize=10)
         axis.set_xlabel("seconds of training")
         axis.set_xlim(left=0)
-        if axis.lines:
-            axis.legend(fontsize=8, frameon=False, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    axes["phantoms"].set_ylabel("Dice of the validation, 8 slices")
+        axis.legend(fontsize=8, frameon=False, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    drawn[0].set_ylabel("Dice of the validation, 8 slices")
     return save_figure(figure, path)
 
 
