@@ -119,7 +119,7 @@ def test_maps_with_names_are_read_by_them_and_others_by_values_of_tissues(phanto
     given = hearts_of_folder(tmp_path, {name: int(7 - tissue) for tissue, name in TISSUE_NAMES.items()})
     assert np.bincount(given["plain"].ravel()).tolist() == np.bincount(turned.ravel()).tolist()
     with_names(write_heart(path, turned, wide), dict.fromkeys(range(1, 7), "lung"))
-    with pytest.raises(ValueError, match=r"named.*LA"):
+    with pytest.raises(ValueError, match=r"named.*no left atrium"):
         hearts_of_folder(tmp_path)["named"]
 
 
