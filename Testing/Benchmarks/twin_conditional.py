@@ -187,6 +187,7 @@ def seed_rows(
             and record.recipe.twin == name
             and set(record.recipe.keep) == set(LOCAL_EDITS[edit])
             and not record.recipe.exact
+            and not record.recipe.targets
         ]
         rows.append(
             {
