@@ -145,6 +145,17 @@ def test_a_serving_worker_ends_when_nobody_needs_it(tmp_path, end):
     assert lines == [] or list(lines[0]) == ["ready"]
 
 
+def test_a_worker_without_its_program_is_killed_with_its_folder_and_does_not_end_in_peace(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    killed = -signal.SIGKILL if sys.platform != "win32" else 1
+    for number in range(8):  # the folder that is gone would let it end in peace, now and then
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert worker("--serve", folder, "--parent", gone.pid)[1:] == ("", killed)
+        assert not folder.exists()
+
+
 def test_the_worker_starts_with_numpy_as_its_only_library():
     code = (
         "import sys, json, cardiactwins.compute.worker;"

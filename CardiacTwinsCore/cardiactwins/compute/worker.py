@@ -35,6 +35,8 @@ from cardiactwins.compute.progress import Cancelled
 __all__ = ["main", "run_job_file"]
 
 SECONDS_BETWEEN_LOOKS = 0.05
+_ENDING = threading.Lock()
+"""Held by what kills this process, so that it does not end in peace before, with its descendants left."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _serve(options.serve, options.idle, lines)
     except KeyboardInterrupt:
         return 1
+    finally:
+        with _ENDING:
+            pass
     return 0 if all(done) else 1
 
 
@@ -129,9 +134,10 @@ def _end_with(parent: int, folder: Path | None) -> None:
 
 def _end_alone(folder: Path | None) -> None:
     """Kill this process and all its descendants after their program, which can no more remove `folder`."""
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    end_own_tree()
+    with _ENDING:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        end_own_tree()
 
 
 class _Lines:
