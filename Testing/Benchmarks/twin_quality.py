@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 from gaussian_hearts import ellipsoid_heart, small_hearts
-from twin_quality_parts import PARTS, Bench, Sizes, measured, requirements
+from twin_quality_parts import PARTS, Bench, Sizes, measured
+from twin_requirements import requirements
 
 import cardiactwins
 from cardiactwins.anatomy.geometry import ImageGeometry

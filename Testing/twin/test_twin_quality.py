@@ -8,7 +8,7 @@ from gaussian_hearts import ellipsoid_heart
 from scipy import ndimage
 from twin_measures import dice_of, mean_dice, surface_change
 from twin_quality import main
-from twin_quality_parts import requirements
+from twin_requirements import requirements
 
 from cardiactwins.anatomy.heart_tissues import Tissue
 from cardiactwins.compute.files import json_text

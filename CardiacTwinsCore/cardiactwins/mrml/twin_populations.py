@@ -17,7 +17,7 @@ from cardiactwins.compute.progress import Progress, silent
 from cardiactwins.mrml.file_endings import SEGMENTATION_ENDINGS
 from cardiactwins.twin.cohort_files import CohortFolder
 from cardiactwins.twin.heart_review import serious_remarks
-from cardiactwins.twin.hearts import Hearts, check_grid, plain_name, same_voxels
+from cardiactwins.twin.hearts import Hearts, check_grid, files_by_name, plain_name, same_voxels
 from cardiactwins.twin.label_files import read_heart, read_label_map
 from cardiactwins.twin.label_table import nifti_label_names
 from cardiactwins.twin.label_values import heart_of_values
@@ -117,14 +117,7 @@ def _of_cohort(path: Path, grid: ImageGeometry) -> Hearts:
 
 def _files(path: Path) -> dict[str, Path]:
     """The file of each heart by name. ValueError when there are none, or two of one name."""
-    found: dict[str, Path] = {}
-    for name, file in _named_files(path):
-        if name in found:
-            raise ValueError(
-                f"{file} and {found[name]} would both be the heart '{name}'. Rename one, or keep each "
-                "heart in one format."
-            )
-        found[name] = file
+    found = files_by_name(_named_files(path))
     if not found:
         endings = ", ".join((*HEART_ENDINGS, TWIN_ENDING))
         raise ValueError(f"The folder {path} holds no label maps of hearts ({endings}).")
@@ -139,12 +132,12 @@ def _named_files(path: Path) -> Iterator[tuple[str, Path]]:
         ending = next((e for e in LONGEST_FIRST if file.name.lower().endswith(e)), "")
         stem = file.name[: len(file.name) - len(ending)]
         if file.is_dir() and (file / f"twin{TWIN_ENDING}").is_file():
-            yield plain_name(stem), file / f"twin{TWIN_ENDING}"
+            yield stem, file / f"twin{TWIN_ENDING}"
         elif ending in SEGMENTATION_ENDINGS and (path / f"{stem}{TWIN_ENDING}").is_file():
             # What `twin import` leaves beside a twin to look at.
             continue
         elif ending and file.is_file():
-            yield plain_name(stem), file
+            yield stem, file
 
 
 def _on_grid(file: Path, tissues: Tissues, grid: ImageGeometry) -> Labels:

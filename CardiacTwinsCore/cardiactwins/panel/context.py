@@ -18,6 +18,7 @@ from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, use
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
 from cardiactwins.mrml.own_weights import own_weights_folder
 from cardiactwins.mrml.undo import ResultStack
+from cardiactwins.panel.messages import tool_tip
 from cardiactwins.panel.requirements import ensure_requirements
 from cardiactwins.panel.run_controls import RunControls
 
@@ -157,8 +158,7 @@ class Section:
         """Enable a button where nothing is missing; where something is, its tooltip lists it, a line each."""
         missing, own = list(missing), self._toolTips.setdefault(button, button.toolTip)
         button.enabled = not missing
-        lines = [_("Still missing:"), *(f"- {line}" for line in missing)] if missing else []
-        button.toolTip = "\n".join([own, *lines])
+        button.toolTip = tool_tip(own, missing)
 
     def update(self) -> None:
         """Bring enabled states and texts in line with the parameter node."""

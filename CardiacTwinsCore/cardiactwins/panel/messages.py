@@ -1,14 +1,15 @@
-"""How panels tell lengths of time and errors."""
+"""How panels tell lengths of time, what a button waits for, and errors."""
 
 from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Collection
 
 import slicer.util
 from slicer.i18n import tr as _
 
-__all__ = ["duration_text", "sentence", "show_error"]
+__all__ = ["duration_text", "sentence", "show_error", "tool_tip"]
 
 
 def duration_text(seconds: float) -> str:
@@ -32,3 +33,11 @@ def show_error(text: str, details: str = "") -> None:
     details = details or traceback.format_exc()
     logging.error("%s\n%s", text, details)
     slicer.util.errorDisplay(text, detailedText=details)
+
+
+def tool_tip(own: str, missing: Collection[str]) -> str:
+    """The tooltip of a button: its own text, and what it waits for, a line each."""
+    lines = [own] if own else []
+    if missing:
+        lines += [_("Still missing:"), *(f"- {line}" for line in missing)]
+    return "\n".join(lines)

@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
 from cardiactwins.panel.launcher import launch_python
-from cardiactwins.panel.messages import duration_text, sentence, show_error
+from cardiactwins.panel.messages import duration_text, sentence, show_error, tool_tip
 from cardiactwins.panel.stepped_work import SteppedWork
 
 __all__ = ["RunControls"]
@@ -312,8 +312,5 @@ class RunControls:
             button.toolTip = _("Another computation is running. Wait until it is finished, or cancel it.")
             button.enabled = False
         else:
-            lines = [self._toolTip] if self._toolTip else []
-            if self._missing:
-                lines += [_("Still missing:"), *(f"- {line}" for line in self._missing)]
-            button.toolTip = "\n".join(lines)
+            button.toolTip = tool_tip(self._toolTip, self._missing)
             button.enabled = not self._missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from cardiactwins.twin.label_files import read_heart
 from cardiactwins.twin.training_hearts import HeartFolder
 from cardiactwins.twin.twin_grid import TWIN_GRID
 
-__all__ = ["Hearts", "check_grid", "plain_name", "same_voxels"]
+__all__ = ["Hearts", "check_grid", "files_by_name", "plain_name", "same_voxels"]
 
 Labels = NDArray[np.uint8]
 
@@ -43,16 +43,11 @@ class Hearts(Mapping[str, Labels]):
         `mrml.twin_populations` imports such hearts.
         """
         folder = Path(folder)
-        files: dict[str, Path] = {}
-        for ending in (".nrrd", ".nii.gz", ".nii", ".mha"):
-            for path in sorted(folder.glob(f"[!.]*{ending}")):
-                name = plain_name(path.name.removesuffix(ending))
-                if name in files:
-                    raise ValueError(
-                        f"{path} and {files[name].name} would both be the heart '{name}'. Rename one, or "
-                        "keep each heart in one format."
-                    )
-                files[name] = path
+        files = files_by_name(
+            (path.name.removesuffix(ending), path)
+            for ending in (".nrrd", ".nii.gz", ".nii", ".mha")
+            for path in sorted(folder.glob(f"[!.]*{ending}"))
+        )
         if files:
             names = sorted(files)[:limit]
             return cls(names, lambda name: _on_grid(files[name], grid))
@@ -84,6 +79,20 @@ class Hearts(Mapping[str, Labels]):
             heat_map=heat_map,
             progress=progress,
         )
+
+
+def files_by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Files of hearts by their `plain_name`. ValueError for two of one name."""
+    found: dict[str, Path] = {}
+    for given, file in named:
+        name = plain_name(given)
+        if name in found:
+            raise ValueError(
+                f"{file} and {found[name].name} would both be the heart '{name}'. Rename one, or keep each "
+                "heart in one format."
+            )
+        found[name] = file
+    return found
 
 
 def plain_name(name: str) -> str:

@@ -258,12 +258,7 @@ class ActivationSection(Section):
                 (node.mask, _("choose the sequence of the myocardium")),
             )
             missing = [text for chosen, text in wanted if chosen is None]
-        ui.addSliceButton.enabled = not missing
-        ui.addSliceButton.toolTip = (
-            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)])
-            if missing
-            else _("Add what is chosen above to the list of slices.")
-        )
+        self.allow(ui.addSliceButton, missing)
         ui.removeSliceButton.enabled = self.table.chosen() is not None
 
     def _obstacle(self) -> str:

@@ -52,7 +52,6 @@ class LateSection(Section):
     def __init__(self, context: LMAContext) -> None:
         super().__init__(context)
         self._shown: Any = None
-        self._toolTip = self.ui.lateButton.toolTip
         self.ui.lateButton.connect("clicked(bool)", self.find)
         self.ui.lookButton.connect("clicked(bool)", self.look)
 
@@ -110,11 +109,7 @@ class LateSection(Section):
             getattr(ui, widget).setVisible(visible)
             getattr(ui, f"{widget}Label").setVisible(visible)
         ui.scarLimitSlider.enabled = self.parameterNode.scar is not None
-        missing = self.missing()
-        ui.lateButton.enabled = not missing
-        ui.lateButton.toolTip = (
-            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)]) if missing else self._toolTip
-        )
+        self.allow(ui.lateButton, self.missing())
         centre = None if self.context.model() is None else self.context.model().GetNodeReference(LATE_CENTRE)
         ui.lookButton.enabled = centre is not None and centre.GetNumberOfControlPoints() > 0
         self._list()

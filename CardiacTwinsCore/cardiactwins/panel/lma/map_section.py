@@ -52,7 +52,6 @@ class MapSection(Section):
         ui.raoButton.connect("clicked(bool)", lambda _checked=False: self._look("RAO", 1))
         ui.bullseyeButton.connect("clicked(bool)", self.showBullseye)
         ui.curvesButton.connect("clicked(bool)", self.showCurves)
-        self._mapTip = ui.mapButton.toolTip
 
     def missing(self) -> list[str]:
         """What has to be there before a map can be shown."""
@@ -108,10 +107,7 @@ class MapSection(Section):
     def update(self) -> None:
         """Enable what can work, colour the model as chosen, list its segments."""
         ui, model = self.ui, self.context.model()
-        missing = self.missing()
-        ui.mapButton.enabled = not missing
-        listed = "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)])
-        ui.mapButton.toolTip = listed if missing else self._mapTip
+        self.allow(ui.mapButton, self.missing())
         for button in (ui.laoButton, ui.raoButton):
             button.enabled = model is not None
         ui.laoButton.text = _("LAO {angle:.0f}°").format(angle=self.parameterNode.laoAngle)

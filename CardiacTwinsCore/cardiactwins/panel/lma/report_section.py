@@ -25,7 +25,6 @@ class ReportSection(Section):
 
     def __init__(self, context: LMAContext) -> None:
         super().__init__(context)
-        self._toolTip = self.ui.reportButton.toolTip
         self.ui.reportButton.connect("clicked(bool)", self.write)
 
     def missing(self) -> list[str]:
@@ -69,11 +68,7 @@ class ReportSection(Section):
 
     def update(self) -> None:
         """Show what is missing."""
-        missing = self.missing()
-        self.ui.reportButton.enabled = not missing
-        self.ui.reportButton.toolTip = (
-            "\n".join([_("Still missing:"), *(f"- {line}" for line in missing)]) if missing else self._toolTip
-        )
+        self.allow(self.ui.reportButton, self.missing())
 
     def sceneChanged(self) -> None:
         self.ui.reportLabel.text = ""
