@@ -178,11 +178,11 @@ def test_a_study_killed_in_the_middle_goes_on_where_it_stopped(population, tmp_p
     )
     process = subprocess.Popen([sys.executable, "-c", program])
     cells = tmp_path / "cells"
-    while len(list(cells.glob("*.json")) if cells.exists() else []) < 3 and process.poll() is None:
+    while len(list(cells.glob("[!.]*.json")) if cells.exists() else []) < 3 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    finished = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
+    finished = {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*.json")}
     assert 3 <= len(finished) < 16
     result = run_study(small_study(launches=4), population, tmp_path, workers=2)
     assert len(result.rows) == 16 and not result.failed

@@ -246,15 +246,16 @@ def test_a_kill_loses_nothing_finished_and_doubles_nothing(folder, weights, work
         weights=str(weights),
         workers=workers,
     )
-    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command, single = [sys.executable, "-c", script], {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=single, stdout=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 60
         while len(folder.records()) < 4 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
-    time.sleep(0.5 if workers else 0)
+        # The workers hold the pipe too: it ends with the last of them, and nobody writes any more.
+        process.communicate(timeout=60)
     finished = {record.name for record in folder.records()}
     assert 4 <= len(finished) < 40
     before = written(folder)
