@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue, tissue_labels
+from cardiactwins.anatomy.nearest_voxels import line_between
 
 __all__ = ["FORBIDDEN_CONTACTS", "ONE_PIECE", "REQUIRED_CONTACTS", "TopologyCheck", "topology_checks"]
 
@@ -92,7 +92,7 @@ def _required(
         return TopologyCheck(name, pair, False, _nowhere())
     if len(_critical_voxels(labels, boxes, pair, around)):
         return TopologyCheck(name, pair, True, _nowhere())
-    return TopologyCheck(name, pair, False, _shortest_gap(labels == pair[0], labels == pair[1]))
+    return TopologyCheck(name, pair, False, line_between(labels == pair[0], labels == pair[1]))
 
 
 def _forbidden(
@@ -119,17 +119,6 @@ def _critical_voxels(
     a, b = (labels[common] == tissue for tissue in pair)
     critical = (ndimage.binary_dilation(b, around) & a) | (ndimage.binary_dilation(a, around) & b)
     return np.argwhere(critical) + [s.start for s in common]
-
-
-def _shortest_gap(first: Mask, second: Mask) -> NDArray[np.intp]:
-    """The two nearest voxels of two tissues and the voxels between them, (N, 3)."""
-    distance, nearest = ndimage.distance_transform_edt(~second, return_indices=True)
-    start = np.array(np.unravel_index(np.argmin(np.where(first, distance, np.inf)), first.shape))
-    end = nearest[(slice(None), *start)]
-    steps = np.linspace(start, end, int(np.abs(end - start).max()) + 1)
-    line = np.rint(steps).astype(np.intp)
-    keep = [True, *(not np.array_equal(a, b) for a, b in pairwise(line))]
-    return line[keep]
 
 
 def _nowhere() -> NDArray[np.intp]:

@@ -19,6 +19,7 @@ from cardiactwins.anatomy.heart_topology import (
     TopologyCheck,
     topology_checks,
 )
+from cardiactwins.anatomy.nearest_voxels import line_between
 
 __all__ = ["REPAIR_LIMIT", "Guarded", "Repair", "guard_topology"]
 
@@ -174,7 +175,7 @@ class _Workshop:
             if piece == largest:
                 continue
             if sizes[piece] > TORN_SHARE * sizes.sum() and int(tissue) not in self.whole:
-                line = _shortest_line(pieces == piece, pieces == largest)
+                line = line_between(pieces == piece, pieces == largest)[1:-1]
                 tube = self._tube(line)
                 if tube is not None and len(tube) < sizes[piece]:
                     self._change(check.name, "gap closed", tube, int(tissue))
@@ -232,15 +233,6 @@ class _Workshop:
         if len(places):
             self.labels[tuple(places.T)] = value
             self.repairs.append(Repair(check, action, places))
-
-
-def _shortest_line(first: Mask, second: Mask) -> NDArray[np.intp]:
-    """The voxels between the nearest voxels of two masks, (N, 3), without either."""
-    distance, nearest = ndimage.distance_transform_edt(~second, return_indices=True)
-    start = np.array(np.unravel_index(np.argmin(np.where(first, distance, np.inf)), first.shape))
-    end = nearest[(slice(None), *start)]
-    steps = np.linspace(start, end, int(np.abs(end - start).max()) + 1)
-    return np.rint(steps).astype(np.intp)[1:-1]
 
 
 def _places(mask: Mask, box: tuple[slice, ...]) -> NDArray[np.intp]:
