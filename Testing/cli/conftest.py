@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +26,6 @@ from cardiactwins.mrml.lma_sample import new_sample_heart
 from cardiactwins.mrml.saving import save_node, save_scene
 from cardiactwins.mrml.twin_segmentation import SegmentStyle, new_heart_segmentation
 from cardiactwins.twin.label_resampling import resampled_labels
-
-HERE = Path(__file__).resolve().parent
-if str(HERE) not in sys.path:
-    # Processes that commands start look for the stand-in of a model there too.
-    sys.path.insert(0, str(HERE))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import block_hearts
 import pytest
 
 from cardiactwins.compute.weights import sha256_of
@@ -32,7 +33,7 @@ def test_a_killed_run_goes_on_and_loses_and_doubles_nothing(twin, stand_in, tmp_
     options = [*map(str, ("-n", 60, *QUICK, *stand_in, "--out", out))]
     process = subprocess.Popen(
         [sys.executable, "-m", "cardiactwins", "twin", "sample", *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(block_hearts.__file__).parent)},
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -1,6 +1,7 @@
 """`cardiactwins twin train`: on tiny networks, a few phantoms and a few hearts of the user's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,11 +36,15 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def training(drawn, monkeypatch):
-    """Runs a tiny training; phantoms are not drawn again for each."""
+    """Runs a tiny training of a narrow network; phantoms are not drawn again for each."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("lightning_fabric")
     threads = torch.get_num_threads()
-    from cardiactwins.twin import training_hearts
+    from cardiactwins.twin import training_hearts, twin_training
+
+    coding, denoising = twin_training.PRESETS["swift"]
+    narrow = replace(denoising.network, channels=(32, 32, 32), blocks=(1, 1, 1))
+    monkeypatch.setitem(twin_training.PRESETS, "swift", (coding, replace(denoising, network=narrow)))
 
     def known(folder, count, stream=1, **options):
         return HeartFolder(drawn / folder.name, count)

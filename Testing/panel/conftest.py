@@ -54,6 +54,15 @@ def panel(host):
     return open_panel
 
 
+@pytest.fixture(autouse=True, scope="module")
+def little_to_collect():
+    """What is there before the tests of a file, as all imported modules are, is not searched after each."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def no_widgets_left_to_other_threads():
     """Qt's windows die in the main thread only: a garbage collection that begins in another one hangs."""

@@ -1,5 +1,7 @@
 """What tests of the LMAReconstruct panel do more than once."""
 
+from dataclasses import replace
+
 import numpy as np
 
 SECTORS = 18
@@ -41,3 +43,16 @@ def tos_file(lma, slices=6, heights=True):
         lines += [f"{number},{height}{sector},{value:.1f}" for sector, value in enumerate(row, start=1)]
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def with_result(monkeypatch, **changes):
+    """Let the next reconstruction come back with other fields."""
+    from cardiactwins.panel.lma import reconstruction_section
+
+    load = reconstruction_section.load_reconstruction
+
+    def changed(path):
+        found = load(path)
+        return replace(found, **{key: new(found) if callable(new) else new for key, new in changes.items()})
+
+    monkeypatch.setattr(reconstruction_section, "load_reconstruction", changed)

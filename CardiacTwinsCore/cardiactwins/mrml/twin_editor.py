@@ -20,6 +20,7 @@ from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.own_weights import own_weights_folder
 from cardiactwins.mrml.surface_files import write_surfaces
+from cardiactwins.mrml.twin_augmentation import augment_population
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
     TwinCase,
@@ -30,23 +31,18 @@ from cardiactwins.mrml.twin_case import (
 )
 from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, evaluate_cohort, known_cohort
 from cardiactwins.mrml.twin_models import new_surface_models
-from cardiactwins.mrml.twin_populations import plain_names
 from cardiactwins.mrml.twin_segmentation import new_heart_segmentation
 from cardiactwins.mrml.twin_sources import heart_of, labels_of, region_name, region_on_twin, unplaced_case
 from cardiactwins.mrml.twin_surfaces import HeartSurfaces, heart_surfaces
-from cardiactwins.twin.cohort import Cohort
-from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter, augment, augmentation_recipes
-from cardiactwins.twin.cohort_files import CohortFolder
+from cardiactwins.twin.cohort_augmentation import Augmented, CohortFilter
 from cardiactwins.twin.cohort_run import MODEL_LOADER
 from cardiactwins.twin.heart_pose import Alignment
 from cardiactwins.twin.recipe import Recipe
 from cardiactwins.twin.sibling_estimate import SiblingEstimate, estimate_siblings
 from cardiactwins.twin.siblings import make_siblings
 from cardiactwins.twin.soft_measures import hard_measures
-from cardiactwins.twin.study_maker import StudyMaker
 from cardiactwins.twin.targets import unseen_text
 from cardiactwins.twin.tissue_names import tissue_of_key
-from cardiactwins.twin.twin_grid import TWIN_GRID
 from cardiactwins.twin.twin_import import import_twin
 
 __all__ = ["TwinEditorLogic"]
@@ -345,23 +341,20 @@ class TwinEditorLogic:
         the folder are not judged. ValueError with the reason when siblings failed, or the guard accepted
         none at all.
         """
-        chosen = CohortFilter(measure, least, most)
-        known = known_cohort(population, heat_map=False)
-        names = plain_names(case.name for case in twins)
-        made: dict[str, Cohort] = {}
-        reasons: list[str] = []
-        for strategy in strategies:
-            recipes = augmentation_recipes(strategy, names, number, first_seed=seed)
-            folder = CohortFolder.create(Path(directory) / strategy, TWIN_GRID)
-            for name, case in zip(names, twins, strict=True):
-                folder.add_twin(name, case.current)
-            maker = StudyMaker(folder, self.weights(), self.loader, workers)
-            maker.make(recipes, progress)
-            made[strategy] = maker.cohorts(recipes)[1]
-            reasons += [record.reason for record in maker.records(recipes) if not record.accepted]
-        if reasons and not any(len(cohort) for cohort in made.values()):
-            raise ValueError(f"The guard accepted none of {len(reasons)} siblings, the first: {reasons[0]}.")
-        return augment(known, made, chosen, np.random.default_rng(seed), size=size)[1]
+        return augment_population(
+            twins,
+            known_cohort(population, heat_map=False),
+            Path(directory),
+            CohortFilter(measure, least, most),
+            weights=self.weights(),
+            loader=self.loader,
+            strategies=strategies,
+            number=number,
+            size=size,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
 
     def weights(self) -> Path:
         """The file of the model: the user's before the library's. FileNotFoundError when there is none."""

@@ -1,10 +1,9 @@
 """The LMAReconstruct panel, worked as a person would: from outlined slices to a late region, and back."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
-from lma_steps import SECTORS, controls, finish, nodes, parameters, tos_file
+from lma_steps import SECTORS, controls, finish, nodes, parameters, with_result
 
 
 def test_buttons_say_what_is_missing_before_anything_is_chosen(lma):
@@ -110,121 +109,6 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     assert [name for name in left if not name.startswith("Activation")] == []  # its colours stay
 
 
-def test_the_report_is_written_from_the_results_of_the_session(host, ready, tmp_path, monkeypatch):
-    from cardiactwins.mrml import lma_report
-    from cardiactwins.mrml.offscreen import RenderingUnavailable
-
-    def nothing(*_arguments):
-        raise RenderingUnavailable("Nothing can be drawn in this test.")
-
-    monkeypatch.setattr(lma_report, "map_pictures", nothing)
-    finish(host, ready, ready.ui.reconstructButton)
-    host.choose(ready.ui.activationSourceBox, "TOS that is known")
-    host.type(ready.ui.tosFilePath, tos_file(ready))
-    host.click(ready.ui.loadTosButton)
-    host.click(ready.ui.mapButton)
-    host.click(ready.ui.lateButton)
-    host.type(ready.ui.reportFolderPath, tmp_path / "report")
-    host.click(ready.ui.reportButton)
-    assert host.dialogs.texts("error") == []
-    assert (tmp_path / "report" / "report.pdf").read_bytes().startswith(b"%PDF")
-    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert (
-        record["results"]["method"] == "interpolation" and record["results"]["tos_method"] == "file tos.csv"
-    )
-    assert record["inputs"]["slices"] == "Patient" and record["seconds"] > 0
-    host.click(ready.ui.mapButton)
-    assert "find the late region of this map" in ready.ui.reportButton.toolTip
-
-
-def test_the_report_tells_what_the_results_were_made_with(host, ready, tmp_path, monkeypatch):
-    from datetime import UTC, datetime
-
-    from cardiactwins.compute import report as reports
-    from cardiactwins.mrml import lma_report
-    from cardiactwins.mrml.offscreen import RenderingUnavailable
-
-    def nothing(*_arguments):
-        raise RenderingUnavailable("Nothing can be drawn in this test.")
-
-    monkeypatch.setattr(lma_report, "map_pictures", nothing)
-    with_result(ready, monkeypatch, values={"device": "CUDA: a fast one (as chosen)"})
-    ui = ready.ui
-    finish(host, ready, ui.reconstructButton)
-    host.choose(ui.activationSourceBox, "TOS that is known")
-    host.type(ui.tosFilePath, tos_file(ready, slices=4))
-    host.click(ui.loadTosButton)
-    host.type(ui.heightsEdit, "0.2 0.4 0.6 0.8")
-    host.click(ui.mapButton)
-    host.type(ui.delaySlider, 40.0)
-    host.click(ui.lateButton)
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz=UTC):
-            return datetime.now(tz).replace(year=2999)
-
-    monkeypatch.setattr(reports, "datetime", Later)
-    host.type(ui.delaySlider, 90.0)
-    host.type(ui.heightsEdit, "0.1 0.4 0.6 0.8")
-    host.choose(ui.criterionBox, "The latest share of the epicardium")
-    host.click(ui.newTosButton)
-    host.type(ui.reportFolderPath, tmp_path / "report")
-    host.click(ui.reportButton)
-    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    said = record["parameters"]
-    assert (said["delay"], said["areaShare"], said["scarLimit"]) == (40.0, None, 0.5)
-    assert (said["heights"], said["heights from"]) == ([0.2, 0.4, 0.6, 0.8], "typed")
-    assert record["inputs"]["TOS by"] == record["results"]["tos_method"] == "file tos.csv"
-    assert record["inputs"]["segments"] == {"cavity": "LV cavity", "myocardium": "LV myocardium"}
-    assert record["inputs"]["scar"] == "" and record["inputs"]["activation"].endswith("tos.csv")
-    assert record["device"] == record["results"]["method_says"]["device"] == "CUDA: a fast one (as chosen)"
-    assert 0 < record["seconds"] < 600
-    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert "CUDA: a fast one" in page and "file tos.csv" in page
-
-
-def test_the_report_is_that_of_the_chosen_model_and_the_map_that_it_shows(host, ready, tmp_path, monkeypatch):
-    from cardiactwins.mrml import lma_report
-    from cardiactwins.mrml.offscreen import RenderingUnavailable
-
-    def nothing(*_arguments):
-        raise RenderingUnavailable("Nothing can be drawn in this test.")
-
-    monkeypatch.setattr(lma_report, "map_pictures", nothing)
-    ui, hearts = ready.ui, []
-    host.choose(ui.activationSourceBox, "TOS that is known")
-    host.type(ui.reportFolderPath, tmp_path / "report")
-    for delay, seed in ((40.0, 3), (60.0, 4)):
-        parameters(ready).seed = seed
-        finish(host, ready, ui.reconstructButton)
-        hearts.append(parameters(ready).model)
-        if len(hearts) == 1:
-            host.type(ui.tosFilePath, tos_file(ready))
-            host.click(ui.loadTosButton)
-        assert "show the map in section 3, in this session" in ui.reportButton.toolTip
-        host.click(ui.mapButton)
-        host.type(ui.delaySlider, delay)
-        host.click(ui.lateButton)
-
-    host.choose(ui.modelSelector, hearts[0].GetName())
-    host.type(ui.delaySlider, 80.0)
-    host.click(ui.lateButton)
-    host.click(ui.mapButton)
-    assert "find the late region of this map" in ui.reportButton.toolTip
-    host.click(ui.undoButton)
-    host.click(ui.undoButton)
-    assert ui.reportButton.enabled
-    host.click(ui.reportButton)
-    assert host.dialogs.texts("error") == []
-    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert (record["seed"], record["parameters"]["delay"]) == (3, 40.0)
-    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert f"Activation map: {hearts[0].GetName()}" in page
-    host.click(ui.undoButton)
-    assert parameters(ready).model is hearts[0] and ui.reportButton.enabled
-
-
 def test_inputs_are_guessed_from_names_and_contents(host, lma, slices, phantom):
     from cardiactwins.mrml.segmentations import new_segmentation
 
@@ -293,26 +177,9 @@ def test_automatic_says_that_it_falls_back_to_interpolation_and_why(host, ready,
     host.choose(ready.ui.methodBox, "Automatic")
     assert ready.ui.reconstructButton.enabled
     assert "Automatic means interpolation here: the weights" in ready.ui.methodLabel.text
-    monkeypatch.setitem(REASON, "why this method", "the weights are asleep")
-    with_result(ready, monkeypatch, values=REASON)
+    with_result(monkeypatch, values={"why this method": "the weights are asleep"})
     finish(host, ready, ready.ui.reconstructButton)
     assert "Why this one: the weights are asleep." in ready.ui.agreementLabel.text
-
-
-REASON = {}
-
-
-def with_result(lma, monkeypatch, **changes):
-    """Let the next reconstruction come back with other fields."""
-    from cardiactwins.panel.lma import reconstruction_section
-
-    load = reconstruction_section.load_reconstruction
-
-    def changed(path):
-        found = load(path)
-        return replace(found, **{key: new(found) if callable(new) else new for key, new in changes.items()})
-
-    monkeypatch.setattr(reconstruction_section, "load_reconstruction", changed)
 
 
 def test_slices_that_disagree_are_named_and_uncertainty_is_told(host, ready, monkeypatch):
@@ -320,7 +187,6 @@ def test_slices_that_disagree_are_named_and_uncertainty_is_told(host, ready, mon
         return tuple(replace(part, dice=0.4) if i == 2 else part for i, part in enumerate(found.agreement))
 
     with_result(
-        ready,
         monkeypatch,
         agreement=poor,
         deviation=lambda found: np.full(len(found.surface.points), 2.0),
@@ -395,7 +261,7 @@ def test_the_device_is_kept_with_the_scene_and_goes_to_the_job(host, ready, monk
 
     monkeypatch.setattr(ready.panel.context, "start", noting)
     values = {"device": "CPU, as the memory of cuda:0 was not enough. Close other programs that use it."}
-    with_result(ready, monkeypatch, values=values)
+    with_result(monkeypatch, values=values)
     finish(host, ready, ready.ui.reconstructButton)
     assert [arguments["device"] for arguments in given] == ["CPU"]
     assert "Computed on CPU, as the memory of cuda:0 was not enough." in ready.ui.agreementLabel.text

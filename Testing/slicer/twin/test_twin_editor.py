@@ -1,18 +1,14 @@
 """TwinEditor's console interface, with a stand-in for the trained model."""
 
 import json
-import sys
 from dataclasses import replace
-from types import ModuleType
 
 import numpy as np
 import pytest
+from block_hearts import BlockHearts
 from scipy import ndimage
 
-from cardiactwins.anatomy.geometry import ImageGeometry
-from cardiactwins.anatomy.heart_morphology import heart_morphology
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
-from cardiactwins.anatomy.whole_heart import whole_heart_phantom
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.mrml.headless import start
 from cardiactwins.mrml.installation import slicer
@@ -23,89 +19,8 @@ from cardiactwins.mrml.segmentations import (
     segment_names,
 )
 from cardiactwins.mrml.tables import columns_of_table
-from cardiactwins.mrml.twin_case import TwinCase
-from cardiactwins.mrml.twin_cohorts import cohort_pair
 from cardiactwins.mrml.twin_editor import TwinEditorLogic
-from cardiactwins.mrml.twin_segmentation import heart_of_segmentation, new_heart_segmentation
-from cardiactwins.twin.cohort import Cohort
-from cardiactwins.twin.cohort_files import CohortFolder
-from cardiactwins.twin.label_resampling import resampled_labels
-
-torch = pytest.importorskip("torch")
-
-
-class BlockHearts:
-    """Latents are mean shares of each label in 8^3 blocks; the data are Gaussian around one heart."""
-
-    def __init__(self, labels, deviation=0.05):
-        self.size = (128, 128, 128)
-        self.latent_shape = (7, 16, 16, 16)
-        self.device = torch.device("cpu")
-        self.deviation = deviation
-        self.mean = self.encode(torch.from_numpy(labels.copy())[None])[0]
-
-    def encode(self, labels):
-        masks = torch.stack([(labels == n).float() for n in range(7)], dim=1)
-        return torch.nn.functional.avg_pool3d(masks, 8)
-
-    def coarse(self, latents):
-        return torch.softmax(12 * latents, dim=1)
-
-    def decode_labels(self, latents):
-        wide = torch.nn.functional.interpolate(latents, scale_factor=8, mode="trilinear")
-        return wide.argmax(dim=1).to(torch.uint8)
-
-    def denoise(self, noisy, sigma):
-        share = self.deviation**2 / (self.deviation**2 + sigma**2)
-        return self.mean + share * (noisy - self.mean)
-
-    def widened(self, noise, sigma):
-        return noise * (1 + (self.deviation / sigma) ** 2) ** 0.5
-
-
-@pytest.fixture(scope="module")
-def phantom():
-    return whole_heart_phantom(np.random.default_rng([3, 1]))
-
-
-@pytest.fixture(scope="module")
-def patient(phantom):
-    """The phantom on an oblique grid of 2.5 mm."""
-    fine = phantom.patient_geometry()
-    size = int(np.ceil(128 * 1.4 / 2.5)) + 6
-    matrix = fine.ijk_to_ras.copy()
-    matrix[:3, :3] *= 2.5 / 1.4
-    matrix[:3, 3] = fine.ijk_to_ras[:3, 3] - matrix[:3, :3] @ np.full(3, 3.0)
-    geometry = ImageGeometry((size,) * 3, matrix)
-    return resampled_labels(phantom.labels, fine, geometry), geometry
-
-
-@pytest.fixture
-def source(patient, scene):
-    return new_heart_segmentation("Patient", *patient)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "stand-in.safetensors"
-    path.write_bytes(b"stand-in")
-    return path
-
-
-@pytest.fixture(scope="module")
-def logic(phantom, weights):
-    torch.set_num_threads(1)
-    model = BlockHearts(phantom.labels)
-    module = ModuleType("stand_in_for_trained_hearts")
-    module.load = lambda path: model
-    sys.modules[module.__name__] = module
-    yield TwinEditorLogic(weights, loader=f"{module.__name__}:load")
-    del sys.modules[module.__name__]
-
-
-@pytest.fixture(scope="module")
-def shared_case(logic, patient):
-    return logic.importTwin(patient, name="Patient")
+from cardiactwins.mrml.twin_segmentation import heart_of_segmentation
 
 
 def nodes():
@@ -301,85 +216,6 @@ def labels_of_node(node, geometry):
     for tissue, name in TISSUE_NAMES.items():
         found[np.asarray(segment_array(node, name, geometry)).astype(bool)] = tissue
     return found
-
-
-def population(heart, number=40):
-    """Measures scattered by 15 % around those of a heart."""
-    rng = np.random.default_rng(0)
-    morphology = heart_morphology(heart) * (1 + 0.15 * rng.standard_normal((number, 12)))
-    names = tuple(f"heart {n}" for n in range(number))
-    return Cohort(names, morphology, np.zeros((number, 12), dtype=bool))
-
-
-def test_siblings_are_measured_before_and_after_the_guard(logic, shared_case, scene):
-    made = logic.perturb(shared_case, psi=0.4, number=2, steps=6, guard=False)
-    raw, guarded = cohort_pair(made, heat_map=False)
-    assert len(raw) == len(guarded) == 2
-    for heart, row in zip(made, raw.morphology, strict=True):
-        assert row == pytest.approx(np.nan_to_num(heart_morphology(heart.sibling.raw)))
-
-
-def test_a_cohort_is_judged_with_tables_and_a_page(logic, shared_case, tmp_path, scene):
-    known = population(shared_case.twin.labels)
-    asked = population(shared_case.twin.labels, 20)
-    found = logic.evaluateCohort(asked, known, directory=tmp_path, repeats=20, name="Test")
-    assert found.raw is asked and found.reference is known
-    assert list(columns_of_table(found.quality_table)["cohort"]) == ["raw", "guarded"]
-    rows = columns_of_table(found.morphology_table)
-    assert rows["RV volume (ml)"] == pytest.approx(asked.measure("RV volume (ml)"))
-    assert found.report.is_file()
-    with pytest.raises(ValueError, match="no hearts"):
-        logic.evaluateCohort([], known)
-
-
-def test_a_cohort_is_enriched_and_a_second_run_makes_nothing_twice(logic, shared_case, tmp_path, scene):
-    known = population(shared_case.twin.labels)
-    asked = {"measure": "RV volume", "least": 20.0, "number": 2, "strategies": ("perturbational",)}
-    (first,) = logic.augment([shared_case], known, tmp_path, **asked)
-    assert (first.strategy, len(first.kept)) == ("perturbational", first.passed)
-    siblings = tmp_path / "perturbational" / "siblings"
-    files = {path: path.stat().st_mtime_ns for path in siblings.iterdir()}
-    assert len(files) == 4
-    (second,) = logic.augment([shared_case], known, tmp_path, **asked)
-    assert second.made == first.made
-    assert {path: path.stat().st_mtime_ns for path in siblings.iterdir()} == files
-
-
-def test_an_augmentation_starts_from_the_edited_heart_and_judges_its_own_run(
-    logic, shared_case, tmp_path, scene
-):
-    known = population(shared_case.twin.labels)
-    asked = {"measure": "RV volume", "least": 20.0, "number": 2, "strategies": ("perturbational",)}
-    named = TwinCase(replace(shared_case.twin, name="2: CTA segmentation"))
-    (sibling,) = logic.perturb(named, psi=1.0, steps=2, guard=False)
-    edited = named.with_edit(sibling.sibling)
-    logic.augment([edited, named], known, tmp_path, **asked)
-    folder = CohortFolder(tmp_path / "perturbational")
-    np.testing.assert_array_equal(folder.twin("2- CTA segmentation"), edited.current)
-    np.testing.assert_array_equal(folder.twin("2- CTA segmentation 2"), named.twin.labels)
-    (found,) = logic.augment([edited, named], known, tmp_path, seed=10, **asked)
-    assert len(folder.records()) == 4
-    own = {record.name for record in folder.records() if record.recipe.seed >= 10 and record.accepted}
-    assert found.made == len(own) and set(found.kept.names) <= own
-
-
-def test_an_augmentation_that_fails_says_why(logic, shared_case, tmp_path, scene, monkeypatch):
-    known = population(shared_case.twin.labels)
-    asked = {"measure": "RV volume", "least": 20.0, "number": 1, "strategies": ("unconditional",)}
-    with monkeypatch.context() as patch:
-        patch.setattr(BlockHearts, "denoise", lambda *_: 1 / 0)
-        with pytest.raises(ValueError, match=r"siblings failed, the first: .*division by zero"):
-            logic.augment([shared_case], known, tmp_path / "failed", **asked)
-    without = np.where(shared_case.twin.labels == Tissue.RA, 0, shared_case.twin.labels)
-    monkeypatch.setattr(logic, "loader", "stand_in_for_trained_hearts:load_without")
-    monkeypatch.setattr(
-        sys.modules["stand_in_for_trained_hearts"],
-        "load_without",
-        lambda path: BlockHearts(without),
-        raising=False,
-    )
-    with pytest.raises(ValueError, match=r"accepted none of 1 siblings, the first: RA missing"):
-        logic.augment([shared_case], known, tmp_path / "turned away", **asked)
 
 
 def test_what_the_model_has_not_seen_is_a_remark_of_siblings_of_that_heart(

@@ -43,9 +43,9 @@ class BlockHearts:
 
 
 def load(path):
-    """The stand-in around the heart that an archive (.npz) holds as `labels`."""
+    """The stand-in around the heart that an archive (.npz) holds as `labels`, with its `deviation` if any."""
     with np.load(path) as archive:
-        return BlockHearts(archive["labels"])
+        return BlockHearts(**archive)
 
 
 def heart_of(rng, apart=False):
