@@ -149,6 +149,21 @@ def plainly_manifold(labels, tissue):
     return True
 
 
+@pytest.mark.parametrize("tissues", [2, 3, 4])
+def test_critical_are_the_blocks_whose_voxels_faces_do_not_join(tissues):
+    labels = np.random.default_rng(tissues).integers(0, tissues, (8, 9, 7)).astype(np.uint8)
+    expected = []
+    for place in np.ndindex(7, 8, 6):
+        block = labels[tuple(slice(p, p + 2) for p in place)]
+        if any(
+            ndimage.label(voxels)[1] > 1
+            for tissue in np.unique(block)
+            for voxels in (block == tissue, block != tissue)
+        ):
+            expected.append(list(place))
+    assert critical_places(labels).tolist() == expected
+
+
 def test_well_composed_labels_have_manifold_borders():
     rng = np.random.default_rng(0)
     smooth = ndimage.gaussian_filter(rng.standard_normal((3, 16, 16, 16)), (0, 1.2, 1.2, 1.2))

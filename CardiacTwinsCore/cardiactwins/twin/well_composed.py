@@ -35,10 +35,12 @@ def well_composed(labels: ArrayLike, rng: np.random.Generator | None = None) -> 
     array = np.pad(tissue_labels(labels), 3)
     changed = 0
     hopeless: set[tuple[int, int, int]] = set()
+    found = critical_places(array)
     for _ in range(MOST_CHANGES):
-        places = [tuple(p) for p in critical_places(array) if tuple(p) not in hopeless]
+        places = [place for place in map(tuple, found.tolist()) if place not in hopeless]
         if not places:
             break
+        touched = []
         for place in places:
             step = _change(array, place, rng)
             if step is None:
@@ -46,23 +48,50 @@ def well_composed(labels: ArrayLike, rng: np.random.Generator | None = None) -> 
                 continue
             where, label = step
             array[where] = label
-            changed += 1
+            touched.append(where)
+        if not touched:
+            break
+        changed += len(touched)
+        # A place that is not hopeless can only be where something changed.
+        found = _critical_of(array, _blocks_of(touched))
     return array[3:-3, 3:-3, 3:-3], changed
 
 
 def critical_places(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     """First corners (k, j, i), (N, 3), of the 2 x 2 x 2 blocks in which a tissue's border is not manifold."""
-    return np.argwhere(_critical(labels))
+    first, *others = _corners(labels).values()
+    uneven = np.zeros(first.shape, dtype=bool)
+    for other in others:
+        uneven |= other != first
+    return _critical_of(labels, np.argwhere(uneven))
+
+
+def _blocks_of(voxels: list[tuple[int, int, int]]) -> NDArray[np.intp]:
+    """First corners of the 2 x 2 x 2 blocks that hold any of the voxels, in the order of the array."""
+    corners = np.reshape(voxels, (-1, 1, 3)) - np.array(CORNERS)
+    return np.unique(corners.reshape(-1, 3), axis=0)
+
+
+def _critical_of(labels: NDArray[np.uint8], blocks: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those of the blocks, first corners (N, 3), that are critical."""
+    at = blocks[:, None] + np.array(CORNERS)
+    held = labels[tuple(np.moveaxis(at, -1, 0))].reshape(-1, 2, 2, 2)
+    return blocks[_critical(held)[:, 0, 0, 0]]
+
+
+def _corners(labels: NDArray[np.uint8]) -> dict[tuple[int, ...], NDArray[np.uint8]]:
+    """The labels at each corner of all 2 x 2 x 2 blocks of the last three axes."""
+    shape = np.array(labels.shape[-3:]) - 1
+    return {
+        corner: labels[(..., *(slice(c, c + n) for c, n in zip(corner, shape, strict=True)))]
+        for corner in CORNERS
+    }
 
 
 def _critical(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which 2 x 2 x 2 blocks of the last three axes hold a critical square or corner."""
-    shape = np.array(labels.shape[-3:]) - 1
-    block = {
-        corner: labels[(..., *(slice(c, c + n) for c, n in zip(corner, shape, strict=True)))]
-        for corner in CORNERS
-    }
-    found = np.zeros((*labels.shape[:-3], *shape), dtype=bool)
+    block = _corners(labels)
+    found = np.zeros(block[CORNERS[0]].shape, dtype=bool)
     for axis in range(3):
         for side in (0, 1):
             a, b, c, d = (block[corner] for corner in CORNERS if corner[axis] == side)
