@@ -211,7 +211,8 @@ def logic_with_model(weights: Path | None, loader: str) -> TwinEditorLogic:
                 f"Siblings need {package}: python -m pip install 'cardiactwins[torch]'", name=package
             )
 
-    from cardiactwins.mrml.twin_editor import LIBRARY_WEIGHTS, TwinEditorLogic
+    from cardiactwins.mrml.own_weights import LIBRARY_WEIGHTS
+    from cardiactwins.mrml.twin_editor import TwinEditorLogic
 
     logic = TwinEditorLogic(weights, loader)
     if weights is None:

@@ -85,10 +85,10 @@ def test_violations_are_counted_while_hearts_are_sampled(twin, without_ra, tmp_p
 
 
 def test_missing_weights_are_named_with_the_command_that_makes_them(twin, tmp_path, monkeypatch):
-    from cardiactwins.mrml import twin_editor
+    from cardiactwins.mrml import own_weights
 
     pytest.importorskip("monai")
-    monkeypatch.setattr(twin_editor, "LIBRARY_WEIGHTS", tmp_path)
+    monkeypatch.setattr(own_weights, "LIBRARY_WEIGHTS", tmp_path)
     for options, place in (
         ((), str(tmp_path)),
         (("--weights", tmp_path / "my.safetensors"), "my.safetensors"),

@@ -30,6 +30,7 @@ def folders(tmp_path):
 
 def test_the_users_weights_are_used_before_the_librarys_and_replaced_by_newer_ones(folders, tmp_path):
     (library,) = listed_weights(*folders)
+    assert listed_weights(folders[0], None) == [library]
     assert (library.kind, library.size, library.licence, library.own) == ("toy", 7, "CC0", False)
     assert used_weights([library], "toy") is library and used_weights([library], "other") is None
     add_weights(weights(tmp_path / "download", "b", content=b"better"), folders[1], KINDS)

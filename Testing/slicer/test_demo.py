@@ -11,7 +11,7 @@ from cardiactwins import demo_twin
 from cardiactwins.demo import run_demo
 from cardiactwins.infarct.archive import load_model, load_population
 from cardiactwins.lma.tos_table import read_tos_csv
-from cardiactwins.mrml import twin_editor
+from cardiactwins.mrml import own_weights
 from cardiactwins.mrml.cohorts import read_manifest
 from cardiactwins.mrml.image_files import segmentation_from_file
 from cardiactwins.mrml.segmentations import segment_array
@@ -89,7 +89,7 @@ def test_a_segmented_heart_becomes_a_twin_with_surfaces(demo):
 
 
 def test_what_siblings_lack_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(twin_editor, "LIBRARY_WEIGHTS", tmp_path)
+    monkeypatch.setattr(own_weights, "LIBRARY_WEIGHTS", tmp_path)
     assert "no weights" in demo_twin.what_siblings_lack(TwinEditorLogic())
     (tmp_path / "twin.safetensors").write_bytes(b"weights")
     logic = TwinEditorLogic(tmp_path / "twin.safetensors")

@@ -47,12 +47,13 @@ class WeightsFile:
         return weights_parts(self.path, _card(self.path)[0])
 
 
-def listed_weights(library: str | Path, own: str | Path) -> list[WeightsFile]:
-    """The weights in the library's folder and in the user's, by kind, the user's first."""
+def listed_weights(library: str | Path, own: str | Path | None) -> list[WeightsFile]:
+    """The weights in the library's folder and in the user's, if there is one, by kind, the user's first."""
     files = [
         _described(path, is_own)
-        for folder, is_own in ((Path(own), True), (Path(library), False))
-        for path in _first_files(folder)
+        for folder, is_own in ((own, True), (library, False))
+        if folder is not None
+        for path in _first_files(Path(folder))
     ]
     return sorted(files, key=lambda file: (file.kind, not file.own))
 

@@ -28,9 +28,8 @@ __all__ = [
     "SiblingNodes",
     "TwinCase",
     "new_difference",
-    "new_sibling_nodes",
+    "new_siblings",
     "new_violation_markups",
-    "unused_name",
 ]
 
 LOST = ("No longer heart", (0.45, 0.45, 0.45))
@@ -114,24 +113,47 @@ class SiblingNodes:
     remarks: tuple[str, ...] = ()
 
 
-def new_sibling_nodes(
-    case: TwinCase, sibling: Sibling, name: str, region: NDArray[np.bool_] | None = None
-) -> SiblingNodes:
-    """Segmentation, table of changes against the twin, and points of violations of a sibling.
+def new_siblings(
+    case: TwinCase,
+    siblings: Sequence[Sibling],
+    name: str = "",
+    region: NDArray[np.bool_] | None = None,
+    *,
+    numbered: bool = False,
+    remarks: tuple[str, ...] = (),
+) -> tuple[SiblingNodes, ...]:
+    """Segmentation, table of changes against the twin, and points of violations of each sibling.
 
-    region: (128, 128, 128) bool, the painted region of a localized edit. Where kept voxels stay exactly, they
-    do so in the patient's own grid too.
+    name: of the segmentations, "": the twin's and 'sibling'. Several are numbered, and so is one whose name a
+    node has already, or if asked for, with numbers that no node has. region: (128, 128, 128) bool, the
+    painted region of a localized edit. Where kept voxels stay exactly, they do so in the patient's own grid
+    too. remarks: of all of them.
     """
+    title = name or f"{case.name}: sibling"
+    numbered = numbered or len(siblings) > 1 or start().scene.GetFirstNodeByName(title) is not None
+    return tuple(
+        _new_sibling(case, sibling, _unused_name(title) if numbered else title, region, remarks)
+        for sibling in siblings
+    )
+
+
+def _new_sibling(
+    case: TwinCase,
+    sibling: Sibling,
+    name: str,
+    region: NDArray[np.bool_] | None,
+    remarks: tuple[str, ...],
+) -> SiblingNodes:
     labels = case.in_patient(sibling.labels, sibling.recipe.exact_region(region))
     node = new_heart_segmentation(name, labels, case.twin.original_geometry, case.styles)
     table = None
     if sibling.recipe.kind != "unconditional":
         table = _table(f"{name}: volumes", tissue_changes(case.twin.labels, sibling.labels))
     violations = new_violation_markups(f"{name}: violations", sibling.checks, case)
-    return SiblingNodes(sibling, node, table, violations, region)
+    return SiblingNodes(sibling, node, table, violations, region, remarks)
 
 
-def unused_name(stem: str) -> str:
+def _unused_name(stem: str) -> str:
     """The stem and the first number that no node of the scene has with it."""
     scene, number = start().scene, 1
     while scene.GetFirstNodeByName(f"{stem} {number}") is not None:

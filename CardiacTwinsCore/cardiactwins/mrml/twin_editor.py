@@ -10,24 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import cardiactwins
 from cardiactwins.anatomy.heart_tissues import TISSUE_NAMES, Tissue
 from cardiactwins.anatomy.heart_topology import topology_checks
 from cardiactwins.compute.cell_worker import resolve_function
 from cardiactwins.compute.files import file_name
 from cardiactwins.compute.progress import Progress, silent
-from cardiactwins.compute.weights_folder import listed_weights, used_weights
 from cardiactwins.mrml.headless import start
-from cardiactwins.mrml.own_weights import own_weights_folder
+from cardiactwins.mrml.own_weights import network_file
 from cardiactwins.mrml.surface_files import write_surfaces
 from cardiactwins.mrml.twin_augmentation import augment_population
 from cardiactwins.mrml.twin_case import (
     SiblingNodes,
     TwinCase,
     new_difference,
-    new_sibling_nodes,
+    new_siblings,
     new_violation_markups,
-    unused_name,
 )
 from cardiactwins.mrml.twin_cohorts import EvaluatedCohort, evaluate_cohort, known_cohort
 from cardiactwins.mrml.twin_models import new_surface_models
@@ -48,7 +45,6 @@ from cardiactwins.twin.twin_import import import_twin
 __all__ = ["TwinEditorLogic"]
 
 STEPS = 20
-LIBRARY_WEIGHTS = Path(cardiactwins.__file__).parent / "Resources" / "Models"
 WEIGHTS_KIND = "twin"
 
 
@@ -159,13 +155,7 @@ class TwinEditorLogic:
     ) -> tuple[SiblingNodes, ...]:
         """Siblings whose every part varies, on a scale that grows with psi in (0, 1] (Kadry 2023, 3.3)."""
         recipe = Recipe(
-            "perturbational",
-            seed,
-            steps=steps,
-            psi=psi,
-            twin=case.name,
-            guard=guard,
-            attempts=attempts,
+            "perturbational", seed, steps=steps, psi=psi, twin=case.name, guard=guard, attempts=attempts
         )
         return self._make(case, recipe, number, None, name, afterStep, progress)
 
@@ -358,19 +348,13 @@ class TwinEditorLogic:
 
     def weights(self) -> Path:
         """The file of the model: the user's before the library's. FileNotFoundError when there is none."""
-        if self.weightsFile is not None:
-            path = Path(self.weightsFile)
-            if not path.is_file():
-                raise FileNotFoundError(f"There are no weights {path}.")
-            return path
-        own = own_weights_folder() or LIBRARY_WEIGHTS / "none"
-        file = used_weights(listed_weights(LIBRARY_WEIGHTS, own), WEIGHTS_KIND)
-        if file is None:
+        path = network_file(WEIGHTS_KIND, self.weightsFile)
+        if path is None:
             raise FileNotFoundError(
                 "No weights of the generative model are installed. Give a file (weights=...), or train them "
                 "with `cardiactwins twin train`."
             )
-        return file.path
+        return path
 
     def model(self) -> Any:
         """The model, read once. ImportError without PyTorch, ValueError for weights that cannot be used."""
@@ -401,16 +385,9 @@ class TwinEditorLogic:
             after_step=after_step,
             progress=progress,
         )
-        title = name or f"{case.name}: sibling"
-        numbered = numbered or number > 1 or start().scene.GetFirstNodeByName(title) is not None
         unseen = self.unseen(case) if recipe.twin else ""
-        remarks = (unseen,) if unseen else ()
-        return tuple(
-            replace(
-                new_sibling_nodes(case, sibling, unused_name(title) if numbered else title, region),
-                remarks=remarks,
-            )
-            for sibling in siblings
+        return new_siblings(
+            case, siblings, name, region, numbered=numbered, remarks=(unseen,) if unseen else ()
         )
 
 

@@ -12,11 +12,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-import cardiactwins
 from cardiactwins.compute.job import Job
 from cardiactwins.compute.weights_folder import WeightsFile, listed_weights, used_weights
 from cardiactwins.compute.worker_process import WorkerEvent, WorkerProcess
-from cardiactwins.mrml.own_weights import own_weights_folder
+from cardiactwins.mrml.own_weights import LIBRARY_WEIGHTS, own_weights_folder
 from cardiactwins.mrml.undo import ResultStack
 from cardiactwins.panel.messages import tool_tip
 from cardiactwins.panel.requirements import ensure_requirements
@@ -116,7 +115,7 @@ class PanelContext:
 
     def weights(self) -> list[WeightsFile]:
         """The trained networks on this computer."""
-        return listed_weights(Path(cardiactwins.__file__).parent / "Resources" / "Models", self.ownWeights())
+        return listed_weights(LIBRARY_WEIGHTS, self.ownWeights())
 
     def weightsOf(self, kind: str) -> WeightsFile | None:
         """The file of a kind that is used, None without one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,9 @@ from slicer.i18n import tr as _
 
 from cardiactwins.lma.last_frames import remark_on_frames
 from cardiactwins.lma.tos_table import TosTable
-from cardiactwins.mrml.lma_dense import dense_slice
-from cardiactwins.mrml.lma_models import surface_of_model
-from cardiactwins.mrml.lma_places import insertion_or_known
 from cardiactwins.mrml.lma_strain import strain_of_table
 from cardiactwins.panel.context import Section
+from cardiactwins.panel.lma.activation_inputs import madeFrom, readSlices, written
 from cardiactwins.panel.lma.context import METHOD, ONSET_WEIGHTS, LMAContext
 from cardiactwins.panel.lma.made_from import MadeFrom, keepMadeFrom
 from cardiactwins.panel.lma.panel_words import inWordsOfPanel
@@ -140,7 +138,7 @@ class ActivationSection(Section):
         heights: list[float | None] = []
         if any(slice_.kind == "dense" for slice_ in slices):
             arguments["scanner"] = self.scanner.arguments(node)
-        steps = self._read(slices, given, heights, arguments.get("scanner", {}))
+        steps = readSlices(self.context, slices, given, heights, arguments.get("scanner", {}))
         self.controls.runSteps(steps, lambda: self._start(slices, given, heights, arguments))
 
     def _start(
@@ -151,11 +149,11 @@ class ActivationSection(Section):
         arguments: dict[str, Any],
     ) -> None:
         names = [slice_.name for slice_ in slices]
-        made = _madeFrom(slices, inputs, arguments)
+        made = madeFrom(slices, inputs, arguments)
 
         def prepare(folder: Path) -> dict[str, Any]:
             said = {key: value for key, value in arguments.items() if key != "scanner"}
-            return {**said, "slices": [_written(given, folder, i) for i, given in enumerate(inputs, 1)]}
+            return {**said, "slices": [written(given, folder, i) for i, given in enumerate(inputs, 1)]}
 
         def done(folder: Path, result: Mapping[str, Any]) -> None:
             arrays = {
@@ -269,40 +267,6 @@ class ActivationSection(Section):
             return _("the weights of the onset network are not on this computer")
         return ""
 
-    def _read(
-        self,
-        slices: list[ActivationSlice],
-        given: list[dict[str, Any]],
-        heights: list[float | None],
-        scanner: Mapping[str, Any],
-    ) -> Iterator[tuple[int, int, str]]:
-        """Read a slice a step: what the job takes of it, and its height. ValueError names the slice."""
-        insertion, model = self.parameterNode.insertionPoints, self.context.model()
-        frame = None if model is None else surface_of_model(model).frame
-        for number, slice_ in enumerate(slices, start=1):
-            yield number - 1, len(slices), _("Reading slice {number}").format(number=number)
-            try:
-                if slice_.kind == "strain":
-                    matrix, times = strain_of_table(slice_.nodes["strain"])
-                    given.append({"strain": matrix.tolist(), "times": times.tolist()})
-                    heights.append(slice_.height)
-                    continue
-                with inWordsOfPanel():
-                    dense = dense_slice(
-                        slice_.nodes["phaseX"],
-                        slice_.nodes["phaseY"],
-                        slice_.nodes["mask"],
-                        ke=slice_.ke,
-                        insertion=insertion_or_known(insertion, frame),
-                        phase_z=slice_.nodes.get("phaseZ"),
-                        toward_apex=frame.direction,
-                        **scanner,
-                    )
-            except ValueError as error:
-                raise ValueError(_("Slice {number}: {error}").format(number=number, error=error)) from error
-            given.append({"dense": dense})
-            heights.append(float(frame.coordinates(dense.position[None])[1][0]))
-
     def _describe(self, table: TosTable | None) -> None:
         node, lines = self.parameterNode.tos, []
         if self.kind() != "tos" and self.parameterNode.onset.name == "AUTO":
@@ -372,30 +336,3 @@ def _remark(node: Any, table: TosTable) -> str:
     """Which onsets of a table lie after the last frame, as far as it tells; "" without such."""
     last = [float(time) for time in (node.GetAttribute(LAST_FRAMES) or "").split()]
     return remark_on_frames(table, last) if len(last) == len(table.values) else ""
-
-
-def _madeFrom(
-    slices: list[ActivationSlice], given: list[dict[str, Any]], arguments: Mapping[str, Any]
-) -> MadeFrom:
-    """What TOS of slices is made with; sectors and last frames count for images alone."""
-    inputs = {"activation": [slice_.name for slice_ in slices]}
-    if arguments["weights"]:
-        inputs["onset weights"] = arguments["weights"]
-    parameters: dict[str, Any] = {"onset": arguments["method"]}
-    if any(slice_.kind == "dense" for slice_ in slices):
-        parameters |= {"sectors": arguments["sectors"], "trim": arguments["trim"]}
-        parameters["ke"] = [slice_.ke for slice_ in slices]
-        parameters["stored values"] = [part["dense"].stored_range for part in given if "dense" in part]
-        parameters["signs"] = arguments["scanner"]["signs"]
-        parameters["frame interval"] = arguments["scanner"]["frame_interval"]
-    return MadeFrom(parameters, inputs)
-
-
-def _written(given: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
-    """A slice as an argument of the job, its images as a file."""
-    if "dense" not in given:
-        return dict(given)
-    dense = given["dense"]
-    parts = {name: getattr(dense.images, name) for name in ("phase", "mask", "times", "ke", "pixel")}
-    np.savez(folder / f"dense-{number}.npz", insertion=dense.insertion, **parts)
-    return {"images": f"dense-{number}.npz", "seen_from_apex": dense.seen_from_apex}

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from cardiactwins.compute.files import json_text
 from cardiactwins.compute.worker_process import WorkerEvent
-from cardiactwins.mrml.twin_case import TwinCase, new_sibling_nodes, unused_name
+from cardiactwins.mrml.twin_case import TwinCase, new_siblings
 from cardiactwins.mrml.twin_sources import unplaced_case
 from cardiactwins.panel.context import Section
 from cardiactwins.panel.twin.context import ShownSibling, TwinContext
@@ -140,8 +140,8 @@ class EditSection(Section):
                 for number, sibling in enumerate(made):
                     with record.away():
                         yield number, len(made), _("Showing sibling {number}").format(number=number + 1)
-                    name = unused_name(_("{name}: sibling").format(name=place.name))
-                    nodes = new_sibling_nodes(place, sibling, name, region)
+                    name = _("{name}: sibling").format(name=place.name)
+                    (nodes,) = new_siblings(place, [sibling], name, region, numbered=True)
                     nodes.segmentation.SetAttribute(RECIPE, json_text(sibling.recipe.values()))
                     nodes.segmentation.GetDisplayNode().SetVisibility(not shown)
                     if nodes.violations is not None:
