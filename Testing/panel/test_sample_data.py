@@ -13,13 +13,18 @@ ICON = ROOT / "InfarctSynth" / "Resources" / "Icons" / "InfarctPhantoms.png"
 
 @pytest.fixture
 def offered(host):
-    """`offered()`: name -> source of what is registered now; before the test there is nothing."""
+    """`offered()`: name -> source of what is registered now; before the test there is nothing.
+
+    After it there is again what modules that other tests have loaded had registered.
+    """
     from SampleData import SampleDataLogic
 
     sources = SampleDataLogic.sampleDataSourcesByCategory()
-    sources.pop("CardiacTwins", None)
+    registered = sources.pop("CardiacTwins", None)
     yield lambda: {source.sampleName: source for source in sources.get("CardiacTwins", [])}
     sources.pop("CardiacTwins", None)
+    if registered is not None:
+        sources["CardiacTwins"] = registered
 
 
 @pytest.fixture
