@@ -1,5 +1,7 @@
 """What tests of the InfarctSynth panel do more than once."""
 
+from contextlib import contextmanager
+
 CASES = 9
 RUNS = {
     "align": "alignButton",
@@ -25,8 +27,17 @@ def finish(host, synth, button, seconds=240):
     host.wait(lambda: not occupied(synth), seconds)
 
 
+@contextmanager
+def held(synth):
+    """Runs that start within stand still in their middle until they are cancelled or killed."""
+    context = synth.panel.context
+    jobs, context.jobs = context.jobs, "held_jobs"
+    yield
+    context.jobs = jobs
+
+
 def in_the_middle(synth):
-    """Whether the worker is at work and has told a step."""
+    """Whether the worker is at work and has told a step. Only runs that are `held` are sure to be seen so."""
     return synth.panel.worker.busy and synth.ui.progressBar.maximum > 0
 
 

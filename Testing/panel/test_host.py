@@ -37,7 +37,7 @@ def test_a_choice_of_a_person_reaches_the_node_and_enables_what_can_work_now(hos
     assert demo.ui.applyButton.enabled
     host.click(demo.ui.applyButton)
     assert demo.applied == 1
-    host.wait(lambda: demo.ui.progressBar.value == 100, 5)
+    host.wait(lambda: demo.ui.progressBar.value == 100)
 
 
 def test_what_is_disabled_cannot_be_clicked(host, demo):
@@ -119,7 +119,7 @@ def test_an_error_that_nobody_shows_is_kept_for_the_test(host, demo, volume):
     demo.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", fail)
     host.choose(demo.ui.volumeSelector, "LGE")
     qt.QTimer.singleShot(0, fail)
-    host.wait(lambda: len(host.errors) == 2, 5)
+    host.wait(lambda: len(host.errors) == 2)
     tag = volume.AddObserver("ModifiedEvent", fail)
     volume.Modified()
     volume.RemoveObserver(tag)
@@ -185,7 +185,7 @@ def test_settings_processes_and_the_clipboard_work_and_leave_nothing_behind(host
     process, codes = qt.QProcess(), []
     process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: codes.append(code))
     process.start(sys.executable, ["-c", "import sys; sys.exit(3)"])
-    host.wait(lambda: codes, 20)
+    host.wait(lambda: codes)
     assert codes == [3]
 
 

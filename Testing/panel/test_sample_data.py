@@ -19,6 +19,7 @@ def offered(host):
     """
     from SampleData import SampleDataLogic
 
+    host.loadModule(ROOT / "InfarctSynth" / "InfarctSynth.py")
     sources = SampleDataLogic.sampleDataSourcesByCategory()
     registered = sources.pop("CardiacTwins", None)
     yield lambda: {source.sampleName: source for source in sources.get("CardiacTwins", [])}
@@ -41,7 +42,9 @@ def released(host, tmp_path):
     from cardiactwins.mrml.saving import save_scene
     from cardiactwins.panel.infarct.sample_data import addPhantoms
 
-    host.scene.GetCacheManager().SetRemoteCacheDirectory(str(tmp_path / "cache"))
+    cache = host.scene.GetCacheManager()
+    folder = cache.GetRemoteCacheDirectory()
+    cache.SetRemoteCacheDirectory(str(tmp_path / "cache"))
     addPhantoms(2)
     scene = save_scene(tmp_path / "v9" / "phantoms.mrb")
     host.scene.Clear(False)
@@ -54,7 +57,8 @@ def released(host, tmp_path):
         path.write_text(json.dumps(listed), encoding="utf-8")
         return path
 
-    return write
+    yield write
+    cache.SetRemoteCacheDirectory(folder)
 
 
 def segmentations():

@@ -72,7 +72,7 @@ def sibling_of(case, seed=0, speck=False, size=1.0):
 def show_siblings(host, editor, *siblings):
     """Bring siblings into the scene as those of a run are."""
     editor.panel.edit._show(editor.panel.context.case(), siblings, None)
-    host.wait(lambda: not occupied(editor), 20)
+    host.wait(lambda: not occupied(editor))
 
 
 def write_hearts(folder, labels, count, seed):

@@ -9,7 +9,7 @@ from controls_panel import Panel
 
 def test_a_failed_job_is_shown_with_its_traceback(host, panel, job):
     panel.start(job(steps=3, fail_at=1))
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     (said,) = host.dialogs.said
     assert said.kind == "error"
     assert "The wall has no voxels. Draw it. Nothing in the scene was changed." in said.text
@@ -21,7 +21,7 @@ def test_a_failed_job_is_shown_with_its_traceback(host, panel, job):
 
 def test_a_worker_that_dies_shows_the_end_of_its_log(host, panel, job):
     panel.start(job(steps=3, die_at=1))
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     (said,) = host.dialogs.said
     assert said.kind == "error" and "Nothing in the scene was changed" in said.text
     assert said.details.splitlines()[-1] == "line 59"
@@ -29,16 +29,16 @@ def test_a_worker_that_dies_shows_the_end_of_its_log(host, panel, job):
     assert [event.kind for event in panel.failures] == ["died"]
     assert panel.results == []
     panel.start(job(steps=2))
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     assert panel.results == [{"steps": 2}]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed by SIGKILL")
 def test_a_worker_killed_from_outside_is_noticed(host, panel, job):
     panel.start(job("process"))
-    assert host.wait(lambda: panel.events, 20)
+    assert host.wait(lambda: panel.events)
     os.kill(int(panel.events[0].message.split()[1]), signal.SIGKILL)
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     assert [event.kind for event in panel.failures] == ["died"]
     assert "Nothing in the scene was changed" in host.dialogs.texts("error")[0]
 
@@ -48,7 +48,7 @@ def test_an_error_in_what_takes_the_result_is_shown(host, panel, job):
         raise KeyError("no table")
 
     panel.start(job(steps=2), onDone=broken)
-    assert host.wait(lambda: panel.idle and host.dialogs.said, 20)
+    assert host.wait(lambda: panel.idle and host.dialogs.said)
     (said,) = host.dialogs.said
     assert "The result could not be shown: 'no table'" in said.text
     assert "in broken" in said.details
@@ -60,7 +60,7 @@ def test_an_error_in_what_shows_the_progress_does_not_stop_the_run(host, panel, 
         raise KeyError("no plot")
 
     panel.start(job(steps=2), onProgress=broken)
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     assert panel.results == [{"steps": 2}]
     assert "no plot" in caplog.text
     assert host.dialogs.said == []

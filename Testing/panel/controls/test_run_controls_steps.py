@@ -37,7 +37,7 @@ def test_work_on_the_main_thread_goes_on_in_steps_between_events(host, panel):
     steps = Steps(5, each=lambda: seen.append((panel.bar.value, panel.label.text)))
     steps.start(panel.controls)
     assert steps.taken == 0 and panel.controls.running and panel.button.text == "Cancel"
-    assert host.wait(lambda: panel.idle, 10)
+    assert host.wait(lambda: panel.idle)
     assert (steps.taken, steps.ends, steps.closed) == (5, ["done"], True)
     assert seen[1:] == [(step, f"Case {step}") for step in range(1, 5)]
     assert panel.bar.isHidden() and panel.button.text == "Personalize"
@@ -46,13 +46,13 @@ def test_work_on_the_main_thread_goes_on_in_steps_between_events(host, panel):
 def test_steps_can_be_cancelled_also_from_within_a_step(host, panel):
     steps = Steps(1000)
     steps.start(panel.controls)
-    assert host.wait(lambda: steps.taken == 3, 10)
+    assert host.wait(lambda: steps.taken == 3)
     panel.controls.cancel()
     assert (steps.ends, steps.closed, panel.idle) == (["cancelled"], True, True)
     assert panel.label.text == "Cancelled. Nothing in the scene was changed."
     within = Steps(1000, each=lambda: within.taken == 2 and panel.controls.cancel())
     within.start(panel.controls)
-    assert host.wait(lambda: within.closed, 10)
+    assert host.wait(lambda: within.closed)
     assert (within.ends, within.taken) == (["cancelled"], 3)
     with pytest.raises(TimeoutError):
         host.wait(lambda: steps.taken > 3 or within.taken > 3, 0.2)
@@ -62,7 +62,7 @@ def test_steps_can_be_cancelled_also_from_within_a_step(host, panel):
 def test_steps_that_fail_are_told(host, panel):
     steps = Steps(5, fail_at=3)
     steps.start(panel.controls)
-    assert host.wait(lambda: panel.idle, 10)
+    assert host.wait(lambda: panel.idle)
     assert (steps.taken, steps.ends) == (2, ["There is no wall"])
     (said,) = host.dialogs.said
     assert said.text == "It failed: There is no wall."
@@ -71,21 +71,21 @@ def test_steps_that_fail_are_told(host, panel):
 
 def test_the_end_of_steps_may_start_a_job_whose_cancel_is_told_once(host, panel, job):
     panel.controls.runSteps(iter(Steps(3)), lambda: panel.start(job(steps=500, seconds=0.05)))
-    assert host.wait(lambda: panel.events, 20)
+    assert host.wait(lambda: panel.events)
     assert panel.button.text == "Cancel" and not panel.bar.isHidden()
     panel.controls.cancel()
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     assert (panel.cancelled, panel.results, host.dialogs.said) == (1, [], [])
 
 
 def test_an_error_in_what_goes_on_after_the_steps_is_shown_and_leaves_the_controls_free(host, panel, job):
     panel.controls.runSteps(iter(Steps(3)), lambda: panel.start(job(steps={1, 2}, seconds=object())))
-    assert host.wait(lambda: host.dialogs.said, 10)
+    assert host.wait(lambda: host.dialogs.said)
     (said,) = host.dialogs.said
     assert said.kind == "error" and said.text.startswith("It failed: ") and said.text == panel.label.text
     assert panel.idle and panel.bar.isHidden() and panel.button.enabled
     panel.start(job(steps=2))
-    assert host.wait(lambda: panel.idle, 20)
+    assert host.wait(lambda: panel.idle)
     assert panel.results == [{"steps": 2}]
 
 
@@ -96,7 +96,7 @@ def test_the_owner_of_steps_that_fail_is_called_after_the_message_when_all_is_fr
         onDone=lambda: seen.append("done"),
         onFailed=lambda error: seen.append((str(error), len(host.dialogs.said), panel.idle)),
     )
-    assert host.wait(lambda: seen, 10)
+    assert host.wait(lambda: seen)
     assert seen == [("There is no wall", 1, True)]
 
 
@@ -119,7 +119,7 @@ def test_closed_controls_take_no_further_step(host, worker):
     panel = Panel(worker)
     steps = Steps(10**6)
     steps.start(panel.controls)
-    assert host.wait(lambda: steps.taken > 2, 10)
+    assert host.wait(lambda: steps.taken > 2)
     panel.controls.close()
     taken = steps.taken
     with pytest.raises(TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -91,6 +92,9 @@ class Host:
             widget.parent.deleteLater()
             vars(slicer.modules).pop(f"{name}Widget", None)
             self.processEvents()
+            # Here rather than in whatever thread collects next: Qt objects die in the thread they belong to.
+            del widget
+            gc.collect()
 
     def _module(self, name: str) -> HostModule:
         module = slicer.app.moduleManager().module(name)
@@ -149,7 +153,7 @@ class Host:
             widget.value = value
         self.processEvents()
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def wait(self, condition: Callable[[], Any], seconds: float = 240.0) -> Any:
         """Let the event loop run until `condition()` is true; what it returned.
 
         Raises TimeoutError after `seconds`.

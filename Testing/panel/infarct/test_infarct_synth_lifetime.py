@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 from held_memory import CAN_COUNT, held_bytes
-from infarct_steps import assert_usable, finish, in_the_middle, leftovers, parameters, state
+from infarct_steps import assert_usable, finish, held, in_the_middle, leftovers, parameters, state
 
 
 def alive(process):
-    stat = Path(f"/proc/{process}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
@@ -17,12 +20,14 @@ def test_a_panel_that_is_taken_down_ends_its_worker_and_takes_its_folders_along(
     host, plain, panel, temporary
 ):
     before = state(host.scene)
-    host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 240)
+    with held(plain):
+        host.click(plain.ui.personalizeButton)
+        host.wait(lambda: in_the_middle(plain))
     process = plain.panel.worker.process_id
     assert alive(process) and len(leftovers(temporary)) == 1
     host.closeWidget("InfarctSynth")
-    assert not alive(process) and leftovers(temporary) == []
+    host.wait(lambda: not alive(process))
+    assert leftovers(temporary) == []
     assert state(host.scene) == before
     again = panel("InfarctSynth")
     assert again is not plain and again.ui.personalizeButton.enabled

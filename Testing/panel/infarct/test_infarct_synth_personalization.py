@@ -17,7 +17,7 @@ def test_a_personalization_is_watched_and_its_result_chosen(host, synth, populat
         seen.append(live.generations)
         return not synth.panel.personalization.controls.running
 
-    host.wait(ended, 240)
+    host.wait(ended)
     assert len(set(seen)) > 1 and max(seen) == 20
     model = parameters(synth).personalizedModel
     assert ui.modelSelector.currentNode() is model
@@ -28,10 +28,10 @@ def test_a_personalization_is_watched_and_its_result_chosen(host, synth, populat
 def test_a_cancelled_personalization_leaves_the_scene_as_it_was(host, synth, population):
     before = nodes(host.scene)
     host.click(synth.ui.personalizeButton)
-    host.wait(lambda: synth.panel.personalization.live.generations >= 2, 240)
+    host.wait(lambda: synth.panel.personalization.live.generations >= 2)
     assert nodes(host.scene) > before
     host.click(synth.ui.personalizeButton)
-    host.wait(lambda: not synth.panel.personalization.controls.running, 240)
+    host.wait(lambda: not synth.panel.personalization.controls.running)
     assert nodes(host.scene) == before
     assert "Cancelled" in synth.ui.statusLabel.text
 
@@ -72,7 +72,7 @@ def test_a_result_arrives_although_another_module_was_entered(host, synth, popul
     host.choose(synth.ui.searchPresetBox, "Quick (one search)")
     host.click(synth.ui.personalizeButton)
     synth.exit()
-    host.wait(lambda: not synth.panel.personalization.controls.running, 240)
+    host.wait(lambda: not synth.panel.personalization.controls.running)
     assert parameters(synth).personalizedModel is not None
     synth.enter()
     assert synth.ui.generateButton.enabled

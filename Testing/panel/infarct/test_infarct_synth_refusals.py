@@ -6,7 +6,7 @@ from infarct_steps import RUNS, finish, in_the_middle, leftovers, occupied, para
 
 def test_two_runs_at_once_are_refused(host, ready, temporary):
     host.click(ready.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(ready), 240)
+    host.wait(lambda: in_the_middle(ready))
     during = state(host.scene)
     panel = ready.panel
     for run, name in RUNS.items():
@@ -26,10 +26,11 @@ def test_two_runs_at_once_are_refused(host, ready, temporary):
         with pytest.raises(RuntimeError, match="still running"):
             start()
         assert state(host.scene)["nodes"] == during["nodes"] and len(leftovers(temporary)) == 1
-    generations = panel.personalization.live.generations
-    host.wait(lambda: panel.personalization.live.generations > generations, 240)
+    live = panel.personalization.live
+    generations = live.generations
+    host.wait(lambda: live.generations > generations)
     host.click(ready.ui.personalizeButton)
-    host.wait(lambda: not occupied(ready), 240)
+    host.wait(lambda: not occupied(ready))
 
 
 def test_nothing_runs_when_the_packages_that_are_missing_are_declined(

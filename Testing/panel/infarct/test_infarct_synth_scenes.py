@@ -4,6 +4,7 @@ from infarct_steps import (
     RUNS,
     add_patients,
     assert_usable,
+    held,
     in_the_middle,
     leftovers,
     occupied,
@@ -22,12 +23,13 @@ def test_closing_the_scene_stops_what_runs_and_nothing_of_it_comes_into_the_new_
     for run, name in RUNS.items():
         prepare(host, ready, lesions, tmp_path)
         add_patients(host, ready, hearts)
-        host.click(getattr(ready.ui, name))
-        host.wait(lambda: in_the_middle(ready), 240)
+        with held(ready):
+            host.click(getattr(ready.ui, name))
+            host.wait(lambda: in_the_middle(ready))
         host.scene.Clear(False)
         host.processEvents()
         assert state(host.scene) == empty, run
-        host.wait(lambda: not occupied(ready), 240)
+        host.wait(lambda: not occupied(ready))
         assert state(host.scene) == empty, run
         assert leftovers(temporary) == [] and host.dialogs.said == []
         assert ready.ui.casesTable.rowCount == 0 and not getattr(ready.ui, name).enabled
@@ -39,7 +41,7 @@ def test_closing_the_scene_stops_what_is_written_in_steps(host, plain, temporary
     host.choose(plain.ui.outputBox, "Files with a manifest")
     host.type(plain.ui.outputFolderPath, tmp_path / "cohort")
     host.click(plain.ui.generateButton)
-    host.wait(lambda: plain.ui.statusLabel.text.startswith("Write "), 240)
+    host.wait(lambda: plain.ui.statusLabel.text.startswith("Write "))
     host.scene.Clear(False)
     host.processEvents()
     assert not occupied(plain) and not (tmp_path / "cohort").exists()
@@ -58,12 +60,13 @@ def test_closing_the_scene_stops_the_reading_of_patients(host, ready, temporary)
 
 
 def test_a_scene_closed_while_another_module_is_shown_stops_the_run_too(host, plain, temporary):
-    host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 240)
+    with held(plain):
+        host.click(plain.ui.personalizeButton)
+        host.wait(lambda: in_the_middle(plain))
     plain.parent.isEntered = False
     plain.exit()
     host.scene.Clear(False)
-    host.wait(lambda: not occupied(plain), 240)
+    host.wait(lambda: not occupied(plain))
     assert host.dialogs.said == [] and leftovers(temporary) == []
     assert parameters(plain) is None
     plain.parent.isEntered = True
@@ -77,11 +80,12 @@ def test_a_scene_saved_in_the_middle_of_a_run_holds_its_values_and_nothing_of_th
 
     host.type(plain.ui.noReflowSlider, 25.0)
     before = state(host.scene)
-    host.click(plain.ui.personalizeButton)
-    host.wait(lambda: in_the_middle(plain), 240)
+    with held(plain):
+        host.click(plain.ui.personalizeButton)
+        host.wait(lambda: in_the_middle(plain))
     save_scene(tmp_path / "scene.mrb")
     host.click(plain.ui.personalizeButton)
-    host.wait(lambda: not occupied(plain), 240)
+    host.wait(lambda: not occupied(plain))
     host.scene.Clear(False)
     load_scene(tmp_path / "scene.mrb")
     host.processEvents()

@@ -60,7 +60,7 @@ def test_sample_data_becomes_a_map_and_a_late_region_and_is_taken_back(host, lma
     host.click(ui.reconstructButton)
     assert ui.reconstructButton.text == "Cancel" and not ui.activationButton.enabled
     assert "Another computation" in ui.activationButton.toolTip
-    host.wait(lambda: not controls(lma).occupied, 240)
+    host.wait(lambda: not controls(lma).occupied)
     assert ui.agreementTable.rowCount == 8 and ui.agreementTable.item(0, 5).text() == "yes"
     assert "The model meets all 8 slices" in ui.agreementLabel.text
     finish(host, lma, ui.activationButton)

@@ -66,9 +66,9 @@ def test_a_run_that_is_cancelled_while_it_reads_or_computes_leaves_the_scene_as_
         button.click()
         assert button.text == "Cancel"
         if computing:
-            host.wait(lambda: ready.panel.worker.busy, 240)
+            host.wait(lambda: ready.panel.worker.busy)
         button.click()
-        host.wait(lambda: not controls(ready).occupied, 240)
+        host.wait(lambda: not controls(ready).occupied)
         assert nodes(host.scene) == before and parameters(ready).model is None
         assert ready.ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
     assert list((tmp_path / "jobs").iterdir()) == []
@@ -76,14 +76,16 @@ def test_a_run_that_is_cancelled_while_it_reads_or_computes_leaves_the_scene_as_
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed by SIGKILL")
 def test_a_worker_that_dies_says_so_and_the_next_run_works(host, ready, tmp_path):
-    before = nodes(host.scene)
+    before, context = nodes(host.scene), ready.panel.context
+    jobs, context.jobs = context.jobs, "waiting_jobs"
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: ready.panel.worker.process_id is not None, 240)
+    host.wait(lambda: ready.panel.worker.process_id is not None)
     os.kill(ready.panel.worker.process_id, signal.SIGKILL)
-    host.wait(lambda: not controls(ready).occupied, 240)
+    host.wait(lambda: not controls(ready).occupied)
     assert "The worker process ended" in host.dialogs.texts("error")[0]
     assert nodes(host.scene) == before and list((tmp_path / "jobs").iterdir()) == []
     host.dialogs.clear()
+    context.jobs = jobs
     finish(host, ready, ready.ui.reconstructButton)
     assert parameters(ready).model is not None and host.dialogs.texts("error") == []
 
@@ -91,7 +93,7 @@ def test_a_worker_that_dies_says_so_and_the_next_run_works(host, ready, tmp_path
 def test_closing_the_scene_stops_the_run_and_forgets_the_results(host, mapped, tmp_path):
     host.click(mapped.ui.reconstructButton)
     host.scene.Clear(False)
-    host.wait(lambda: not controls(mapped).occupied, 240)
+    host.wait(lambda: not controls(mapped).occupied)
     context = mapped.panel.context
     assert context.reconstructed() is None and context.mapped() is None
     assert parameters(mapped).model is None
@@ -105,7 +107,7 @@ def test_closing_the_scene_stops_the_run_and_forgets_the_results(host, mapped, t
 def test_slices_that_are_deleted_while_they_are_reconstructed_still_become_a_model(host, ready):
     host.click(ready.ui.reconstructButton)
     host.scene.RemoveNode(parameters(ready).slicesSegmentation)
-    host.wait(lambda: not controls(ready).occupied, 240)
+    host.wait(lambda: not controls(ready).occupied)
     assert parameters(ready).model is not None and host.dialogs.texts("error") == []
     assert "choose the segmentation" in ready.ui.reconstructButton.toolTip
 
@@ -135,7 +137,9 @@ def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, read
 
     shape = phantom_volume(np.random.default_rng(0))
     atlas = torch.from_numpy(np.stack([shape.cavity, shape.myocardium]))
-    untrained = ReconstructionModel(atlas, TrainingSettings(width=8, atlas_width=8, band_size=8))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = ReconstructionModel(atlas, TrainingSettings(width=8, atlas_width=8, band_size=8))
     path = untrained.save(tmp_path / "own.safetensors", {"licence": "CC0", "data": "none"})
     host.dialogs.answer("path", path)
     host.click(ready.ui.addWeightsButton)
@@ -143,10 +147,10 @@ def test_own_weights_refine_after_a_preview_which_a_cancel_takes_away(host, read
     assert ready.ui.methodLabel.text == "Automatic means refinement here."
     before, section = nodes(host.scene), ready.panel.reconstruction
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: section.preview is not None, 240)
+    host.wait(lambda: section.preview is not None)
     assert section.preview.node not in ready.ui.modelSelector.nodes()
     host.click(ready.ui.reconstructButton)
-    host.wait(lambda: not controls(ready).occupied, 240)
+    host.wait(lambda: not controls(ready).occupied)
     assert nodes(host.scene) == before
     finish(host, ready, ready.ui.reconstructButton)
     assert host.dialogs.texts("error") == []
@@ -160,13 +164,15 @@ import sys
 sys.path.append({folder!r})
 from host import start
 host = start()
+import slicer
+slicer.app.slicerUserSettingsFilePath = {settings!r}
 host.loadModule({module!r})
 panel = host.widgetOf("LMAReconstruct")
 ui, controls = panel.ui, panel.panel.reconstruction.controls
 host.click(ui.sampleButton)
 for button in (ui.reconstructButton, ui.activationButton):
     host.click(button)
-    host.wait(lambda: not controls.occupied, 240)
+    host.wait(lambda: not controls.occupied)
 for button in (ui.mapButton, ui.lateButton):
     host.click(button)
 print(host.dialogs.texts("error"), "torch" in sys.modules, ui.activationLabel.text.splitlines()[-1])
@@ -174,11 +180,12 @@ host.close()
 """
 
 
-def test_pytorch_is_loaded_by_the_worker_and_never_by_the_application(started_host):
+def test_pytorch_is_loaded_by_the_worker_and_never_by_the_application(started_host, tmp_path):
     pytest.importorskip("torch")
     folder = Path(__file__).parents[1]
     module = folder.parents[1] / "LMAReconstruct" / "LMAReconstruct.py"
-    program = WITHOUT_TORCH.format(folder=str(folder), module=str(module))
+    settings = str(tmp_path / "Slicer.ini")
+    program = WITHOUT_TORCH.format(folder=str(folder), module=str(module), settings=settings)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout.splitlines()[-1].startswith("[] False TOS (network)"), done.stderr
@@ -187,7 +194,7 @@ def test_pytorch_is_loaded_by_the_worker_and_never_by_the_application(started_ho
 def test_a_result_arrives_although_another_module_was_entered(host, ready):
     host.click(ready.ui.reconstructButton)
     ready.exit()
-    host.wait(lambda: not controls(ready).occupied, 240)
+    host.wait(lambda: not controls(ready).occupied)
     assert parameters(ready).model is not None
     ready.enter()
     assert ready.ui.agreementTable.rowCount == 6

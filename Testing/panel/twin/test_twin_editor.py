@@ -88,8 +88,10 @@ def test_every_control_that_a_person_can_use_has_a_tooltip(editor):
     assert [name for name, widget in named.items() if not widget.toolTip and "Section" not in name] == []
 
 
-def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
+def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin, monkeypatch):
     import slicer
+
+    from cardiactwins.panel.twin.edit_section import EditSection
 
     pytest.importorskip("torch")
     ui, before = editor.ui, nodes(host.scene)
@@ -105,17 +107,19 @@ def test_a_heart_is_imported_varied_shown_and_taken_back(host, editor, twin):
     host.type(ui.numberBox, 2)
     host.type(ui.stepsBox, 4)
     host.type(ui.seedBox, 3)
+    pictures, told, show = [], [], EditSection._onProgress
+
+    def note(section, event):
+        show(section, event)
+        pictures.append(not ui.previewLabel.isHidden())
+        told.append(ui.statusLabel.text)
+
+    monkeypatch.setattr(EditSection, "_onProgress", note)
+    ui.editSection.collapsed = False
     host.click(ui.editButton)
     assert ui.editButton.text == "Cancel" and not ui.importButton.enabled
-    pictures, told = [], set()
-
-    def ended():
-        pictures.append(ui.previewLabel.visible)
-        told.add(ui.statusLabel.text)
-        return not occupied(editor)
-
-    host.wait(ended, 240)
-    assert any("0 of 12 topology checks fail" in text for text in told)
+    host.wait(lambda: not occupied(editor))
+    assert any(pictures) and any("0 of 12 topology checks fail" in text for text in told)
     assert host.dialogs.texts("error") == [] and not ui.previewLabel.visible
     rows = texts(ui.siblingsTable)
     assert [row[0] for row in rows] == ["sibling 1", "sibling 2"]

@@ -124,7 +124,8 @@ def test_targets_that_are_none_are_named_by_their_line(host, ready):
 
 def test_a_run_can_be_cancelled_at_its_start_in_the_middle_and_at_its_end(host, ready, twin, tmp_path):
     ui, button = ready.ui, ready.ui.editButton
-    give_weights(ready, twin.labels, delay=0.1)
+    give_weights(ready, twin.labels, delay=0.5)
+    ui.editSection.collapsed = False
     before = nodes(host.scene)
 
     def computing():
@@ -138,9 +139,9 @@ def test_a_run_can_be_cancelled_at_its_start_in_the_middle_and_at_its_end(host, 
             give_weights(ready, twin.labels)
         button.click()
         assert button.text == "Cancel"
-        host.wait(reached, 240)
+        host.wait(reached)
         button.click()
-        host.wait(lambda: not occupied(ready), 240)
+        host.wait(lambda: not occupied(ready))
         assert nodes(host.scene) == before and texts(ui.siblingsTable) == []
         assert ui.statusLabel.text == "Cancelled. Nothing in the scene was changed."
         assert not ui.previewLabel.visible and not ui.undoButton.enabled
@@ -154,11 +155,11 @@ def test_what_others_add_while_siblings_are_shown_is_none_of_the_result(host, he
     before = nodes(host.scene)
     case = heart.panel.context.case()
     heart.panel.edit._show(case, [sibling_of(case, seed) for seed in range(3)], None)
-    host.wait(lambda: heart.ui.statusLabel.text.startswith("Showing sibling 2"), 20)
+    host.wait(lambda: heart.ui.statusLabel.text.startswith("Showing sibling 2"))
     own = new_table("Mine", {"a": [1]})
     if cancelled:
         heart.panel.edit.controls.cancel()
-    host.wait(lambda: not occupied(heart), 20)
+    host.wait(lambda: not occupied(heart))
     if not cancelled:
         assert len(texts(heart.ui.siblingsTable)) == 3
         host.click(heart.ui.undoButton)
@@ -168,9 +169,9 @@ def test_what_others_add_while_siblings_are_shown_is_none_of_the_result(host, he
 def test_a_heart_that_is_deleted_while_it_is_imported_is_let_go(host, editor):
     host.click(editor.ui.sampleButton)
     editor.ui.importButton.click()
-    host.wait(lambda: editor.panel.worker.busy, 240)
+    host.wait(lambda: editor.panel.worker.busy)
     host.scene.RemoveNode(parameters(editor).segmentation)
-    host.wait(lambda: not occupied(editor), 240)
+    host.wait(lambda: not occupied(editor))
     assert host.dialogs.texts("error") == [] and editor.panel.context.imported == {}
     assert "was deleted meanwhile" in editor.ui.statusLabel.text
 
@@ -180,7 +181,7 @@ def test_closing_the_scene_stops_the_run_and_forgets_the_hearts(host, ready, twi
     give_weights(ready, twin.labels, delay=0.2)
     host.click(ready.ui.editButton)
     host.scene.Clear(False)
-    host.wait(lambda: not occupied(ready), 240)
+    host.wait(lambda: not occupied(ready))
     context = ready.panel.context
     assert context.imported == {} and context.siblings == [] and context.case() is None
     for table in ("twinTable", "siblingsTable", "volumesTable", "checksTable"):
@@ -197,9 +198,9 @@ def test_a_killed_worker_says_so_and_the_next_run_works_though_its_heart_is_dele
     before = nodes(host.scene)
     give_weights(ready, twin.labels, delay=0.5)
     host.click(ready.ui.editButton)
-    host.wait(lambda: "Sibling 1 of 2" in ready.ui.statusLabel.text, 240)
+    host.wait(lambda: "Sibling 1 of 2" in ready.ui.statusLabel.text)
     os.kill(ready.panel.worker.process_id, signal.SIGKILL)
-    host.wait(lambda: not occupied(ready), 240)
+    host.wait(lambda: not occupied(ready))
     assert "The worker process ended" in host.dialogs.texts("error")[0]
     assert nodes(host.scene) == before and list((tmp_path / "jobs").iterdir()) == []
     host.dialogs.clear()
@@ -208,7 +209,7 @@ def test_a_killed_worker_says_so_and_the_next_run_works_though_its_heart_is_dele
     host.click(ready.ui.editButton)
     host.scene.RemoveNode(parameters(ready).segmentation)
     ready.exit()
-    host.wait(lambda: not occupied(ready), 240)
+    host.wait(lambda: not occupied(ready))
     ready.enter()
     assert host.dialogs.texts("error") == [] and len(texts(ready.ui.siblingsTable)) == 1
     assert "import a heart in section 1" in ready.ui.editButton.toolTip

@@ -49,7 +49,7 @@ def test_what_is_wrong_with_a_heart_is_told_and_can_be_cleaned(host, editor, sca
     finish(host, editor, editor.ui.importButton)
     assert "LA has specks: it lies in 2 pieces" in editor.ui.reviewLabel.text
     host.click(editor.ui.cleanButton)
-    host.wait(lambda: not occupied(editor), 240)
+    host.wait(lambda: not occupied(editor))
     assert "8 voxels of LA" in editor.ui.reviewLabel.text and "2 pieces" not in editor.ui.reviewLabel.text
     assert editor.ui.cleanBox.checked
 
@@ -82,10 +82,10 @@ def test_a_segmentation_that_loses_a_segment_has_to_be_imported_again(heart):
 def test_a_segmentation_that_is_painted_in_while_it_is_imported_has_to_be_imported_again(host, editor):
     host.click(editor.ui.sampleButton)
     host.click(editor.ui.importButton)
-    host.wait(lambda: editor.panel.worker.busy, 240)
+    host.wait(lambda: editor.panel.worker.busy)
     segment = parameters(editor).segmentation.GetSegmentation().GetSegment("LV")
     segment.GetRepresentation("Binary labelmap").Modified()
-    host.wait(lambda: not occupied(editor), 240)
+    host.wait(lambda: not occupied(editor))
     assert "was changed since it was imported" in editor.ui.reviewLabel.text
     finish(host, editor, editor.ui.importButton)
     assert "was changed" not in editor.ui.reviewLabel.text
