@@ -82,8 +82,9 @@ def test_a_damaged_case_is_left_out_with_the_reason_and_the_exit_code_is_1(infar
 
 
 def test_outputs_that_exist_are_replaced_with_force_only_and_people_get_a_table(
-    infarct, patient_folder, tmp_path
+    infarct, patient_folder, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("cardiactwins.cli_progress.SECONDS_BETWEEN_LINES", float("inf"))
     out = tmp_path / "p.npz"
     out.write_text("precious")
     refused = infarct("align", patient_folder, "--out", out)

@@ -133,7 +133,7 @@ def test_ctrl_c_stops_a_study_with_its_workers_and_the_same_command_goes_on(
         text=True,
         start_new_session=True,
     )
-    while not list(out.glob("cells/*.json")) and process.poll() is None:
+    while not list(out.glob("cells/[!.]*.json")) and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)

@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 from cardiactwins.cli_progress import progress_bar
 
 
 def test_without_a_terminal_a_long_run_prints_a_line_every_half_minute(capsys, monkeypatch):
     clock = iter([0, 10, 29, 30, 59, 61])
-    monkeypatch.setattr("cardiactwins.cli_progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("cardiactwins.cli_progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
     with progress_bar("personalize") as progress:
         progress(1, 34, "after 10 s")
         progress(2, 34, "after 29 s")

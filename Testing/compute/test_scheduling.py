@@ -4,10 +4,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from worker_steps import all_gone, until
 
 from cardiactwins.compute.progress import Cancelled
 from cardiactwins.compute.scheduling import cell_name, run_cells
@@ -56,22 +56,6 @@ def calls(log: Path) -> list[list[str]]:
         if (log / "calls").exists()
         else []
     )
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited a minute in vain"
-        time.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_results_come_in_the_order_of_the_cells_and_are_never_computed_again(log):
@@ -165,7 +149,7 @@ def test_cancelling_kills_the_workers_and_keeps_what_was_finished(log):
         f"{cell_name('toy_study:square', cells[0])}.json"
     ]
     if sys.platform != "win32":
-        wait_until(lambda: not any(is_alive(int(pid)) for _, pid, _ in calls(log)))
+        all_gone([int(pid) for _, pid, _ in calls(log)])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX signal")
@@ -182,11 +166,15 @@ def test_a_study_killed_in_the_middle_goes_on_where_it_stopped(log):
         [sys.executable, "-c", toy_study.RESUME, str(log / "cells.json"), str(log / "cells")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    wait_until(lambda: len(calls(log)) == 3)
+
+    def stored():
+        return len(list((log / "cells").glob("[!.]*.json")))
+
+    until(lambda: len(calls(log)) == 3 and stored() == 2)
     study.send_signal(signal.SIGKILL)
     study.wait()
-    assert len(list((log / "cells").glob("[!.]*.json"))) == 2
-    wait_until(lambda: not any(is_alive(int(pid)) for _, pid, _ in calls(log)))
+    assert stored() == 2
+    all_gone([int(pid) for _, pid, _ in calls(log)])
 
     gate.touch()
     outcomes = run_cells("toy_study:square", cells, log / "cells", workers=1)

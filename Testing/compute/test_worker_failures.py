@@ -31,7 +31,7 @@ def test_memory_that_ran_out_is_told_in_words(worker, tmp_path):
 
 @posix
 def test_a_worker_killed_while_it_starts_has_died(worker, started, tmp_path):
-    worker.submit(count(tmp_path / "job"))
+    worker.submit(Job(tmp_path / "stopped", "worker_jobs:until_stopped"))
     started[0].kill()
     event = last_event(worker)
     assert (event.kind, event.return_code) == ("died", -signal.SIGKILL)

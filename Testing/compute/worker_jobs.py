@@ -49,8 +49,8 @@ def deaf(folder, progress, to_terminate=""):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
     if to_terminate != "both":
         signal.signal(signal.SIGTERM, before)
-    progress(0, 1, "deaf", {"pids": [os.getpid(), child.pid]})
     try:
+        progress(0, 1, "deaf", {"pids": [os.getpid(), child.pid]})
         time.sleep(120)
     finally:
         (folder / "cleaned").touch()
@@ -72,8 +72,8 @@ def killed(folder, progress, where):
         ctypes.string_at(0)
     if where == "with a child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+        time.sleep(0.2)  # so that the line is due, and goes out before the end
         progress(1, 2, "", {"pids": [child.pid]})
-        time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
     return {"never": "seen"}
 

@@ -198,7 +198,7 @@ def test_a_search_takes_as_many_evaluations_as_are_foretold(folder):
         )
         assert found.evaluations == pytest.approx(same_size, abs=30)
         estimate = estimate_personalization(population, model, "KL_full", settings)
-        assert 0 < estimate.seconds < 100 and 1e8 < estimate.memory_bytes < 1e10
+        assert estimate.seconds > 0 and 1e8 < estimate.memory_bytes < 1e10
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_lad_rca_or_lcx_infarcts_of_a_size_and_transmurality(anatomy, territory)
     model = WavefrontModel(anatomy, StartZone(circumferential=0.1))
     found = request(model, n=5, territory=territory, size=0.2, transmurality=0.75)
     assert found.lesions.shape == (5, anatomy.n_voxels)
-    np.testing.assert_array_equal(found.size, infarct_size(found.lesions))
-    np.testing.assert_array_equal(found.transmurality, transmurality(found.lesions, anatomy))
+    np.testing.assert_allclose(found.size, infarct_size(found.lesions), rtol=1e-12)
+    np.testing.assert_allclose(found.transmurality, transmurality(found.lesions, anatomy), rtol=1e-12)
     assert np.abs(found.size - 0.2).max() <= 0.02
     assert np.abs(found.transmurality - 0.75).max() <= 0.05
     assert [infarct_territory(lesion, anatomy) for lesion in found.lesions] == [territory] * 5

@@ -1,18 +1,20 @@
 """Sensitivity studies: their cells, their tables, and going on after a kill."""
 
 import csv
+import itertools
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cardiactwins.anatomy.reference import ReferenceAnatomy
+from cardiactwins.infarct import studies
 from cardiactwins.infarct.archive import save_population
 from cardiactwins.infarct.models import make_model
 from cardiactwins.infarct.paper_studies import STUDIES, named_study
@@ -167,23 +169,23 @@ def test_a_study_killed_in_the_middle_goes_on_where_it_stopped(population, tmp_p
     save_population(population, tmp_path / "population.npz")
     program = textwrap.dedent(
         f"""
-        import sys
+        import os, signal, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from test_studies import small_study
         from cardiactwins.infarct.archive import load_population
         from cardiactwins.infarct.studies import run_study
+
+        def kill(step, total, message="", values=None):
+            if step == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         run_study(small_study(launches=4), load_population({str(tmp_path / "population.npz")!r}),
-                  {str(tmp_path)!r}, workers=1)
+                  {str(tmp_path)!r}, workers=1, progress=kill)
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", program])
-    cells = tmp_path / "cells"
-    while len(list(cells.glob("[!.]*.json")) if cells.exists() else []) < 3 and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    finished = {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*.json")}
-    assert 3 <= len(finished) < 16
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").glob("[!.]*.json")}
+    assert len(finished) == 3
     result = run_study(small_study(launches=4), population, tmp_path, workers=2)
     assert len(result.rows) == 16 and not result.failed
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
@@ -206,9 +208,10 @@ def test_a_population_of_the_wrong_dimension_is_refused(population, tmp_path):
         run_study(named_study("starts-3d", launches=1), population, tmp_path)
 
 
-def test_the_estimate_grows_with_the_study_and_shrinks_with_the_cores(population):
+def test_the_estimate_grows_with_the_study_and_shrinks_with_the_cores(population, monkeypatch):
+    assert estimate_seconds(small_study(launches=1), population) > 0
+    ticks = itertools.count()
+    monkeypatch.setattr(studies, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     one = estimate_seconds(small_study(launches=1), population)
-    assert one > 0
-    many = estimate_seconds(small_study(launches=20), population)
-    assert many > 4 * one
-    assert estimate_seconds(small_study(launches=20), population, workers=2) < many
+    assert estimate_seconds(small_study(launches=20), population) == pytest.approx(20 * one)
+    assert estimate_seconds(small_study(launches=20), population, workers=2) == pytest.approx(10 * one)

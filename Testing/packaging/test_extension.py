@@ -60,7 +60,12 @@ def load_module(path):
     return getattr(file, path.stem)(types.SimpleNamespace(path=str(path)))
 """
     result = subprocess.run(
-        [sys.executable, "-c", prelude + program], capture_output=True, text=True, cwd=folder, check=False
+        [sys.executable, "-c", prelude + program],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -64,8 +64,10 @@ class JobProgress:
             if now - self._last_sent >= SECONDS_BETWEEN_LINES:
                 self._send_waiting()
             elif self._sender is None:
-                self._sender = threading.Thread(target=self._send_later, daemon=True)
-                self._sender.start()
+                # Kept when it has started: a Ctrl+C in between leaves none that could not be joined.
+                sender = threading.Thread(target=self._send_later, daemon=True)
+                sender.start()
+                self._sender = sender
         self._wake.set()
 
     def close(self) -> None:
