@@ -22,4 +22,4 @@ def tiny_disk(tmp_path):
     if mounted.returncode != 0:
         pytest.skip(f"no tiny disk could be mounted: {mounted.stderr.decode().strip()}")
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(["umount", "--lazy", folder], check=True)

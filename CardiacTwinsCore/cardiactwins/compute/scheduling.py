@@ -265,7 +265,7 @@ def _answers_of_dask(function: str, cells: Mapping[str, Mapping[str, Any]], sche
             "A Dask cluster needs dask and distributed: python -m pip install dask distributed"
         ) from error
     try:
-        client = distributed.Client(scheduler, set_as_default=False, timeout="10s")
+        client = distributed.Client(scheduler, set_as_default=False, timeout="30s")
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"No Dask scheduler answers at {scheduler} ({error}). Is it running?"

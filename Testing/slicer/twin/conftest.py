@@ -42,8 +42,10 @@ def weights(phantom, tmp_path_factory):
 @pytest.fixture(scope="module")
 def logic(weights):
     torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return TwinEditorLogic(weights, loader="block_hearts:load")
+    yield TwinEditorLogic(weights, loader="block_hearts:load")
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
