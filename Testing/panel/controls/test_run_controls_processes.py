@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from controls_panel import Panel
+from worker_steps import alive
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
@@ -17,7 +18,7 @@ def test_closed_controls_stop_their_own_worker_and_call_nobody(host, job):
     assert host.wait(lambda: panel.events)
     process = int(panel.events[0].message.split()[1])
     panel.controls.close()
-    assert host.wait(lambda: not _alive(process))
+    assert host.wait(lambda: not alive(process))
     seen = len(panel.events)
     with pytest.raises(TimeoutError):
         host.wait(lambda: len(panel.events) > seen, 0.3)
@@ -56,12 +57,4 @@ def test_in_the_application_pythonslicer_does_the_work_and_cancel_ends_it_with_i
     assert host.wait(lambda: panel.idle)
     assert panel.cancelled == 1
     panel.controls.close()
-    assert host.wait(lambda: not _alive(process))
-
-
-def _alive(process):
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    assert host.wait(lambda: not alive(process))

@@ -5,14 +5,7 @@ from pathlib import Path
 import pytest
 from held_memory import CAN_COUNT, held_bytes
 from infarct_steps import assert_usable, finish, held, in_the_middle, leftovers, parameters, state
-
-
-def alive(process):
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+from worker_steps import alive
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
@@ -61,12 +54,12 @@ def test_memory_stays_flat_over_fifty_rounds_of_generating_and_taking_back(host,
     host.click(synth.ui.loadPresetButton)
     host.type(synth.ui.countBox, 2)
     before = state(host.scene)
-    held = []
+    sizes = []
     for number in range(1, 51):
         finish(host, synth, synth.ui.generateButton)
         assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 2
         host.click(synth.ui.undoButton)
         if number % 10 == 0:
-            held.append(held_bytes() / 2**20)
+            sizes.append(held_bytes() / 2**20)
     assert state(host.scene) == before
-    assert max(held) - held[0] < 0.5, held
+    assert max(sizes) - sizes[0] < 0.5, sizes
