@@ -20,4 +20,4 @@ def worker(started):
     with WorkerProcess(launch=launch, stop_seconds=20, terminate_seconds=20) as worker:
         yield worker
     for process in started:
-        process.wait(240)
+        process.wait(30)

@@ -57,4 +57,4 @@ def test_an_error_in_progress_ends_the_worker_and_is_raised(worker, started, tmp
 
     with pytest.raises(ZeroDivisionError):
         run_job(Job(tmp_path, "worker_jobs:until_stopped"), progress, worker)
-    started[0].wait(240)
+    started[0].wait(30)

@@ -9,7 +9,7 @@ import pytest
 from worker_steps import count, events_until, last_event, posix, until
 
 from cardiactwins.compute.job import Job
-from cardiactwins.compute.started_worker import StartedWorker
+from cardiactwins.compute.started_worker import StartedWorker, launch_python
 from cardiactwins.compute.worker_process import WorkerProcess, run_job
 
 
@@ -43,10 +43,13 @@ def test_a_second_job_at_once_is_refused_and_the_first_goes_on(worker, tmp_path)
     assert last_event(worker).kind == "done"
 
 
-def test_polling_returns_at_once_while_the_worker_starts(worker, tmp_path):
-    worker.submit(Job(tmp_path, "worker_jobs:until_stopped"))
-    assert all(event.kind == "progress" for event in worker.poll())
-    worker.cancel()
+def test_polling_returns_at_once_while_the_worker_starts(tmp_path):
+    def never_starts(_arguments, environment):
+        return launch_python(["-c", "import time; time.sleep(120)"], environment)
+
+    with WorkerProcess(launch=never_starts, stop_seconds=0.1) as worker:
+        worker.submit(count(tmp_path))
+        assert worker.poll() == []
 
 
 def test_a_folder_of_the_jobs_own_program_is_left_as_it_was(tmp_path):

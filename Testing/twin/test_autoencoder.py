@@ -76,10 +76,9 @@ def test_both_presets_take_label_maps_to_latents_and_back(settings):
     assert probabilities.shape == (2, 7, 16, 16, 16)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2, 16, 16, 16))
     decoded = network.labels(mean)
-    best = probabilities.topk(2, dim=1).values
-    clear = best[:, 0] - best[:, 1] > 1e-5
-    assert decoded.dtype == torch.uint8 and clear.float().mean() > 0.99
-    assert torch.equal(decoded[clear], probabilities.argmax(dim=1).to(torch.uint8)[clear])
+    assert decoded.dtype == torch.uint8
+    chosen = probabilities.gather(1, decoded[:, None].long())[:, 0]
+    torch.testing.assert_close(chosen, probabilities.amax(dim=1), rtol=0, atol=1e-6)
 
 
 def test_the_papers_preset_reduces_128_voxels_to_32_and_the_swift_one_to_16():

@@ -19,7 +19,7 @@ def test_a_panel_that_is_taken_down_ends_its_worker_and_takes_its_folders_along(
     process = plain.panel.worker.process_id
     assert alive(process) and len(leftovers(temporary)) == 1
     host.closeWidget("InfarctSynth")
-    host.wait(lambda: not alive(process))
+    host.wait(lambda: not alive(process), 30)
     assert leftovers(temporary) == []
     assert state(host.scene) == before
     again = panel("InfarctSynth")
